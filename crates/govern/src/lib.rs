@@ -1,0 +1,1 @@
+//! Detectors, rule files and policies: findings, verdicts, redaction. Pure.

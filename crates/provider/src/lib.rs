@@ -1,0 +1,1 @@
+//! Clients for LLM providers: OpenAI-compatible, Anthropic, Gemini, Ollama; streaming.

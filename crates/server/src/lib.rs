@@ -1,0 +1,1 @@
+//! HTTP, gRPC, WebSocket, authentication, OpenAPI: extract, one recorder call, map.

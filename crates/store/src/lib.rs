@@ -1,0 +1,1 @@
+//! The storage contract, the query language, and the conformance suite of every back end.
