@@ -118,12 +118,6 @@ pub struct Workspace {
     pub created: Nanos,
 }
 
-impl Default for WorkspaceId {
-    fn default() -> Self {
-        Self(0)
-    }
-}
-
 /// A user's id, such as `us_…`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

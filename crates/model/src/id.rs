@@ -161,7 +161,9 @@ impl fmt::Debug for RecordId {
 }
 
 /// A workspace's internal number. Its public id is [`Workspace::public_id`](crate::Workspace).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct WorkspaceId(pub i64);
 

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod merge;
 pub mod record;
 pub mod span;
+pub mod text;
 pub mod time;
 pub mod trace;
 pub mod usage;

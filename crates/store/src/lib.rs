@@ -1,1 +1,37 @@
-//! The storage contract, the query language, and the conformance suite of every back end.
+//! The storage contract: what every back end MUST keep, and the types it speaks in.
+//!
+//! Four narrow traits, [`SpanStore`], [`LedgerStore`], [`AccountStore`] and [`AuditStore`], together
+//! [`Store`].
+//! The contract is worded so that a store made of two databases can keep it: it speaks of what is
+//! visible and durable, never of one transaction file. [`conformance`] is its executable form; an
+//! implementation is right when that suite passes.
+//!
+//! Start at [`SpanStore::commit`]: it is the only way in which traces come to exist.
+
+pub mod account;
+pub mod analytics;
+pub mod audit;
+pub mod conformance;
+pub mod error;
+pub mod filter;
+pub mod ledger;
+pub mod memory;
+pub mod rollup;
+pub mod span;
+
+pub use account::{AccountStore, Login};
+pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
+pub use audit::{AuditStore, AuditTrace};
+pub use error::StoreError;
+pub use filter::Filter;
+pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
+pub use span::{
+    Batch, Block, CommitError, Committed, Due, DueSpan, Order, Page, SealWrite, SessionSummary,
+    SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey, TraceQuery,
+    TraceRow, TraceWrite,
+};
+
+/// A whole back end.
+pub trait Store: SpanStore + LedgerStore + AccountStore + AuditStore {}
+
+impl<T: SpanStore + LedgerStore + AccountStore + AuditStore> Store for T {}

@@ -1,0 +1,57 @@
+//! What verification reads: everything a store shows, beside everything it was derived from.
+
+use async_trait::async_trait;
+use exhibit_model::WorkspaceId;
+
+use crate::{
+    Page, StoreError,
+    rollup::{Cell, Key},
+    span::{SpanRow, StoredSeal, StoredSpan, TraceRow},
+};
+
+/// One trace with all its records.
+#[derive(Debug, Clone)]
+pub struct AuditTrace {
+    /// The trace as lists show it.
+    pub row: TraceRow,
+    /// Every current span, the registration record included: as lists show it, and as stored. The
+    /// parts are empty when bodies were not asked for.
+    pub spans: Vec<(SpanRow, StoredSpan)>,
+    /// Part lengths of each span, as the row states them; they stand in the leaf too.
+    pub lengths: Vec<[u32; 5]>,
+    /// Every superseded terminal revision.
+    pub superseded: Vec<StoredSpan>,
+    /// Every seal.
+    pub seals: Vec<StoredSeal>,
+}
+
+/// Reads for verification. Reads see one consistent state per call and never block writers.
+#[async_trait]
+pub trait AuditStore: Send + Sync + 'static {
+    /// A page of traces of a workspace in a stable order, with or without the bytes of their records.
+    async fn audit_traces(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<String>,
+        limit: usize,
+        bodies: bool,
+    ) -> Result<Page<AuditTrace>, StoreError>;
+
+    /// How many current spans a workspace has, for progress bars.
+    async fn audit_size(&self, workspace: WorkspaceId) -> Result<u64, StoreError>;
+
+    /// Every cell of a workspace's rollups, each page in key order.
+    async fn audit_rollups(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<String>,
+        limit: usize,
+    ) -> Result<Page<(Key, Cell)>, StoreError>;
+
+    /// Of these traces, those that full-text search would not find although it should.
+    async fn audit_search(
+        &self,
+        workspace: WorkspaceId,
+        traces: &[(exhibit_model::TraceId, String)],
+    ) -> Result<Vec<exhibit_model::TraceId>, StoreError>;
+}

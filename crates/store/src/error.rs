@@ -1,0 +1,27 @@
+//! Why a store could not do what it was asked.
+
+/// A failure of the store itself. Absence is never an error: it is `None`.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot take more at the moment; ask again after the given time.
+    #[error("the store is busy; try again in {retry_after_ms} ms")]
+    Busy {
+        /// How long to wait, milliseconds.
+        retry_after_ms: u64,
+    },
+    /// It does not support what was asked; never approximated.
+    #[error("this store cannot {0}")]
+    Unsupported(&'static str),
+    /// A unique value is taken.
+    #[error("{0} is taken")]
+    Taken(&'static str),
+    /// What it holds contradicts itself.
+    #[error("the stored data contradicts itself: {0}")]
+    Corrupt(String),
+    /// It is closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The database or disk failed. The text is for the log, never for a client.
+    #[error("storage failed: {0}")]
+    Failed(String),
+}
