@@ -8,6 +8,7 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+use zeroize::Zeroizing;
 
 use crate::tree::{Hash, HashError};
 
@@ -44,7 +45,10 @@ pub struct DigestKey(Hmac<Sha256>);
 impl DigestKey {
     /// Prepares a 32-byte key.
     pub fn new(key: &[u8; 32]) -> Self {
-        Self(prepared(key))
+        // RFC 2104 pads a key shorter than the block with zeros; with a whole block nothing can fail.
+        let mut block = Zeroizing::new([0_u8; 64]);
+        block[..32].copy_from_slice(key);
+        Self(<Hmac<Sha256> as KeyInit>::new((&*block).into()))
     }
 
     /// Digest of `parts` for the purpose `label`.
@@ -68,14 +72,6 @@ impl fmt::Debug for DigestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DigestKey(…)")
     }
-}
-
-/// HMAC-SHA256 keyed with 32 bytes: shorter than the block, so no length is refused.
-pub(crate) fn prepared(key: &[u8; 32]) -> Hmac<Sha256> {
-    // The block-sized constructor cannot fail; RFC 2104 pads shorter keys with zeros.
-    let mut block = zeroize::Zeroizing::new([0_u8; 64]);
-    block[..32].copy_from_slice(key);
-    <Hmac<Sha256> as KeyInit>::new((&*block).into())
 }
 
 impl From<[u8; 16]> for KeyedDigest {

@@ -10,18 +10,27 @@
 //! multiple of the input.
 
 pub mod canonical;
+pub mod checkpoint;
 pub mod digest;
+mod lanes;
 pub mod leaf;
+pub mod note;
 pub mod proof;
 pub mod record;
+pub mod tiles;
+pub mod tlog_proof;
 pub mod tree;
 
 pub use canonical::{canonicalize, parse_strict};
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use digest::{DigestKey, KeyedDigest};
 pub use leaf::{Leaf, LeafError, LeafKind};
+pub use note::{Note, NoteSigner, VerifierKey};
 pub use proof::{
     HashReader, InvalidProof, ProofError, Prover, consistency_proof, inclusion_proof,
     verify_consistency, verify_inclusion,
 };
-pub use record::{PartKey, PartProof, RecordId, Salt, body_root, part_hashes};
-pub use tree::{Frontier, Hash, TileHash, empty_root, leaf_hash, node_hash};
+pub use record::{Body, PartKey, PartProof, RecordId, Salt, body_root, body_roots, part_hashes};
+pub use tiles::TilePath;
+pub use tlog_proof::TlogProof;
+pub use tree::{Frontier, Hash, TileHash, empty_root, leaf_hash, leaf_hashes, node_hash};

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use crate::tree::{Hash, root_of};
 
-pub use prover::{Prover, ProofError, consistency_proof, inclusion_proof, tree_root};
+pub use prover::{ProofError, Prover, consistency_proof, inclusion_proof, tree_root};
 pub use verify::{
     InvalidProof, inclusion_root, verify_consistency, verify_inclusion, verify_subtree_consistency,
     verify_subtree_inclusion,

@@ -1,6 +1,6 @@
 //! RFC 6962 / RFC 9162 hashing of append-only trees.
 //!
-//! [`Hash`] is the one digest type of the crate; [`leaf_hash`] and [`node_hash`] are the only two
+//! [`struct@Hash`] is the one digest type of the crate; [`leaf_hash`] and [`node_hash`] are the only two
 //! ways a tree makes one. [`Frontier`] is what a log keeps between appends. Proofs over such a tree
 //! are in [`crate::proof`]. Nothing here knows where hashes are stored.
 
@@ -12,6 +12,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
+
+use crate::lanes::{Message, hash_all};
 
 pub use frontier::{Frontier, FrontierError, SIZE_MAX, TileHash};
 
@@ -127,6 +129,19 @@ pub fn leaf_hash(data: &[u8]) -> Hash {
     LeafHasher::new().chain(data).finish()
 }
 
+/// The hash of each leaf, in order: much cheaper per leaf than [`leaf_hash`] one by one, and the same.
+pub fn leaf_hashes<L: AsRef<[u8]>>(leaves: &[L]) -> Vec<Hash> {
+    let messages = leaves.iter().map(|leaf| Message::new([&[0x00]], leaf.as_ref()));
+    hash_all(&messages.collect::<Vec<_>>())
+}
+
+/// The parents of neighbouring nodes, pair by pair; a last odd one is left out.
+pub(crate) fn parents(nodes: &[Hash]) -> Vec<Hash> {
+    let (pairs, _) = nodes.as_chunks::<2>();
+    let messages = pairs.iter().map(|[left, right]| Message::node(left, right));
+    hash_all(&messages.collect::<Vec<_>>())
+}
+
 /// Hash of an inner node: `SHA-256(0x01 || left || right)` (RFC 9162 section 2.1.1).
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut block = [0_u8; 65];
@@ -144,9 +159,7 @@ pub fn empty_root() -> Hash {
 /// Root of the tree over these leaf hashes (RFC 9162 section 2.1.1), held in memory at once.
 pub fn root_of(leaves: &[Hash]) -> Hash {
     let mut frontier = Frontier::new();
-    for leaf in leaves {
-        frontier.append(*leaf);
-    }
+    frontier.append_many(leaves);
     frontier.root()
 }
 

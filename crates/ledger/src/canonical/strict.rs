@@ -74,16 +74,16 @@ pub fn parse_strict(bytes: &[u8], depth_max: usize) -> Result<Value, ParseError>
     scan::check(bytes, depth_max.min(scan::DEPTH_LIMIT))?;
     let duplicate = RefCell::new(None);
     let mut reader = serde_json::Deserializer::from_str(text);
-    let value = StrictValue { duplicate: &duplicate }.deserialize(&mut reader).map_err(|error| {
-        match duplicate.take() {
-            Some(name) => ParseError::DuplicateName { name },
-            None => syntax(&error),
-        }
-    })?;
-    reader.end().map_err(|error| ParseError::Trailing {
-        line: error.line(),
-        column: error.column(),
-    })?;
+    let value =
+        StrictValue { duplicate: &duplicate }.deserialize(&mut reader).map_err(|error| {
+            match duplicate.take() {
+                Some(name) => ParseError::DuplicateName { name },
+                None => syntax(&error),
+            }
+        })?;
+    reader
+        .end()
+        .map_err(|error| ParseError::Trailing { line: error.line(), column: error.column() })?;
     Ok(value)
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use super::HashReader;
-use crate::tree::{Hash, SIZE_MAX, empty_root, node_hash};
+use crate::tree::{Hash, SIZE_MAX, empty_root, node_hash, parents};
 
 /// Tiles that a [`Prover`] keeps; at 16 KiB each that bounds it to 1 MiB.
 const TILES_KEPT_MAX: usize = 64;
@@ -106,8 +106,7 @@ impl Tile {
     fn new(hashes: Vec<Hash>) -> Self {
         let mut rows = vec![hashes];
         while let Some(row) = rows.last().filter(|row| row.len() > 1 && rows.len() < 8) {
-            let (pairs, _) = row.as_chunks::<2>();
-            let above = pairs.iter().map(|[left, right]| node_hash(left, right)).collect();
+            let above = parents(row);
             rows.push(above);
         }
         Self { rows }

@@ -90,7 +90,7 @@ pub fn inclusion_root(
 /// Checks that the tree of `size1` leaves under `root1` is a prefix of the one of `size2` leaves
 /// under `root2` (RFC 9162 section 2.1.4.2).
 ///
-/// Equal sizes need equal roots and an empty proof. Nothing can be proved from an empty tree to a
+/// Equal sizes need equal roots and an empty proof (two empty trees: the root of the empty tree). Nothing can be proved from an empty tree to a
 /// larger one (every log extends it), so `size1 == 0 < size2` is refused: a caller who accepts a first
 /// checkpoint on trust does so knowingly and without this function.
 ///
@@ -106,6 +106,9 @@ pub fn verify_consistency(
     if size1 == size2 {
         if !proof.is_empty() {
             return Err(InvalidProof::Length);
+        }
+        if size1 == 0 {
+            same(root1, &empty_root())?;
         }
         return same(root1, root2);
     }

@@ -1,6 +1,6 @@
 //! What a log keeps between appends: its size and one hash per set bit of it.
 
-use super::{Hash, empty_root, node_hash};
+use super::{Hash, empty_root, node_hash, parents};
 
 /// Largest tree size that is read from bytes: far above any real log, far below overflow.
 pub const SIZE_MAX: u64 = 1 << 56;
@@ -65,32 +65,48 @@ impl Frontier {
 
     /// Appends one leaf hash. Use [`Frontier::append_many`] where tiles are kept.
     pub fn append(&mut self, leaf: Hash) {
-        self.push(leaf, |_| {});
-    }
-
-    /// Appends leaf hashes in order and returns the subtree roots that a tile store must keep,
-    /// each as it became complete.
-    pub fn append_many(&mut self, leaves: &[Hash]) -> Vec<TileHash> {
-        let mut completed = Vec::new();
-        for leaf in leaves {
-            self.push(*leaf, |tile_hash| completed.push(tile_hash));
-        }
-        completed
-    }
-
-    fn push(&mut self, leaf: Hash, mut completed: impl FnMut(TileHash)) {
         let mut node = leaf;
         // Every trailing one bit of the size is a complete subtree that the new node closes.
-        for height in 1..=self.size.trailing_ones() {
+        for _ in 0..self.size.trailing_ones() {
             let Some(left) = self.roots.pop() else { break };
             node = node_hash(&left, &node);
-            if height.is_multiple_of(8) {
-                let level = (height / 8) as u8;
-                completed(TileHash { level, index: self.size >> height, hash: node });
-            }
         }
         self.roots.push(node);
         self.size += 1;
+    }
+
+    /// Appends leaf hashes in order and returns the subtree roots that a tile store must keep: those
+    /// that became complete, lowest level first.
+    pub fn append_many(&mut self, leaves: &[Hash]) -> Vec<TileHash> {
+        let mut completed = Vec::new();
+        let mut row = leaves.to_vec();
+        // Roots of the new tree, smallest first: the odd node that each row leaves over.
+        let mut left_over = Vec::new();
+        let mut height = 0;
+        while !row.is_empty() {
+            if self.size >> height & 1 == 1
+                && let Some(root) = self.roots.pop()
+            {
+                row.insert(0, root);
+            }
+            if row.len() % 2 == 1 {
+                left_over.extend(row.pop());
+            }
+            row = parents(&row);
+            height += 1;
+            if height % 8 == 0 {
+                let (level, first) = ((height / 8) as u8, self.size >> height);
+                let numbered = (first..).zip(&row);
+                completed.extend(numbered.map(|(index, hash)| TileHash {
+                    level,
+                    index,
+                    hash: *hash,
+                }));
+            }
+        }
+        self.roots.extend(left_over.into_iter().rev());
+        self.size += leaves.len() as u64;
+        completed
     }
 
     /// Root of the tree over all leaves so far (RFC 9162 section 2.1.1).
