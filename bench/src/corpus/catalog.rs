@@ -124,6 +124,18 @@ pub const TOOLS: [&str; 12] = [
     "list_calendar",
 ];
 
+/// Tools offered to a model in every call, from the start of the tool list.
+pub const TOOLS_OFFERED: usize = 2;
+
+/// The definition of a tool as a model is given it.
+pub fn tool_definition(tool: &str) -> String {
+    format!(
+        "{{\"type\":\"function\",\"name\":\"{tool}\",\"description\":\"Runs {tool} and returns its \
+         output\",\"parameters\":{{\"type\":\"object\",\"properties\":{{\"query\":{{\"type\":\
+         \"string\"}},\"limit\":{{\"type\":\"integer\"}}}},\"required\":[\"query\"]}}}}"
+    )
+}
+
 /// Steps of a chain.
 pub const STEPS: [&str; 8] =
     ["plan", "gather", "rerank", "draft", "reflect", "route", "validate", "summarize"];

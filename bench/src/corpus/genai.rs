@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    catalog::{ERRORS, MODELS},
+    catalog::{ERRORS, MODELS, TOOLS, TOOLS_OFFERED, tool_definition},
     law::{Kind, LlmCall, SpanSketch, TraceSketch},
     wire::{Attributes, json_text},
 };
@@ -17,7 +17,10 @@ pub fn attributes(out: &mut Attributes<'_>, trace: &TraceSketch, span: &SpanSket
     match span.kind {
         Kind::Agent | Kind::Chain => {
             let agent = span.kind == Kind::Agent;
-            out.text("gen_ai.operation.name", if agent { "invoke_agent" } else { "invoke_workflow" });
+            out.text(
+                "gen_ai.operation.name",
+                if agent { "invoke_agent" } else { "invoke_workflow" },
+            );
             if !agent {
                 out.text("gen_ai.workflow.name", span.subject);
             }
@@ -72,6 +75,8 @@ fn call_attributes(out: &mut Attributes<'_>, call: &LlmCall, output: &str) {
     if call.reasoning_tokens > 0 {
         out.int("gen_ai.usage.reasoning.output_tokens", call.reasoning_tokens);
     }
+    let tools = TOOLS[..TOOLS_OFFERED].iter().map(|tool| tool_definition(tool));
+    out.text("gen_ai.tool.definitions", &format!("[{}]", tools.collect::<Vec<_>>().join(",")));
     let (system, rest) = match call.messages.split_first() {
         Some((first, rest)) => (first.text.as_str(), rest),
         None => ("", call.messages.as_slice()),

@@ -188,7 +188,7 @@ impl Law {
     /// Everything that follows is decided by `seed` and `period`.
     pub fn new(seed: u64, period: Period) -> Self {
         let prose = Prose::new();
-        let mut prompts = Rng::new(0x5e7_0f_a11);
+        let mut prompts = Rng::new(0x5e70_fa11);
         let system_prompts = SERVICES
             .iter()
             .map(|service| {
@@ -211,7 +211,8 @@ impl Law {
         let (session, user, service) = draw_session(rng, &mut self.sessions);
         let tags = (0..rng.weighted(&[0.4, 0.4, 0.2])).map(|_| *rng.pick(&TAGS)).collect();
         let width = self.period.end_ns.saturating_sub(self.period.start_ns) as f64;
-        let start_ns = self.period.start_ns + (width * progress) as u64 + rng.bits() % 1_000_000_000;
+        let start_ns =
+            self.period.start_ns + (width * progress) as u64 + rng.bits() % 1_000_000_000;
         let question_bytes = rng.size(140.0, 0.6, 20, 1_200);
         let question = self.prose.text(rng, question_bytes);
         let id = rng.bytes();
@@ -235,7 +236,8 @@ impl Law {
                 (Kind::Agent, None, 0)
             } else {
                 let recent = rng.chance(0.6);
-                let choice = if recent { containers.len() - 1 } else { rng.below(containers.len()) };
+                let choice =
+                    if recent { containers.len() - 1 } else { rng.below(containers.len()) };
                 let (parent, depth) = containers[choice];
                 (Kind::ALL[rng.weighted(&KIND_WEIGHTS)], Some(parent), depth + 1)
             };
@@ -244,11 +246,8 @@ impl Law {
             let length = draw_length_ns(rng, kind);
             let start = now + rng.bits() % 2_000_000;
             match kind {
-                Kind::Agent | Kind::Chain if depth < CONTAINER_DEPTH_MAX => {
+                Kind::Agent | Kind::Chain if place > 0 && depth < CONTAINER_DEPTH_MAX => {
                     containers.push((place, depth));
-                    if place == 0 {
-                        containers.remove(0);
-                    }
                 }
                 _ => {}
             }
@@ -282,7 +281,7 @@ impl Law {
 
     fn fill(&mut self, span: &mut SpanSketch, service: usize, question: &str) {
         let Self { rng, prose, system_prompts, .. } = self;
-        let mut text = |rng: &mut Rng, median, sigma, low, high| {
+        let text = |rng: &mut Rng, median, sigma, low, high| {
             let bytes = rng.size(median, sigma, low, high);
             prose.text(rng, bytes)
         };
@@ -300,7 +299,11 @@ impl Law {
                 for _ in 0..rng.between(3, 6) {
                     let id = format!("{}-{}", span.subject, rng.below(200_000));
                     let score = (rng.unit() * 1e4).round() / 1e4;
-                    span.documents.push(Document { id, score, text: text(rng, 330.0, 0.7, 30, 8_000) });
+                    span.documents.push(Document {
+                        id,
+                        score,
+                        text: text(rng, 330.0, 0.7, 30, 8_000),
+                    });
                 }
             }
             Kind::Tool => {
@@ -308,8 +311,11 @@ impl Law {
                 span.output = text(rng, 560.0, 1.0, 8, 60_000);
             }
             Kind::Llm => {
-                let place =
-                    SERVICES[service].agents.iter().position(|name| *name == span.agent).unwrap_or(0);
+                let place = SERVICES[service]
+                    .agents
+                    .iter()
+                    .position(|name| *name == span.agent)
+                    .unwrap_or(0);
                 let (call, output) = draw_call(
                     rng,
                     prose,
@@ -437,7 +443,8 @@ fn draw_call(
     let input_tokens = characters as u64 / 4 + 12;
     let cached = rng.chance(0.4);
     let cached_tokens = if cached { input_tokens * rng.between(40, 90) as u64 / 100 } else { 0 };
-    let reasoning_tokens = if MODELS[model].reasons { rng.size(220.0, 0.9, 16, 20_000) as u64 } else { 0 };
+    let reasoning_tokens =
+        if MODELS[model].reasons { rng.size(220.0, 0.9, 16, 20_000) as u64 } else { 0 };
     let call = LlmCall {
         model,
         input_tokens,

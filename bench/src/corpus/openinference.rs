@@ -2,7 +2,7 @@
 //! `input.value` and `output.value`.
 
 use super::{
-    catalog::{ERRORS, MODELS},
+    catalog::{ERRORS, MODELS, TOOLS, TOOLS_OFFERED, tool_definition},
     law::{Kind, LlmCall, SpanSketch, TraceSketch},
     wire::Attributes,
 };
@@ -72,6 +72,9 @@ fn call_attributes(out: &mut Attributes<'_>, call: &LlmCall, output: &str) {
         "llm.invocation_parameters",
         &format!("{{\"temperature\":{},\"max_tokens\":4096}}", call.temperature),
     );
+    for (place, tool) in TOOLS[..TOOLS_OFFERED].iter().enumerate() {
+        out.text(&format!("llm.tools.{place}.tool.json_schema"), &tool_definition(tool));
+    }
     for (place, message) in call.messages.iter().enumerate() {
         let key = |name| format!("llm.input_messages.{place}.message.{name}");
         out.text(&key("role"), message.role);

@@ -93,7 +93,13 @@ fn push_number(rng: &mut Rng, out: &mut String) {
     let _ = match rng.below(4) {
         0 => write!(out, "{value:.2}"),
         1 => write!(out, "{}%", rng.below(101)),
-        2 => write!(out, "20{:02}-{:02}-{:02}", rng.between(15, 26), rng.between(1, 12), rng.between(1, 28)),
+        2 => write!(
+            out,
+            "20{:02}-{:02}-{:02}",
+            rng.between(15, 26),
+            rng.between(1, 12),
+            rng.between(1, 28)
+        ),
         _ => write!(out, "{}", value as u64),
     };
 }

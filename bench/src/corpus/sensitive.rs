@@ -82,8 +82,9 @@ fn card_number(rng: &mut Rng) -> String {
 fn iban(rng: &mut Rng) -> String {
     let account: String = (0..18).map(|_| char::from(b'0' + rng.below(10) as u8)).collect();
     // The country letters D and E count as 13 and 14 behind the account, with check digits 00.
-    let remainder =
-        format!("{account}131400").bytes().fold(0_u32, |left, digit| (left * 10 + u32::from(digit - b'0')) % 97);
+    let remainder = format!("{account}131400")
+        .bytes()
+        .fold(0_u32, |left, digit| (left * 10 + u32::from(digit - b'0')) % 97);
     format!("DE{:02}{account}", 98 - remainder)
 }
 
@@ -100,7 +101,11 @@ mod tests {
                 .filter_map(|c| c.to_digit(10))
                 .rev()
                 .enumerate()
-                .map(|(place, digit)| if place % 2 == 1 { (digit * 2) / 10 + (digit * 2) % 10 } else { digit })
+                .map(
+                    |(place, digit)| {
+                        if place % 2 == 1 { (digit * 2) / 10 + (digit * 2) % 10 } else { digit }
+                    },
+                )
                 .sum();
             assert_eq!(sum % 10, 0);
         }

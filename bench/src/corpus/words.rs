@@ -122,11 +122,11 @@ fn invented(rng: &mut Rng, rank: usize) -> String {
     let syllables = 1 + rng.below(2) + usize::from(rank > 2_000) + usize::from(rng.chance(0.2));
     let mut word = String::new();
     for _ in 0..syllables {
-        word.push_str(rng.pick(&ONSETS));
-        word.push_str(rng.pick(&NUCLEI));
-        word.push_str(rng.pick(&CODAS));
+        word.push_str(rng.pick::<&str>(&ONSETS));
+        word.push_str(rng.pick::<&str>(&NUCLEI));
+        word.push_str(rng.pick::<&str>(&CODAS));
     }
-    word.push_str(rng.pick(&SUFFIXES));
+    word.push_str(rng.pick::<&str>(&SUFFIXES));
     word
 }
 
