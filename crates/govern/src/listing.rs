@@ -1,0 +1,109 @@
+//! What the rules in force are, for people.
+
+use exhibit_model::{FindingCategory, Severity};
+use serde::Serialize;
+
+use crate::{ENGINE_VERSION, Mode, detector::Detector, policy::Policy};
+
+/// All rules in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RuleListing {
+    /// SHA-256 over engine version and files, hex.
+    pub hash: String,
+    /// Version of the engine; verdicts of two versions may differ.
+    pub engine_version: u32,
+    /// In file order.
+    pub detectors: Vec<ListedDetector>,
+    /// In file order.
+    pub policies: Vec<ListedPolicy>,
+}
+
+/// A detector.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedDetector {
+    /// Its id, as findings name it.
+    pub id: String,
+    /// What it finds, in words.
+    pub title: String,
+    /// What it finds, as findings name it.
+    pub entity: String,
+    /// What that is about.
+    pub category: FindingCategory,
+    /// How grave.
+    pub severity: Severity,
+    /// The file it comes from.
+    pub file: String,
+}
+
+/// A policy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedPolicy {
+    /// Its name.
+    pub name: String,
+    /// The file it comes from.
+    pub file: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Whether it acts.
+    pub mode: Mode,
+    /// Its rules.
+    pub rules: Vec<ListedRule>,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedRule {
+    /// Its id within the policy.
+    pub id: String,
+    /// What it says, in words.
+    pub title: String,
+    /// How grave.
+    pub severity: Severity,
+    /// What follows.
+    pub then: Vec<&'static str>,
+    /// What it answers to, such as articles of a law.
+    pub refs: Vec<String>,
+}
+
+impl RuleListing {
+    pub(crate) fn of(hash: [u8; 32], detectors: &[Detector], policies: &[Policy]) -> Self {
+        Self {
+            hash: hex::encode(hash),
+            engine_version: ENGINE_VERSION,
+            detectors: detectors
+                .iter()
+                .map(|d| ListedDetector {
+                    id: d.id.clone(),
+                    title: d.title.clone(),
+                    entity: d.entity.clone(),
+                    category: d.category,
+                    severity: d.severity,
+                    file: d.file.clone(),
+                })
+                .collect(),
+            policies: policies
+                .iter()
+                .map(|p| ListedPolicy {
+                    name: p.name.clone(),
+                    file: p.file.clone(),
+                    description: p.description.clone(),
+                    owner: p.owner.clone(),
+                    mode: p.mode,
+                    rules: p
+                        .rules
+                        .iter()
+                        .map(|r| ListedRule {
+                            id: r.id.clone(),
+                            title: r.title.clone(),
+                            severity: r.severity,
+                            then: r.then.iter().map(|step| step.action().as_str()).collect(),
+                            refs: r.refs.clone(),
+                        })
+                        .collect(),
+                })
+                .collect(),
+        }
+    }
+}

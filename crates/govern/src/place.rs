@@ -1,0 +1,138 @@
+//! Where in a span a text stands, and how to get there again.
+
+use std::fmt::Write;
+
+use exhibit_model::{Json, Part, Span};
+
+/// A text of a span.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Place {
+    pub(crate) root: Root,
+    /// The way into the root's JSON value.
+    pub(crate) path: Vec<Step>,
+}
+
+/// Where a JSON value or text hangs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Root {
+    Name,
+    StatusMessage,
+    Attribute(usize),
+    EventName(usize),
+    EventAttribute(usize, String),
+    EventBody(usize),
+    LinkAttribute(usize, String),
+}
+
+/// One step into a JSON value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl Place {
+    /// The part of the record it is kept in.
+    pub(crate) fn part(&self, span: &Span) -> Part {
+        match self.root {
+            Root::Name | Root::StatusMessage => Part::Header,
+            Root::Attribute(at) => span.attributes.get(at).map_or(Part::Attributes, |a| a.part),
+            Root::EventName(_)
+            | Root::EventAttribute(..)
+            | Root::EventBody(_)
+            | Root::LinkAttribute(..) => Part::Events,
+        }
+    }
+
+    /// JSON pointer (RFC 6901) into the part.
+    pub(crate) fn pointer(&self, span: &Span) -> String {
+        let mut out = String::new();
+        match &self.root {
+            Root::Name => out.push_str("/name"),
+            Root::StatusMessage => out.push_str("/status_message"),
+            Root::Attribute(at) => {
+                escaped(span.attributes.get(*at).map_or("", |a| &a.key), &mut out);
+            }
+            Root::EventName(n) => push(&mut out, format_args!("/events/{n}/name")),
+            Root::EventAttribute(n, key) => {
+                push(&mut out, format_args!("/events/{n}/attributes"));
+                escaped(key, &mut out);
+            }
+            Root::EventBody(n) => push(&mut out, format_args!("/events/{n}/body")),
+            Root::LinkAttribute(n, key) => {
+                push(&mut out, format_args!("/links/{n}/attributes"));
+                escaped(key, &mut out);
+            }
+        }
+        for step in &self.path {
+            match step {
+                Step::Key(key) => escaped(key, &mut out),
+                Step::Index(n) => push(&mut out, format_args!("/{n}")),
+            }
+        }
+        out
+    }
+
+    /// The value itself, to replace it.
+    pub(crate) fn resolve<'a>(&self, span: &'a mut Span) -> Option<Slot<'a>> {
+        let root = match &self.root {
+            Root::Name => return span.name.as_mut().map(Slot::Text),
+            Root::StatusMessage => return span.status_message.as_mut().map(Slot::Text),
+            Root::EventName(n) => return span.events.get_mut(*n).map(|e| Slot::Text(&mut e.name)),
+            Root::Attribute(n) => &mut span.attributes.get_mut(*n)?.value,
+            Root::EventAttribute(n, key) => span.events.get_mut(*n)?.attributes.get_mut(key)?,
+            Root::EventBody(n) => span.events.get_mut(*n)?.body.as_mut()?,
+            Root::LinkAttribute(n, key) => span.links.get_mut(*n)?.attributes.get_mut(key)?,
+        };
+        let mut value = root;
+        for step in &self.path {
+            value = match step {
+                Step::Key(key) => value.get_mut(key)?,
+                Step::Index(n) => value.get_mut(*n)?,
+            };
+        }
+        Some(Slot::Json(value))
+    }
+}
+
+/// A place that holds a text.
+pub(crate) enum Slot<'a> {
+    Text(&'a mut String),
+    Json(&'a mut Json),
+}
+
+impl Slot<'_> {
+    /// The text; numbers as they are written.
+    pub(crate) fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some((*text).clone()),
+            Self::Json(Json::String(text)) => Some(text.clone()),
+            Self::Json(Json::Number(number)) => Some(number.to_string()),
+            Self::Json(_) => None,
+        }
+    }
+
+    /// Puts another text in its place.
+    pub(crate) fn set(self, text: String) {
+        match self {
+            Self::Text(old) => *old = text,
+            Self::Json(old) => *old = Json::String(text),
+        }
+    }
+}
+
+fn push(out: &mut String, piece: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = out.write_fmt(piece);
+}
+
+fn escaped(key: &str, out: &mut String) {
+    out.push('/');
+    for c in key.chars() {
+        match c {
+            '~' => out.push_str("~0"),
+            '/' => out.push_str("~1"),
+            c => out.push(c),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! When a rule applies: findings and facts, joined by `all`, `any` and `not`.
+
+use exhibit_model::{Finding, FindingCategory, Part, Severity, Span};
+use serde_yaml_ng::Value;
+
+use super::field::FieldTest;
+
+/// Deepest nesting of a condition.
+const DEPTH_MAX: usize = 16;
+
+/// A condition on one span.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Condition {
+    All(Vec<Condition>),
+    Any(Vec<Condition>),
+    Not(Box<Condition>),
+    Finding(FindingTest),
+    Field(FieldTest),
+}
+
+/// Which findings count, and how many of them it takes. What is empty fits all.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FindingTest {
+    pub(crate) rules: Vec<String>,
+    pub(crate) entities: Vec<String>,
+    pub(crate) categories: Vec<FindingCategory>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) validated: Option<bool>,
+    pub(crate) min_score_milli: u16,
+    pub(crate) min_severity: Option<Severity>,
+    pub(crate) count: Count,
+}
+
+/// A comparison with a number of findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    least: usize,
+    most: usize,
+}
+
+impl Default for FindingTest {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            entities: Vec::new(),
+            categories: Vec::new(),
+            parts: Vec::new(),
+            validated: None,
+            min_score_milli: 0,
+            min_severity: None,
+            count: Count { least: 1, most: usize::MAX },
+        }
+    }
+}
+
+/// What a condition may name: the sets of the policy's `detectors` and the ids of detectors.
+pub(crate) struct Names<'a> {
+    pub(crate) sets: &'a [(String, FindingTest)],
+    pub(crate) detectors: &'a [String],
+    pub(crate) entities: &'a [String],
+}
+
+impl Condition {
+    /// Whether it holds for a span whose findings are known.
+    pub(crate) fn holds(&self, span: &Span) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().all(|part| part.holds(span)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(span)),
+            Self::Not(part) => !part.holds(span),
+            Self::Finding(test) => test.holds(span),
+            Self::Field(test) => test.holds(span),
+        }
+    }
+
+    /// The conditions on findings that speak for the rule; those under `not` speak against it.
+    pub(crate) fn finding_tests<'a>(&'a self, out: &mut Vec<&'a FindingTest>) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.finding_tests(out);
+                }
+            }
+            Self::Finding(test) => out.push(test),
+            Self::Not(_) | Self::Field(_) => {}
+        }
+    }
+
+    /// Reads a condition; `place` leads the message of an error.
+    pub(crate) fn read(value: &Value, place: &str, names: &Names<'_>) -> Result<Self, String> {
+        Self::read_at(value, place, names, 0)
+    }
+
+    fn read_at(
+        value: &Value,
+        place: &str,
+        names: &Names<'_>,
+        depth: usize,
+    ) -> Result<Self, String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("{place}: nested deeper than {DEPTH_MAX}"));
+        }
+        let Value::Mapping(map) = value else {
+            return Err(format!(
+                "{place}: must be a mapping such as `finding: {{category: secret}}`"
+            ));
+        };
+        let mut all = Vec::new();
+        for (key, value) in map {
+            let Some(key) = key.as_str() else {
+                return Err(format!("{place}: a key is not a text"));
+            };
+            let place = format!("{place}.{key}");
+            let list = |value: &Value| -> Result<Vec<Self>, String> {
+                let Value::Sequence(items) = value else {
+                    return Err(format!("{place}: must be a list of conditions"));
+                };
+                if items.is_empty() {
+                    return Err(format!("{place}: is empty"));
+                }
+                let read =
+                    |(n, item)| Self::read_at(item, &format!("{place}[{n}]"), names, depth + 1);
+                items.iter().enumerate().map(read).collect()
+            };
+            all.push(match key {
+                "all" => Self::All(list(value)?),
+                "any" => Self::Any(list(value)?),
+                "not" => Self::Not(Box::new(Self::read_at(value, &place, names, depth + 1)?)),
+                "finding" => Self::Finding(FindingTest::read(value, &place, names)?),
+                "expr" | "sequence" | "budget" => {
+                    return Err(format!(
+                        "{place}: `{key}` is not supported by this version; use fields and findings"
+                    ));
+                }
+                field => Self::Field(FieldTest::read(field, value, &place)?),
+            });
+        }
+        match all.len() {
+            0 => Err(format!("{place}: is empty")),
+            1 => all.pop().ok_or_else(String::new),
+            _ => Ok(Self::All(all)),
+        }
+    }
+}
+
+impl FindingTest {
+    fn holds(&self, span: &Span) -> bool {
+        let found = span.findings.iter().filter(|finding| self.fits(finding)).count();
+        (self.count.least..=self.count.most).contains(&found)
+    }
+
+    /// Whether a finding is one that counts.
+    pub(crate) fn fits(&self, finding: &Finding) -> bool {
+        (self.rules.is_empty() || self.rules.contains(&finding.rule))
+            && (self.entities.is_empty() || self.entities.contains(&finding.entity))
+            && (self.categories.is_empty() || self.categories.contains(&finding.category))
+            && (self.parts.is_empty() || self.parts.contains(&finding.part))
+            && self.validated.is_none_or(|wanted| wanted == finding.validated)
+            && finding.score_milli >= self.min_score_milli
+            && self.min_severity.is_none_or(|least| finding.severity >= least)
+    }
+
+    /// Reads `finding: …`, or a set of a policy's `detectors`.
+    pub(crate) fn read(value: &Value, place: &str, names: &Names<'_>) -> Result<Self, String> {
+        let Value::Mapping(map) = value else {
+            return Err(format!("{place}: must be a mapping such as `{{category: secret}}`"));
+        };
+        let mut test = Self::default();
+        // A named set first: what stands beside it narrows it.
+        if let Some(name) = map.get("detector").and_then(Value::as_str) {
+            if let Some((_, set)) = names.sets.iter().find(|(set, _)| set == name) {
+                test = set.clone();
+            } else if names.detectors.iter().any(|id| id == name) {
+                test.rules.push(name.to_owned());
+            } else {
+                return Err(format!(
+                    "{place}.detector: `{name}` is neither a set of this policy's `detectors` nor a detector's id"
+                ));
+            }
+        }
+        for (key, value) in map {
+            let key = key.as_str().unwrap_or_default();
+            let place = format!("{place}.{key}");
+            match key {
+                "detector" if value.is_string() => {}
+                "rules" if value.as_str() == Some("all") => {}
+                "rules" => {
+                    test.rules = texts(value, &place)?;
+                    if let Some(unknown) =
+                        test.rules.iter().find(|id| !names.detectors.contains(id))
+                    {
+                        return Err(format!("{place}: there is no detector `{unknown}`"));
+                    }
+                }
+                "entity" | "entities" => {
+                    test.entities = texts(value, &place)?;
+                    if let Some(unknown) =
+                        test.entities.iter().find(|e| !names.entities.contains(e))
+                    {
+                        return Err(format!("{place}: no detector finds `{unknown}`"));
+                    }
+                }
+                "category" | "categories" => {
+                    let parse = |word: &String| {
+                        FindingCategory::parse(word).ok_or_else(|| {
+                            format!("{place}: `{word}` is not one of pii, secret, injection, term")
+                        })
+                    };
+                    test.categories =
+                        texts(value, &place)?.iter().map(parse).collect::<Result<_, _>>()?;
+                }
+                "fields" => {
+                    let parse = |word: &String| {
+                        match word.as_str() {
+                        "tool.args" => Ok(Part::Input),
+                        word => Part::ALL.into_iter().find(|part| part.as_str() == word).ok_or_else(|| {
+                            format!("{place}: `{word}` is not one of input, output, attributes, events, header")
+                        }),
+                    }
+                    };
+                    test.parts =
+                        texts(value, &place)?.iter().map(parse).collect::<Result<_, _>>()?;
+                }
+                "validated" => {
+                    test.validated = Some(
+                        value.as_bool().ok_or_else(|| format!("{place}: must be true or false"))?,
+                    );
+                }
+                "min_score" => {
+                    let score = value.as_f64().filter(|score| (0.0..=1.0).contains(score));
+                    let score = score.ok_or_else(|| format!("{place}: must be between 0 and 1"))?;
+                    test.min_score_milli = (score * 1_000.0).round() as u16;
+                }
+                "min_confidence" => {
+                    test.min_score_milli = match value.as_str() {
+                        Some("low") => 300,
+                        Some("medium") => 500,
+                        Some("high") => 800,
+                        _ => return Err(format!("{place}: must be low, medium or high")),
+                    };
+                }
+                "min_severity" => {
+                    let severity = value.as_str().and_then(Severity::parse);
+                    test.min_severity = Some(severity.ok_or_else(|| {
+                        format!("{place}: must be low, medium, high or critical")
+                    })?);
+                }
+                "count" => test.count = Count::read(value, &place)?,
+                _ => {
+                    return Err(format!(
+                        "{place}: unknown key; there are detector, rules, entity, category, fields, validated, min_score, min_confidence, min_severity, count"
+                    ));
+                }
+            }
+        }
+        Ok(test)
+    }
+}
+
+impl Count {
+    /// A number, or an operator and a number: `">=2"`.
+    fn read(value: &Value, place: &str) -> Result<Self, String> {
+        let wrong = || format!("{place}: must be a number or a text such as \">=2\"");
+        if let Some(exactly) = value.as_u64() {
+            let exactly = exactly as usize;
+            return Ok(Self { least: exactly, most: exactly });
+        }
+        let text = value.as_str().ok_or_else(wrong)?.trim();
+        let at = text.find(|c: char| c.is_ascii_digit()).ok_or_else(wrong)?;
+        let number: usize = text[at..].trim().parse().map_err(|_| wrong())?;
+        Ok(match text[..at].trim() {
+            ">=" => Self { least: number, most: usize::MAX },
+            ">" => Self { least: number.saturating_add(1), most: usize::MAX },
+            "<=" => Self { least: 0, most: number },
+            "<" if number > 0 => Self { least: 0, most: number - 1 },
+            "" | "=" | "==" => Self { least: number, most: number },
+            _ => return Err(wrong()),
+        })
+    }
+}
+
+/// One text or a list of them.
+pub(crate) fn texts(value: &Value, place: &str) -> Result<Vec<String>, String> {
+    let one = |value: &Value| match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Number(number) => Ok(number.to_string()),
+        Value::Bool(flag) => Ok(flag.to_string()),
+        _ => Err(format!("{place}: must be a text or a list of texts")),
+    };
+    match value {
+        Value::Sequence(items) if items.is_empty() => Err(format!("{place}: is empty")),
+        Value::Sequence(items) => items.iter().map(one).collect(),
+        value => Ok(vec![one(value)?]),
+    }
+}

@@ -1,0 +1,246 @@
+//! Facts of a span that rules compare: `cost_usd: {gt: 0.5}`, `provider: {not_in: [openai]}`.
+
+use exhibit_model::Span;
+use regex::Regex;
+use serde_yaml_ng::Value;
+
+use super::condition::texts;
+
+/// Largest compiled pattern of a `matches`, bytes.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// A comparison with one fact. A span that lacks the fact is never compared: only `exists: false` holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct FieldTest {
+    field: Field,
+    tests: Vec<Op>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Field {
+    Name,
+    Kind,
+    Model,
+    Provider,
+    Agent,
+    User,
+    Session,
+    Environment,
+    Service,
+    Status,
+    Tool,
+    Tag,
+    Metadata(String),
+    CostUsd,
+    Tokens,
+    TokensIn,
+    TokensOut,
+    LatencyMs,
+}
+
+const NAMES: &str = "name, kind, model, provider, agent, user, session, environment, service, status, \
+                     tool, tag, metadata.<key>, cost_usd, tokens, tokens_in, tokens_out, latency_ms";
+
+#[derive(Debug, Clone)]
+enum Op {
+    Eq(Vec<String>),
+    NotEq(Vec<String>),
+    Contains(String),
+    StartsWith(String),
+    EndsWith(String),
+    Matches(Regex),
+    Greater(f64),
+    AtLeast(f64),
+    Less(f64),
+    AtMost(f64),
+    Exists(bool),
+}
+
+impl PartialEq for Op {
+    fn eq(&self, other: &Self) -> bool {
+        format!("{self:?}") == format!("{other:?}")
+    }
+}
+
+/// A fact as it stands on a span.
+enum Fact<'a> {
+    Text(&'a str),
+    Texts(&'a [String]),
+    Number(f64),
+}
+
+impl Field {
+    fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "name" => Self::Name,
+            "kind" => Self::Kind,
+            "model" => Self::Model,
+            "provider" => Self::Provider,
+            "agent" => Self::Agent,
+            "user" => Self::User,
+            "session" => Self::Session,
+            "environment" => Self::Environment,
+            "service" => Self::Service,
+            "status" => Self::Status,
+            "tool" => Self::Tool,
+            "tag" | "tags" => Self::Tag,
+            "cost_usd" => Self::CostUsd,
+            "tokens" => Self::Tokens,
+            "tokens_in" => Self::TokensIn,
+            "tokens_out" => Self::TokensOut,
+            "latency_ms" => Self::LatencyMs,
+            other => Self::Metadata(other.strip_prefix("metadata.")?.to_owned()),
+        })
+    }
+
+    fn is_number(&self) -> bool {
+        matches!(
+            self,
+            Self::CostUsd | Self::Tokens | Self::TokensIn | Self::TokensOut | Self::LatencyMs
+        )
+    }
+
+    fn of<'a>(&self, span: &'a Span) -> Option<Fact<'a>> {
+        let tokens = |count: fn(&exhibit_model::Usage) -> u64| {
+            span.usage.as_ref().map(|usage| Fact::Number(count(usage) as f64))
+        };
+        let text = match self {
+            Self::Name => &span.name,
+            Self::Model => &span.model,
+            Self::Provider => &span.provider,
+            Self::Agent => &span.agent,
+            Self::User => &span.user,
+            Self::Session => &span.session,
+            Self::Environment => &span.environment,
+            Self::Service => &span.service,
+            Self::Tool => &span.tool,
+            Self::Kind => return Some(Fact::Text(span.kind().as_str())),
+            Self::Status => return Some(Fact::Text(span.status.as_str())),
+            Self::Tag => return (!span.tags.is_empty()).then_some(Fact::Texts(&span.tags)),
+            Self::Metadata(key) => return span.metadata.get(key).map(|text| Fact::Text(text)),
+            Self::CostUsd => return span.cost.amount.map(|amount| Fact::Number(amount.to_usd())),
+            Self::LatencyMs => return span.duration().map(|d| Fact::Number(d.0 as f64 / 1e6)),
+            Self::Tokens => {
+                return tokens(|u| u.input_tokens().saturating_add(u.output_tokens()));
+            }
+            Self::TokensIn => return tokens(exhibit_model::Usage::input_tokens),
+            Self::TokensOut => return tokens(exhibit_model::Usage::output_tokens),
+        };
+        text.as_deref().map(Fact::Text)
+    }
+}
+
+impl FieldTest {
+    pub(crate) fn holds(&self, span: &Span) -> bool {
+        let fact = self.field.of(span);
+        self.tests.iter().all(|op| match (&fact, op) {
+            (fact, Op::Exists(wanted)) => fact.is_some() == *wanted,
+            (None, _) => false,
+            (Some(Fact::Text(text)), op) => op.holds_for_text(text),
+            (Some(Fact::Texts(all)), Op::NotEq(_)) => {
+                all.iter().all(|text| op.holds_for_text(text))
+            }
+            (Some(Fact::Texts(all)), op) => all.iter().any(|text| op.holds_for_text(text)),
+            (Some(Fact::Number(number)), op) => op.holds_for_number(*number),
+        })
+    }
+
+    /// Reads `field: value`, `field: [values]` or `field: {op: value, …}`.
+    pub(crate) fn read(name: &str, value: &Value, place: &str) -> Result<Self, String> {
+        let field = Field::named(name).ok_or_else(|| {
+            format!("{place}: unknown; there are all, any, not, finding and the fields {NAMES}")
+        })?;
+        let tests = match value {
+            Value::Mapping(map) if map.is_empty() => return Err(format!("{place}: is empty")),
+            Value::Mapping(map) => map
+                .iter()
+                .map(|(op, value)| Op::read(op.as_str().unwrap_or_default(), value, place))
+                .collect::<Result<Vec<_>, _>>()?,
+            value => vec![Op::Eq(lower(texts(value, place)?))],
+        };
+        for op in &tests {
+            let of_numbers =
+                matches!(op, Op::Greater(_) | Op::AtLeast(_) | Op::Less(_) | Op::AtMost(_));
+            if !matches!(op, Op::Exists(_)) && of_numbers != field.is_number() {
+                let allowed = if field.is_number() {
+                    "gt, gte, lt, lte"
+                } else {
+                    "eq, ne, in, not_in, contains, starts_with, ends_with, matches"
+                };
+                return Err(format!("{place}: compares with {allowed} or exists"));
+            }
+        }
+        Ok(Self { field, tests })
+    }
+}
+
+/// Texts are compared whatever their case.
+fn lower(texts: Vec<String>) -> Vec<String> {
+    texts.into_iter().map(|text| text.to_lowercase()).collect()
+}
+
+impl Op {
+    fn read(name: &str, value: &Value, place: &str) -> Result<Self, String> {
+        let place = &format!("{place}.{name}");
+        let number = || {
+            let number = value.as_f64().filter(|n| n.is_finite());
+            number.ok_or_else(|| format!("{place}: must be a number"))
+        };
+        let text = || {
+            let text = value.as_str().map(str::to_lowercase);
+            text.ok_or_else(|| format!("{place}: must be a text"))
+        };
+        Ok(match name {
+            "eq" | "in" => Self::Eq(lower(texts(value, place)?)),
+            "ne" | "not_in" => Self::NotEq(lower(texts(value, place)?)),
+            "contains" => Self::Contains(text()?),
+            "starts_with" => Self::StartsWith(text()?),
+            "ends_with" => Self::EndsWith(text()?),
+            "matches" => {
+                let pattern =
+                    value.as_str().ok_or_else(|| format!("{place}: must be a pattern"))?;
+                let built = regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build();
+                Self::Matches(built.map_err(|error| format!("{place}: {error}"))?)
+            }
+            "gt" => Self::Greater(number()?),
+            "gte" => Self::AtLeast(number()?),
+            "lt" => Self::Less(number()?),
+            "lte" => Self::AtMost(number()?),
+            "exists" => Self::Exists(
+                value.as_bool().ok_or_else(|| format!("{place}: must be true or false"))?,
+            ),
+            _ => {
+                return Err(format!(
+                    "{place}: unknown comparison; there are eq, ne, in, not_in, contains, starts_with, ends_with, matches, gt, gte, lt, lte, exists"
+                ));
+            }
+        })
+    }
+
+    fn holds_for_text(&self, text: &str) -> bool {
+        let lower = || text.to_lowercase();
+        match self {
+            Self::Eq(wanted) => wanted.contains(&lower()),
+            Self::NotEq(unwanted) => !unwanted.contains(&lower()),
+            Self::Contains(piece) => lower().contains(piece.as_str()),
+            Self::StartsWith(piece) => lower().starts_with(piece.as_str()),
+            Self::EndsWith(piece) => lower().ends_with(piece.as_str()),
+            Self::Matches(pattern) => pattern.is_match(text),
+            Self::Greater(_)
+            | Self::AtLeast(_)
+            | Self::Less(_)
+            | Self::AtMost(_)
+            | Self::Exists(_) => false,
+        }
+    }
+
+    fn holds_for_number(&self, number: f64) -> bool {
+        match self {
+            Self::Greater(bound) => number > *bound,
+            Self::AtLeast(bound) => number >= *bound,
+            Self::Less(bound) => number < *bound,
+            Self::AtMost(bound) => number <= *bound,
+            _ => false,
+        }
+    }
+}

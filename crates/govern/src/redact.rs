@@ -1,0 +1,208 @@
+//! Replacing what was found, everywhere it stands, before anything is stored.
+
+use std::collections::BTreeMap;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use exhibit_model::{Flag, Json, JsonMap, Span};
+
+use crate::{place::Place, policy::Mask};
+
+/// What stands in the place of a text that could not be redacted.
+const WITHHELD: &str = "[WITHHELD]";
+/// Redacted values this long or longer are replaced wherever else they stand in the span; shorter ones
+/// would hit words that have nothing to do with them.
+const EVERYWHERE_BYTES_MIN: usize = 6;
+
+/// One replacement to make.
+pub(crate) struct Replacement {
+    pub(crate) place: Place,
+    /// Byte range in the text as it was received.
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    /// What is put there.
+    pub(crate) mask: String,
+}
+
+/// The text of a mask.
+pub(crate) fn mask(kind: Mask, entity: &str, fingerprint: &str) -> String {
+    match kind {
+        Mask::Name => format!("[REDACTED:{entity}]"),
+        Mask::Fingerprint => format!("[{entity}:{}]", fingerprint.get(..8).unwrap_or_default()),
+        Mask::Nothing => String::new(),
+    }
+}
+
+/// Makes the replacements, then replaces the same values wherever else they stand in the span. A text in
+/// which that fails is withheld as a whole.
+pub(crate) fn apply(span: &mut Span, replacements: Vec<Replacement>) {
+    let mut by_place: BTreeMap<Place, Vec<Replacement>> = BTreeMap::new();
+    for replacement in replacements {
+        by_place.entry(replacement.place.clone()).or_default().push(replacement);
+    }
+    let mut values: Vec<(String, String)> = Vec::new();
+    let mut withheld = false;
+    for (place, mut ranges) in by_place {
+        let Some(slot) = place.resolve(span) else { continue };
+        let Some(text) = slot.text() else { continue };
+        ranges.sort_by_key(|r| (r.start, std::cmp::Reverse(r.end)));
+        for range in &ranges {
+            if let Some(value) = text.get(range.start..range.end) {
+                values.push((value.to_owned(), range.mask.clone()));
+            }
+        }
+        if let Some(new) = replaced(&text, &ranges) {
+            slot.set(new);
+        } else {
+            slot.set(WITHHELD.to_owned());
+            withheld = true;
+        }
+    }
+    values.retain(|(value, _)| value.len() >= EVERYWHERE_BYTES_MIN);
+    values.sort();
+    values.dedup_by(|a, b| a.0 == b.0);
+    if !values.is_empty() {
+        everywhere(span, &values);
+    }
+    if withheld {
+        span.flag(Flag::Withheld);
+    }
+}
+
+/// The text with every range replaced; ranges that overlap become one. None when a range is not one of
+/// this text.
+fn replaced(text: &str, ranges: &[Replacement]) -> Option<String> {
+    let plain = splice(text, ranges, |_, _, mask| mask.to_owned())?;
+    // A number in JSON text becomes a text, else the whole could not be read again.
+    let looks_like_json = text.trim_start().starts_with(['{', '[']);
+    if looks_like_json && is_json(text) && !is_json(&plain) {
+        let quoted = splice(text, ranges, |start, end, mask| {
+            let before = text[..start].trim_end().chars().next_back();
+            let after = text[end..].trim_start().chars().next();
+            let bare =
+                matches!(before, Some(':' | ',' | '[')) && matches!(after, Some(',' | ']' | '}'));
+            if bare { format!("\"{mask}\"") } else { mask.to_owned() }
+        })?;
+        if is_json(&quoted) {
+            return Some(quoted);
+        }
+    }
+    Some(plain)
+}
+
+fn splice(
+    text: &str,
+    ranges: &[Replacement],
+    mask: impl Fn(usize, usize, &str) -> String,
+) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in ranges {
+        if range.end <= at {
+            continue;
+        }
+        text.get(range.start..range.end)?;
+        if range.start >= at {
+            out.push_str(text.get(at..range.start)?);
+            out.push_str(&mask(range.start, range.end, &range.mask));
+        }
+        at = range.end;
+    }
+    out.push_str(text.get(at..)?);
+    Some(out)
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+/// Replaces values in every text of the span: raw attributes, events, links and the mapped fields.
+fn everywhere(span: &mut Span, values: &[(String, String)]) {
+    let (texts, masks): (Vec<&str>, Vec<&str>) =
+        values.iter().map(|(value, mask)| (value.as_str(), mask.as_str())).unzip();
+    // Of values that begin together the longest, so that none is cut by one it contains.
+    let all = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&texts);
+    let Ok(all) = all else { return };
+    let clean = |text: &mut String| {
+        if all.is_match(text.as_str()) {
+            *text = all.replace_all(text, &masks);
+        }
+    };
+    span.attributes.iter_mut().for_each(|attribute| strings(&mut attribute.value, &clean));
+    for event in &mut span.events {
+        clean(&mut event.name);
+        map(&mut event.attributes, &clean);
+        event.body.iter_mut().for_each(|body| strings(body, &clean));
+    }
+    span.links.iter_mut().for_each(|link| map(&mut link.attributes, &clean));
+    map(&mut span.params, &clean);
+    span.metadata.values_mut().for_each(clean);
+    span.tags.iter_mut().for_each(clean);
+    let fields = [
+        &mut span.name,
+        &mut span.kind_label,
+        &mut span.status_message,
+        &mut span.error_type,
+        &mut span.model,
+        &mut span.model_requested,
+        &mut span.session,
+        &mut span.user,
+        &mut span.agent,
+        &mut span.agent_id,
+        &mut span.environment,
+        &mut span.version,
+        &mut span.trace_name,
+        &mut span.tool,
+        &mut span.tool_call_id,
+        &mut span.response_id,
+    ];
+    fields.into_iter().flatten().for_each(clean);
+    if let Some(prompt) = &mut span.prompt {
+        [&mut prompt.name, &mut prompt.version].into_iter().flatten().for_each(clean);
+    }
+}
+
+fn map(map: &mut JsonMap, clean: &impl Fn(&mut String)) {
+    map.values_mut().for_each(|value| strings(value, clean));
+}
+
+/// Every text in a JSON value, without recursion: the value may be as deep as a client likes.
+fn strings(value: &mut Json, clean: &impl Fn(&mut String)) {
+    let mut open = vec![value];
+    while let Some(value) = open.pop() {
+        match value {
+            Json::String(text) => clean(text),
+            Json::Array(items) => open.extend(items.iter_mut()),
+            Json::Object(map) => open.extend(map.values_mut()),
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place::Root;
+
+    fn range(start: usize, end: usize) -> Replacement {
+        Replacement {
+            place: Place { root: Root::Name, path: Vec::new() },
+            start,
+            end,
+            mask: "[X]".into(),
+        }
+    }
+
+    #[test]
+    fn overlapping_ranges_become_one_and_the_rest_stays() {
+        let text = "ab 1234 cd 5678";
+        assert_eq!(replaced(text, &[range(3, 7), range(11, 15)]).unwrap(), "ab [X] cd [X]");
+        assert_eq!(replaced(text, &[range(3, 7), range(5, 9)]).unwrap(), "ab [X]d 5678");
+        assert_eq!(replaced("é", &[range(1, 2)]), None, "half a character");
+    }
+
+    #[test]
+    fn json_text_stays_json() {
+        let text = r#"{"card": 4111111111111111, "b": "x"}"#;
+        assert_eq!(replaced(text, &[range(9, 25)]).unwrap(), r#"{"card": "[X]", "b": "x"}"#);
+    }
+}

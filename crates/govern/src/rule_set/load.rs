@@ -1,0 +1,178 @@
+//! From files to a rule set: read, compile, and prove with the files' own examples.
+
+use exhibit_model::Span;
+use serde::Serialize;
+use serde_yaml_ng::Value;
+use sha2::{Digest, Sha256};
+
+use super::{ENGINE_VERSION, RuleSet, texts};
+use crate::{
+    FingerprintKey, RuleErrors, RuleProblem,
+    detector::file::{self as detector_file, Proven},
+    error::Problems,
+    policy::{Rule, file as policy_file, trial::Trial},
+    scan::{Engine, Scratch},
+};
+
+/// What identifies rules in a record: with these a verdict can be computed again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Versions {
+    /// The engine's version.
+    pub engine: u32,
+    /// The rule set's hash, hex.
+    pub rules: String,
+    /// How many files it was made of.
+    pub files: usize,
+}
+
+enum Kind {
+    Detectors,
+    Policy,
+    Nothing,
+}
+
+pub(super) fn load(files: &[(String, String)], key: FingerprintKey) -> Result<RuleSet, RuleErrors> {
+    let mut sorted: Vec<&(String, String)> = files.iter().collect();
+    sorted.sort();
+    let mut all = Vec::new();
+    let mut proven: Vec<Proven> = Vec::new();
+    let mut policy_files = Vec::new();
+    let mut counted = 0;
+    for (name, text) in sorted.iter().copied() {
+        let mut problems = Problems { file: name, all: &mut all };
+        match kind(name, text, &mut problems) {
+            Kind::Detectors => proven.extend(detector_file::read(text, &mut problems)),
+            Kind::Policy => policy_files.push((name, text)),
+            Kind::Nothing => continue,
+        }
+        counted += 1;
+    }
+    let mut rules = compile(proven, key, &mut all);
+    let (ids, entities): (Vec<String>, Vec<String>) =
+        rules.engine.detectors.iter().map(|d| (d.id.clone(), d.entity.clone())).unzip();
+    for (name, text) in policy_files {
+        let mut problems = Problems { file: name, all: &mut all };
+        let Some(tried) = policy_file::read(text, &ids, &entities, &mut problems) else { continue };
+        if rules.policies.iter().any(|policy| policy.name == tried.policy.name) {
+            let message = format!("another file has a policy named `{}`", tried.policy.name);
+            problems.add("policy", message);
+        }
+        for (index, trial) in &tried.trials {
+            if let Some(rule) = tried.policy.rules.get(*index)
+                && let Err(message) = try_rule(&rules, rule, trial)
+            {
+                problems.add(format!("rule `{}`", rule.id), message);
+            }
+        }
+        rules.policies.push(tried.policy);
+    }
+    if !all.is_empty() {
+        all.sort_by(|a, b| a.file.cmp(&b.file));
+        return Err(RuleErrors { problems: all });
+    }
+    rules.hash = hash(&sorted);
+    rules.files = counted;
+    Ok(rules)
+}
+
+fn kind(name: &str, text: &str, problems: &mut Problems<'_>) -> Kind {
+    let is_prices = name.rsplit('/').next() == Some("pricing.yaml");
+    if is_prices || text.trim().is_empty() {
+        return Kind::Nothing;
+    }
+    match serde_yaml_ng::from_str::<Value>(text) {
+        Err(error) => {
+            problems.add("", error.to_string());
+            Kind::Nothing
+        }
+        Ok(Value::Null) => Kind::Nothing,
+        Ok(Value::Mapping(map)) if map.contains_key("policy") => Kind::Policy,
+        Ok(Value::Mapping(map)) if map.get("detectors").is_some_and(Value::is_sequence) => {
+            Kind::Detectors
+        }
+        Ok(_) => {
+            let message = "is neither a policy (`policy: name`) nor a list of `detectors:`";
+            problems.add("", message);
+            Kind::Nothing
+        }
+    }
+}
+
+/// Detectors become an engine, and their examples are run.
+fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>) -> RuleSet {
+    let mut detectors = Vec::new();
+    let mut examples = Vec::new();
+    for one in proven {
+        let id = &one.detector.id;
+        if let Some(twin) = detectors.iter().find(|d: &&crate::detector::Detector| d.id == *id) {
+            let mut problems = Problems { file: &one.detector.file, all };
+            problems.add(format!("detector `{id}`"), format!("is also in {}", twin.file));
+            continue;
+        }
+        examples.push((one.matching, one.not_matching));
+        detectors.push(one.detector);
+    }
+    let engine = Engine::new(detectors);
+    for (index, (matching, not_matching)) in examples.iter().enumerate() {
+        let detector = &engine.detectors[index];
+        let mut problems = Problems { file: &detector.file, all };
+        let place = format!("detector `{}`", detector.id);
+        let mut scratch = Scratch::default();
+        let mut finds = |text: &str| {
+            let hits = engine.scan_raw(text, None, &mut scratch);
+            hits.iter().any(|hit| hit.detector == index)
+        };
+        // Numbered, not quoted: an example may look like a credential.
+        for (n, text) in matching.iter().enumerate() {
+            if !finds(text) {
+                problems.add(place.clone(), format!("examples.match[{n}] is not found"));
+            }
+        }
+        for (n, text) in not_matching.iter().enumerate() {
+            if finds(text) {
+                problems.add(place.clone(), format!("examples.no_match[{n}] is found"));
+            }
+        }
+    }
+    RuleSet { engine, policies: Vec::new(), key, hash: [0; 32], files: 0 }
+}
+
+/// Runs a rule's test against the detectors.
+fn try_rule(rules: &RuleSet, rule: &Rule, trial: &Trial) -> Result<(), String> {
+    let mut span: Span = trial.span().map_err(|message| format!("tests: {message}"))?;
+    let found = texts::find(&rules.engine, &span);
+    span.findings =
+        found.hits.iter().map(|(place, hit)| rules.finding(&span, place, hit)).collect();
+    let mut actual: Vec<&str> = Vec::new();
+    if rule.when.holds(&span) {
+        actual = rule.then.iter().map(|step| step.action().as_str()).collect();
+    }
+    let mut expected: Vec<&str> = trial.expect.iter().map(String::as_str).collect();
+    expected.sort_unstable();
+    actual.sort_unstable();
+    if expected == actual {
+        return Ok(());
+    }
+    let shown =
+        |words: &[&str]| if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
+    let mut found: Vec<&str> = span.findings.iter().map(|f| f.entity.as_str()).collect();
+    found.dedup();
+    Err(format!(
+        "a test expects {}, and the rule says {} (found in it: {})",
+        shown(&expected),
+        shown(&actual),
+        shown(&found)
+    ))
+}
+
+fn hash(files: &[&(String, String)]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    digest.update(ENGINE_VERSION.to_be_bytes());
+    for (name, text) in files {
+        for piece in [name, text] {
+            digest.update((piece.len() as u64).to_be_bytes());
+            digest.update(piece.as_bytes());
+        }
+    }
+    digest.finalize().into()
+}

@@ -1,0 +1,139 @@
+//! The texts of a span that detectors look at: every string value, however deep, and long numbers.
+
+use exhibit_model::{Json, JsonMap, Span};
+
+use crate::{
+    place::{Place, Root, Slot, Step},
+    scan::{Engine, FINDINGS_MAX, Hit, Scratch},
+};
+
+/// Deepest nesting that is looked at; far above what decoders let in. Deeper values are withheld.
+const DEPTH_MAX: usize = 256;
+/// Shorter numbers are no card, account or identity number.
+const NUMBER_MIN: u64 = 100_000_000;
+
+/// What was found in a span.
+#[derive(Default)]
+pub(super) struct Found {
+    pub(super) hits: Vec<(Place, Hit)>,
+    /// Not everything was looked at.
+    pub(super) cut: bool,
+    pub(super) too_deep: Vec<Place>,
+}
+
+struct Walk<'a> {
+    engine: &'a Engine,
+    scratch: Scratch,
+    found: Found,
+}
+
+#[derive(Clone, Copy)]
+enum StepRef<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+/// Finds everything in a span.
+pub(super) fn find(engine: &Engine, span: &Span) -> Found {
+    let mut walk = Walk { engine, scratch: Scratch::default(), found: Found::default() };
+    if let Some(name) = &span.name {
+        walk.text(name, None, &[], || Root::Name);
+    }
+    if let Some(message) = &span.status_message {
+        walk.text(message, None, &[], || Root::StatusMessage);
+    }
+    let mut path = Vec::new();
+    for (n, attribute) in span.attributes.iter().enumerate() {
+        walk.value(&attribute.value, &attribute.key, &mut path, &|| Root::Attribute(n));
+    }
+    for (n, event) in span.events.iter().enumerate() {
+        walk.text(&event.name, None, &[], || Root::EventName(n));
+        walk.map(&event.attributes, |key| Root::EventAttribute(n, key));
+        if let Some(body) = &event.body {
+            walk.value(body, "body", &mut path, &|| Root::EventBody(n));
+        }
+    }
+    for (n, link) in span.links.iter().enumerate() {
+        walk.map(&link.attributes, |key| Root::LinkAttribute(n, key));
+    }
+    walk.found
+}
+
+impl Walk<'_> {
+    fn map(&mut self, map: &JsonMap, root: impl Fn(String) -> Root) {
+        for (key, value) in map {
+            self.value(value, key, &mut Vec::new(), &|| root(key.clone()));
+        }
+    }
+
+    fn value<'a>(
+        &mut self,
+        value: &'a Json,
+        key: &'a str,
+        path: &mut Vec<StepRef<'a>>,
+        root: &dyn Fn() -> Root,
+    ) {
+        if path.len() > DEPTH_MAX {
+            self.found.too_deep.push(place(root(), path));
+            return;
+        }
+        match value {
+            Json::String(text) => self.text(text, Some(key), path, root),
+            Json::Number(number) if number.as_u64().is_some_and(|n| n >= NUMBER_MIN) => {
+                self.text(&number.to_string(), Some(key), path, root);
+            }
+            Json::Array(items) => {
+                for (n, item) in items.iter().enumerate() {
+                    path.push(StepRef::Index(n));
+                    self.value(item, key, path, root);
+                    path.pop();
+                }
+            }
+            Json::Object(map) => {
+                for (key, value) in map {
+                    path.push(StepRef::Key(key));
+                    self.value(value, key, path, root);
+                    path.pop();
+                }
+            }
+            Json::Null | Json::Bool(_) | Json::Number(_) => {}
+        }
+    }
+
+    fn text(
+        &mut self,
+        text: &str,
+        key: Option<&str>,
+        path: &[StepRef<'_>],
+        root: impl Fn() -> Root,
+    ) {
+        if self.found.hits.len() >= FINDINGS_MAX {
+            self.found.cut = true;
+            return;
+        }
+        let room = FINDINGS_MAX - self.found.hits.len();
+        let hits = self.engine.scan(text, key, &mut self.scratch);
+        self.found.cut |= hits.len() >= room;
+        for hit in hits.into_iter().take(room) {
+            self.found.hits.push((place(root(), path), hit));
+        }
+    }
+}
+
+fn place(root: Root, path: &[StepRef<'_>]) -> Place {
+    let owned = |step: &StepRef<'_>| match step {
+        StepRef::Key(key) => Step::Key((*key).to_owned()),
+        StepRef::Index(n) => Step::Index(*n),
+    };
+    Place { root, path: path.iter().map(owned).collect() }
+}
+
+/// Replaces values that were too deep to look at.
+pub(super) fn withhold(span: &mut Span, places: &[Place]) {
+    for place in places {
+        if let Some(slot @ Slot::Json(_)) = place.resolve(span) {
+            slot.set("[WITHHELD]".to_owned());
+        }
+        super::mark_withheld(span);
+    }
+}
