@@ -1,7 +1,7 @@
 //! What verification reads: everything a store shows, beside everything it was derived from.
 
 use async_trait::async_trait;
-use exhibit_model::WorkspaceId;
+use exhibit_model::{TraceId, WorkspaceId};
 
 use crate::{
     Page, StoreError,
@@ -37,6 +37,13 @@ pub trait AuditStore: Send + Sync + 'static {
         bodies: bool,
     ) -> Result<Page<AuditTrace>, StoreError>;
 
+    /// One trace with all its records and their bytes.
+    async fn audit_trace(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+    ) -> Result<Option<AuditTrace>, StoreError>;
+
     /// How many current spans a workspace has, for progress bars.
     async fn audit_size(&self, workspace: WorkspaceId) -> Result<u64, StoreError>;
 
@@ -52,6 +59,6 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn audit_search(
         &self,
         workspace: WorkspaceId,
-        traces: &[(exhibit_model::TraceId, String)],
-    ) -> Result<Vec<exhibit_model::TraceId>, StoreError>;
+        traces: &[(TraceId, String)],
+    ) -> Result<Vec<TraceId>, StoreError>;
 }

@@ -12,6 +12,9 @@ pub enum StoreError {
     /// It does not support what was asked; never approximated.
     #[error("this store cannot {0}")]
     Unsupported(&'static str),
+    /// The cursor is not one that this list gave.
+    #[error("the cursor is not one that this list gave")]
+    Cursor,
     /// A unique value is taken.
     #[error("{0} is taken")]
     Taken(&'static str),

@@ -11,12 +11,14 @@
 pub mod account;
 pub mod analytics;
 pub mod audit;
+#[cfg(feature = "testing")]
 pub mod conformance;
 pub mod error;
 pub mod filter;
 pub mod ledger;
 pub mod memory;
 pub mod rollup;
+pub mod search;
 pub mod span;
 
 pub use account::{AccountStore, Login};
@@ -26,9 +28,9 @@ pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
 pub use span::{
-    Batch, Block, CommitError, Committed, Due, DueSpan, Order, Page, SealWrite, SessionSummary,
-    SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey, TraceQuery,
-    TraceRow, TraceWrite,
+    Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
+    SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
+    TraceQuery, TraceRow, TraceWrite,
 };
 
 /// A whole back end.

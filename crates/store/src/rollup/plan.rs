@@ -1,0 +1,172 @@
+//! Which cells answer an analytics query, and the answer they add up to.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
+
+use exhibit_model::Nanos;
+
+use super::{Cell, Grain, Key};
+use crate::{
+    Analytics, AnalyticsQuery, Dimension, StoreError,
+    analytics::{Group, Series},
+};
+
+/// Most steps of a series: a week of minutes, and a bound on the size of an answer.
+pub const STEPS_MAX: i64 = 10_080;
+
+/// How a query is answered from cells. Whole days come from day cells when the step allows it, the
+/// rest from minute cells, so `from` and `to` are kept to the minute at any step.
+///
+/// Steps stand on multiples of their width since the epoch; the first and the last may be cut by
+/// `from` and `to`. A step of a day or more is rounded down to whole days. Read the cells of
+/// [`reads`](Self::reads) under [`dimension`](Self::dimension) in any order and hand them to
+/// [`assemble`](Self::assemble).
+#[derive(Debug, Clone)]
+pub struct Plan {
+    from: i64,
+    to: i64,
+    step: i64,
+    dimension: Option<Dimension>,
+    groups_max: usize,
+}
+
+/// Cells to read: those of a grain that start in a range of nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// Grain.
+    pub grain: Grain,
+    /// Starts of the cells.
+    pub starts: Range<i64>,
+}
+
+impl Plan {
+    /// Plans a query. `Unsupported` when it asks for a step that is not a multiple of a minute or for
+    /// more than [`STEPS_MAX`] steps.
+    pub fn of(query: &AnalyticsQuery) -> Result<Self, StoreError> {
+        let minute = Grain::Minute.width_ns();
+        let day = Grain::Day.width_ns();
+        let mut step = i64::try_from(query.step_s)
+            .ok()
+            .and_then(|s| s.checked_mul(1_000_000_000))
+            .filter(|step| *step > 0 && step % minute == 0)
+            .ok_or(StoreError::Unsupported("sum in steps that are not whole minutes"))?;
+        if step > day {
+            step -= step % day;
+        }
+        let from = Grain::Minute.floor(query.from);
+        let to = match query.to.0.rem_euclid(minute) {
+            0 => query.to.0,
+            past => query.to.0.saturating_add(minute - past),
+        }
+        .max(from);
+        let plan = Self { from, to, step, dimension: query.group_by, groups_max: query.groups_max };
+        if plan.step_count() > i128::from(STEPS_MAX) {
+            return Err(StoreError::Unsupported("answer in so many steps; use longer ones"));
+        }
+        Ok(plan)
+    }
+
+    fn step_count(&self) -> i128 {
+        if self.from == self.to {
+            return 0;
+        }
+        let place = |at: i64| i128::from(at).div_euclid(i128::from(self.step));
+        place(self.to - 1) - place(self.from) + 1
+    }
+
+    fn step_of(&self, at: i64) -> i64 {
+        at.div_euclid(self.step).saturating_mul(self.step)
+    }
+
+    /// The dimension of the cells to read; none: the totals.
+    pub fn dimension(&self) -> Option<Dimension> {
+        self.dimension
+    }
+
+    /// The ranges of cells to read, at most three; they do not overlap.
+    pub fn reads(&self) -> Vec<Read> {
+        let day = Grain::Day.width_ns();
+        let mut reads = Vec::with_capacity(3);
+        let mut push = |grain, starts: Range<i64>| {
+            if !starts.is_empty() {
+                reads.push(Read { grain, starts });
+            }
+        };
+        let first = match self.from.rem_euclid(day) {
+            0 => self.from,
+            past => self.from.saturating_add(day - past),
+        };
+        let last = self.to.div_euclid(day).saturating_mul(day);
+        if self.step % day == 0 && first < last {
+            push(Grain::Minute, self.from..first);
+            push(Grain::Day, first..last);
+            push(Grain::Minute, last..self.to);
+        } else {
+            push(Grain::Minute, self.from..self.to);
+        }
+        reads
+    }
+
+    /// The answer from the cells of [`reads`](Self::reads). The series of the whole has every step,
+    /// those of groups only the steps in which something happened.
+    pub fn assemble(&self, cells: impl IntoIterator<Item = (Key, Cell)>) -> Analytics {
+        let mut totals = Cell::default();
+        let mut steps: BTreeMap<i64, Cell> = BTreeMap::new();
+        let mut groups: HashMap<Option<String>, (Cell, BTreeMap<i64, Cell>)> = HashMap::new();
+        for (key, cell) in cells {
+            let step = self.step_of(key.bucket_start);
+            totals.add(&cell);
+            steps.entry(step).or_default().add(&cell);
+            if self.dimension.is_some() {
+                let (sum, series) = groups.entry(key.value).or_default();
+                sum.add(&cell);
+                series.entry(step).or_default().add(&cell);
+            }
+        }
+        let mut ranked: Vec<_> =
+            groups.into_iter().filter(|(_, (sum, _))| !sum.is_zero()).collect();
+        ranked.sort_by(|a, b| (Reverse(a.1.0.spans), &a.0).cmp(&(Reverse(b.1.0.spans), &b.0)));
+        let cut = ranked.split_off(self.groups_max.min(ranked.len()));
+        let other = cut.iter().fold(Cell::default(), |mut sum, (_, (cell, _))| {
+            sum.add(cell);
+            sum
+        });
+        let series = |steps: BTreeMap<i64, Cell>| {
+            steps
+                .into_iter()
+                .filter(|(_, cell)| !cell.is_zero())
+                .map(|(start, cell)| Series { start: Nanos(start), measures: cell.measures() })
+                .collect()
+        };
+        let groups = ranked
+            .into_iter()
+            .map(|(value, (sum, steps))| Group {
+                value,
+                measures: sum.measures(),
+                series: series(steps),
+            })
+            .collect();
+        Analytics {
+            totals: totals.measures(),
+            series: self.every_step(&steps),
+            groups,
+            other: (!cut.is_empty()).then(|| other.measures()),
+        }
+    }
+
+    fn every_step(&self, steps: &BTreeMap<i64, Cell>) -> Vec<Series> {
+        let empty = Cell::default();
+        let mut start = self.step_of(self.from);
+        (0..self.step_count())
+            .map(|_| {
+                let measures = steps.get(&start).unwrap_or(&empty).measures();
+                let series = Series { start: Nanos(start), measures };
+                start = start.saturating_add(self.step);
+                series
+            })
+            .collect()
+    }
+}
