@@ -1,0 +1,286 @@
+//! The thread that fills the index.
+//!
+//! Documents become visible about a second after the first of them came, at once when somebody
+//! waits. Between commits and without work it sleeps. The watermark moves without gaps: entries that
+//! did not fit into the queue, and everything since the last commit before a crash, are read from
+//! the store.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use exhibit_model::{record, text::searchable};
+use rusqlite::Connection;
+use tantivy::{
+    Index, IndexReader, IndexWriter, TantivyDocument, indexer::IndexWriterOptions,
+    indexer::LogMergePolicy,
+};
+use tokio::sync::watch;
+
+use super::{
+    IndexEntry, Message, Shared,
+    index::{self, Fields},
+    weight,
+    words::Words,
+};
+use crate::{
+    failure::{Result, SqlContext},
+    row::{
+        Columns,
+        payload::{Payloads, slices},
+        span::Place,
+    },
+};
+
+/// How long a document may wait to be found. Half of what is promised.
+const COMMIT_AFTER: Duration = Duration::from_millis(1_000);
+/// Blocks read from the store at a time.
+const CATCH_UP_BLOCKS: i64 = 256;
+/// After a failure, how long until the next attempt.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+pub(super) struct Indexer {
+    index: Index,
+    fields: Fields,
+    reader: IndexReader,
+    /// Made when first needed: opening must be quick, and an idle process small.
+    writer: Option<IndexWriter>,
+    heap_bytes: usize,
+    words: Words,
+    /// The last block that was added.
+    position: i64,
+    /// The last block that was committed.
+    committed: i64,
+    dirty_since: Option<Instant>,
+    database: PathBuf,
+    shared: Arc<Shared>,
+    told: watch::Sender<i64>,
+}
+
+impl Indexer {
+    #[expect(clippy::too_many_arguments, reason = "made in one place, from its parts")]
+    pub(super) fn new(
+        index: Index,
+        fields: Fields,
+        reader: IndexReader,
+        watermark: i64,
+        database: PathBuf,
+        heap_bytes: usize,
+        shared: Arc<Shared>,
+        told: watch::Sender<i64>,
+    ) -> Self {
+        Self {
+            index,
+            fields,
+            reader,
+            writer: None,
+            heap_bytes,
+            words: Words::new(),
+            position: watermark,
+            committed: watermark,
+            dirty_since: None,
+            database,
+            shared,
+            told,
+        }
+    }
+
+    /// Until it is told to stop.
+    pub(super) fn run(mut self, messages: &Receiver<Message>) {
+        let mut wait = Some(Duration::ZERO);
+        loop {
+            let message = match wait {
+                None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => messages.recv_timeout(wait),
+            };
+            let done = match message {
+                Ok(Message::Entry(entry)) => self.add(entry),
+                Ok(Message::Settle) => self.catch_up().and_then(|()| self.commit()),
+                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => self.catch_up().and_then(|()| self.commit()),
+            };
+            wait = match done {
+                Ok(()) => self.wait(messages.is_empty()),
+                Err(error) => {
+                    tracing::error!(%error, "the search index lags behind");
+                    self.give_up();
+                    Some(RETRY_AFTER)
+                }
+            };
+        }
+        if let Err(error) = self.commit() {
+            tracing::warn!(%error, "the search index will catch up at the next start");
+        }
+        if let Some(writer) = self.writer.take()
+            && let Err(error) = writer.wait_merging_threads()
+        {
+            tracing::warn!(%error, "merging the search index");
+        }
+    }
+
+    /// How long to wait for the next message; none: for ever.
+    fn wait(&self, idle: bool) -> Option<Duration> {
+        if let Some(since) = self.dirty_since {
+            return Some((since + COMMIT_AFTER).saturating_duration_since(Instant::now()));
+        }
+        let behind = self.position < self.shared.last_block.load(Ordering::Acquire);
+        (idle && behind).then_some(Duration::ZERO)
+    }
+
+    /// Throws away what is not committed, after a failure; it is read again from the store.
+    fn give_up(&mut self) {
+        self.writer = None;
+        self.position = self.committed;
+        self.dirty_since = None;
+    }
+
+    fn add(&mut self, entry: IndexEntry) -> Result<()> {
+        self.shared.queued_bytes.fetch_sub(weight(&entry), Ordering::AcqRel);
+        if entry.block <= self.position {
+            return Ok(());
+        }
+        self.catch_up_to(entry.block - 1)?;
+        match &entry.text {
+            Some(text) => {
+                self.words.begin(entry.workspace);
+                self.words.push(text);
+                self.add_document(entry.trace)?;
+                self.advance(entry.block);
+                Ok(())
+            }
+            None => self.catch_up_to(entry.block),
+        }
+    }
+
+    fn advance(&mut self, block: i64) {
+        self.position = block;
+        self.dirty_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Adds the words that were collected, for a trace.
+    fn add_document(&mut self, trace: i64) -> Result<()> {
+        if self.words.lines().is_empty() {
+            return Ok(());
+        }
+        let mut document = TantivyDocument::new();
+        document.add_text(self.fields.words, self.words.lines());
+        document.add_u64(self.fields.trace, trace as u64);
+        self.writer()?
+            .add_document(document)
+            .map_err(|e| index::failed("adding to the search index", &e))?;
+        Ok(())
+    }
+
+    fn writer(&mut self) -> Result<&mut IndexWriter> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => {
+                let options = IndexWriterOptions::builder()
+                    .num_worker_threads(1)
+                    .num_merge_threads(1)
+                    .memory_budget_per_thread(self.heap_bytes)
+                    .build();
+                let writer = self
+                    .index
+                    .writer_with_options(options)
+                    .map_err(|e| index::failed("opening the search index", &e))?;
+                let mut policy = LogMergePolicy::default();
+                // A commit a second makes segments of a few hundred traces; ten of them at a time,
+                // then ten of those: a document is merged about twice per million spans.
+                policy.set_min_num_segments(10);
+                policy.set_min_layer_size(1_000);
+                writer.set_merge_policy(Box::new(policy));
+                writer
+            }
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// Makes everything so far durable and visible.
+    fn commit(&mut self) -> Result<()> {
+        let doing = "committing the search index";
+        if self.position > self.committed {
+            let payload = index::payload(self.position);
+            let mut prepared =
+                self.writer()?.prepare_commit().map_err(|e| index::failed(doing, &e))?;
+            prepared.set_payload(&payload);
+            prepared.commit().map_err(|e| index::failed(doing, &e))?;
+            self.reader.reload().map_err(|e| index::failed(doing, &e))?;
+            self.committed = self.position;
+        }
+        self.dirty_since = None;
+        self.told.send_replace(self.committed);
+        Ok(())
+    }
+
+    /// Reads whatever is committed in the store and not here.
+    fn catch_up(&mut self) -> Result<()> {
+        self.catch_up_to(self.shared.last_block.load(Ordering::Acquire))
+    }
+
+    fn catch_up_to(&mut self, target: i64) -> Result<()> {
+        if self.position >= target {
+            return Ok(());
+        }
+        let begun = self.position;
+        let db = crate::pool::open_reader(&self.database)?;
+        while self.position < target {
+            let upto = target.min(self.position + CATCH_UP_BLOCKS);
+            for (block, trace, workspace) in blocks(&db, self.position, upto)? {
+                self.words.begin(workspace);
+                read_words(&db, block, trace, &mut self.words)?;
+                self.add_document(trace)?;
+            }
+            self.advance(upto);
+            if self.dirty_since.is_some_and(|since| since.elapsed() > COMMIT_AFTER) {
+                self.commit()?;
+            }
+        }
+        tracing::info!(blocks = target - begun, "the search index caught up from the store");
+        Ok(())
+    }
+}
+
+/// Blocks after one up to another, with trace and workspace.
+fn blocks(db: &Connection, after: i64, upto: i64) -> Result<Vec<(i64, i64, i64)>> {
+    db.prepare_cached(
+        "SELECT b.id, b.trace, t.workspace FROM blocks b JOIN traces t ON t.id = b.trace \
+         WHERE b.id > ?1 AND b.id <= ?2 ORDER BY b.id",
+    )
+    .and_then(|mut s| {
+        s.query_map((after, upto), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+    })
+    .when("reading blocks for the search index")
+}
+
+/// The words of the records in a block, but of those that are quarantined.
+fn read_words(db: &Connection, block: i64, trace: i64, words: &mut Words) -> Result<()> {
+    let doing = "reading records for the search index";
+    let mut statement = db
+        .prepare_cached(
+            "SELECT block, offset, lengths FROM spans WHERE trace = ?1 AND block = ?2 UNION ALL \
+             SELECT block, offset, lengths FROM superseded WHERE trace = ?1 AND block = ?2",
+        )
+        .when(doing)?;
+    let mut rows = statement.query((trace, block)).when(doing)?;
+    let mut payloads = Payloads::new(db)?;
+    let mut text = String::new();
+    while let Some(row) = rows.next().when(doing)? {
+        let place = Place::read(&mut Columns::of(row))?;
+        let parts = slices(payloads.block(block)?, &place)?;
+        match record::decode(parts) {
+            Ok(span) if span.decision.is_quarantine() => {}
+            Ok(span) => {
+                text.clear();
+                searchable(&span, &mut text);
+                words.push(&text);
+            }
+            // Verification names such a record; search must not stop at it.
+            Err(error) => tracing::warn!(%error, block, "a record does not read"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,294 @@
+//! One revision of a span takes the place of the one before.
+
+use std::sync::Arc;
+
+use exhibit_model::{Nanos, RecordId, SpanId, Status, TraceId, TraceSummary};
+use exhibit_store::{
+    LogId, SpanWrite,
+    rollup::{Accumulator, claims},
+};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{step::Step, trace::OpenTrace};
+use crate::{
+    failure::{Result, SqlContext},
+    row::{
+        context::Contexts,
+        span::{COLUMNS, Revision, pack_flags, pack_lengths, pack_usage,
+            usage_role_code},
+    },
+};
+
+/// The revision that is current before a write.
+#[derive(Debug)]
+pub(super) struct Old(Revision);
+
+impl Old {
+    /// Whether a span has a current revision.
+    pub(super) fn exists(db: &Connection, trace: i64, span: &SpanId) -> Result<bool> {
+        db.prepare_cached("SELECT 1 FROM spans WHERE trace = ?1 AND span_id = ?2")
+            .and_then(|mut s| s.exists((trace, span.as_str())))
+            .when("looking for a span")
+    }
+
+    /// The current revision of a span. The contexts of the trace are read once.
+    pub(super) fn load(
+        db: &Connection,
+        trace: i64,
+        trace_id: &TraceId,
+        span: &SpanId,
+        contexts: &mut Option<Contexts>,
+    ) -> Result<Option<Self>> {
+        let contexts = match contexts {
+            Some(contexts) => contexts,
+            None => contexts.insert(Contexts::load(db, trace)?),
+        };
+        let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1 AND span_id = ?2");
+        db.prepare_cached(&sql)
+            .and_then(|mut s| {
+                s.query_row((trace, span.as_str()), |row| {
+                    Ok(Revision::read(row, trace_id, contexts))
+                })
+                .optional()
+            })
+            .when("reading a span")?
+            .transpose()
+            .map(|found| found.map(Self))
+    }
+
+    /// Whether it is the record that a batch was built upon.
+    pub(super) fn is(&self, record: RecordId) -> bool {
+        self.0.record == record
+    }
+}
+
+/// Spans of one trace being written.
+pub(super) struct Revising<'a, 'w> {
+    step: &'a mut Step<'w>,
+    trace: &'a mut OpenTrace,
+    rollup: &'a mut Accumulator,
+    log: LogId,
+    received: Nanos,
+    block: i64,
+    /// Something was replaced that cannot be adjusted in place.
+    refold: bool,
+}
+
+impl<'a, 'w> Revising<'a, 'w> {
+    pub(super) fn new(
+        step: &'a mut Step<'w>,
+        trace: &'a mut OpenTrace,
+        rollup: &'a mut Accumulator,
+        log: LogId,
+        received: Nanos,
+        block: i64,
+    ) -> Self {
+        Self { step, trace, rollup, log, received, block, refold: false }
+    }
+
+    /// Writes a revision; the index of its leaf.
+    pub(super) fn write(&mut self, span: &SpanWrite, old: Option<Old>) -> Result<Option<u64>> {
+        let head = &span.head;
+        let index = match &span.leaf {
+            Some(leaf) => Some(self.step.append(self.log, leaf)?),
+            None => None,
+        };
+        let state = &mut self.trace.state;
+        if index.is_some() {
+            state.leaves += 1;
+            if state.first_span.is_none() && !head.span_id.is_registration() {
+                state.first_span = Some(head.span_id.clone());
+            }
+        }
+        let first = state.first_span.as_ref() == Some(&head.span_id);
+        let counted = self.count(span, old.as_ref().map(|old| &old.0))?;
+        self.rollup.add(head, counted, first);
+        if let Some(Old(old)) = &old {
+            self.rollup.subtract(&old.head, old.counted, first);
+            self.keep_superseded(old)?;
+        } else {
+            self.trace.state.records += 1;
+        }
+        self.write_row(span, index, counted, old.is_some())?;
+        self.absorb(span, old.as_ref().map(|old| &old.0), counted);
+        Ok(index)
+    }
+
+    fn absorb(&mut self, span: &SpanWrite, old: Option<&Revision>, counted: bool) {
+        let in_place = |old: &Revision| TraceSummary::replaces_in_place(&old.head, &span.head);
+        if old.is_some_and(|old| !in_place(old)) {
+            self.refold = true;
+        }
+        if self.refold {
+            return;
+        }
+        let summary = Arc::make_mut(&mut self.trace.state.summary);
+        if let Some(old) = old {
+            summary.release_running(&old.head);
+        }
+        summary.absorb(&span.head, counted);
+        if summary.root.as_ref() == Some(&span.head.span_id) {
+            self.trace.state.root_received = Some(self.received);
+        }
+    }
+
+    /// Whether the usage of a revision counts: not when the current, counted revision of another
+    /// span claims the same response.
+    fn count(&mut self, span: &SpanWrite, old: Option<&Revision>) -> Result<bool> {
+        let doing = "counting a response";
+        let (db, trace) = (self.step.db, self.trace.state.id);
+        let claim = claims(&span.head);
+        let held = old.filter(|old| old.counted).and_then(|old| claims(&old.head));
+        if let Some(held) = held {
+            if claim == Some(held) {
+                return Ok(true);
+            }
+            db.prepare_cached("DELETE FROM responses WHERE trace = ?1 AND response_id = ?2")
+                .and_then(|mut s| s.execute((trace, held)))
+                .when(doing)?;
+        }
+        let Some(claim) = claim else { return Ok(true) };
+        let taken = db
+            .prepare_cached(
+                "INSERT INTO responses (trace, response_id, span_id) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .and_then(|mut s| s.execute((trace, claim, span.head.span_id.as_str())))
+            .when(doing)?;
+        Ok(taken == 1)
+    }
+
+    fn keep_superseded(&self, old: &Revision) -> Result<()> {
+        let Some((index, hash)) = &old.leaf else { return Ok(()) };
+        self.step
+            .db
+            .prepare_cached(
+                "INSERT INTO superseded (trace, span_id, leaf, leaf_hash, record, digest, counted, \
+                 block, offset, lengths) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            )
+            .and_then(|mut s| {
+                s.execute(params![
+                    self.trace.state.id,
+                    old.head.span_id.as_str(),
+                    *index as i64,
+                    &hash[..],
+                    &old.record.0[..],
+                    &old.digest[..],
+                    old.counted,
+                    old.place.block,
+                    old.place.offset,
+                    pack_lengths(old.place.lengths),
+                ])
+            })
+            .when("keeping a superseded revision")?;
+        Ok(())
+    }
+
+    fn write_row(
+        &mut self,
+        span: &SpanWrite,
+        index: Option<u64>,
+        counted: bool,
+        replace: bool,
+    ) -> Result<()> {
+        let doing = "writing a span";
+        let (db, trace) = (self.step.db, self.trace.state.id);
+        let head = &span.head;
+        let (context, new) = self.trace.recent_contexts(db)?.number(head);
+        if let Some(new) = new {
+            db.prepare_cached("INSERT INTO contexts (trace, number, body) VALUES (?1, ?2, ?3)")
+                .and_then(|mut s| s.execute((trace, context, new.to_json().unwrap_or_default())))
+                .when("writing a context")?;
+        }
+        let sql = if replace { REPLACE } else { INSERT };
+        db.prepare_cached(sql)
+            .and_then(|mut s| {
+                s.execute(params![
+                    trace,
+                    head.span_id.as_str(),
+                    head.start.0,
+                    head.end.map(|t| t.0),
+                    head.parent_id.as_ref().map(SpanId::as_str),
+                    head.name,
+                    head.kind.code(),
+                    head.status.code(),
+                    head.verdict.code(),
+                    context,
+                    head.model,
+                    head.provider,
+                    head.tool,
+                    head.response_id,
+                    head.usage.as_ref().map(pack_usage),
+                    usage_role_code(head.usage_role),
+                    head.cost.map(|c| c.0),
+                    head.cost_source.code(),
+                    head.ttft.map(|t| t.0),
+                    head.findings,
+                    pack_flags(&head.flags),
+                    head.quarantined,
+                    counted,
+                    head.input_preview,
+                    head.output_preview,
+                    &span.record.0[..],
+                    &span.digest[..],
+                    self.block,
+                    span.offset,
+                    pack_lengths(span.lengths),
+                    index.map(|index| index as i64),
+                    span.leaf.as_ref().map(|leaf| &leaf.hash[..]),
+                    is_waiting(head.status, &head.span_id).then_some(self.received.0),
+                ])
+            })
+            .when(doing)?;
+        Ok(())
+    }
+
+    /// Ends the write: the summary is folded anew where it has to be.
+    pub(super) fn finish(self) -> Result<()> {
+        if !self.refold {
+            return Ok(());
+        }
+        let state = &mut self.trace.state;
+        let old = &state.summary;
+        let mut summary = TraceSummary::new(old.trace_id.clone(), old.start);
+        let mut root_is_new = false;
+        let doing = "folding a trace";
+        let contexts = Contexts::load(self.step.db, state.id)?;
+        let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1");
+        let mut statement = self.step.db.prepare_cached(&sql).when(doing)?;
+        let mut rows = statement.query([state.id]).when(doing)?;
+        while let Some(row) = rows.next().when(doing)? {
+            let revision = Revision::read(row, &old.trace_id, &contexts)?;
+            summary.absorb(&revision.head, revision.counted);
+            if summary.root.as_ref() == Some(&revision.head.span_id) {
+                root_is_new = revision.place.block == self.block;
+            }
+        }
+        // When an older span has become the root, its clock starts now: a seal comes late rather
+        // than early.
+        if root_is_new || summary.root != old.root {
+            state.root_received = summary.root.is_some().then_some(self.received);
+        }
+        state.summary = Arc::new(summary);
+        Ok(())
+    }
+}
+
+/// Whether a span waits for its end, by a clock that runs.
+fn is_waiting(status: Status, id: &SpanId) -> bool {
+    status == Status::Running && !id.is_registration()
+}
+
+const INSERT: &str = "INSERT INTO spans (trace, span_id, start, \"end\", parent, name, kind, \
+    status, verdict, context, model, provider, tool, response_id, usage, usage_role, cost, \
+    cost_source, ttft, findings, flags, quarantined, counted, input_preview, output_preview, \
+    record, digest, block, offset, lengths, leaf, leaf_hash, received) VALUES (?1, ?2, ?3, ?4, \
+    ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+    ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+
+const REPLACE: &str = "INSERT OR REPLACE INTO spans (trace, span_id, start, \"end\", parent, name, \
+    kind, status, verdict, context, model, provider, tool, response_id, usage, usage_role, cost, \
+    cost_source, ttft, findings, flags, quarantined, counted, input_preview, output_preview, \
+    record, digest, block, offset, lengths, leaf, leaf_hash, received) VALUES (?1, ?2, ?3, ?4, \
+    ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
+    ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
