@@ -147,8 +147,9 @@ pub struct Span {
     /// The version of the mapping that filled the fields above.
     #[serde(default)]
     pub mapping_version: u32,
-    /// Which raw attribute supplied each mapped field: field name to attribute key.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    /// Which raw attribute supplied each mapped field: field name to attribute key. Not stored:
+    /// mapping says it again.
+    #[serde(skip)]
     pub provenance: BTreeMap<String, String>,
     /// What was odd about it and tolerated.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]

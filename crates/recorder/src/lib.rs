@@ -1,1 +1,141 @@
-//! The use cases: accept, complete, verify, accounts, live. The only room where the others meet.
+//! The use cases of Exhibit: the only room where capture, pricing, govern, ledger and store meet.
+//!
+//! Start at [`accept`](Recorder::accept): the one path by which anything is recorded. The clocks that
+//! seal traces, mark stale spans and sign checkpoints run in [`Recorder::run`]. Reading is in
+//! `read`, proofs in `verify`, people and keys in `account`, live view in `live`.
+//!
+//! This room knows no HTTP and no concrete store.
+
+mod accept;
+mod account;
+mod checkpoint;
+mod complete;
+mod error;
+mod keys;
+mod live;
+mod proof;
+mod read;
+mod rules;
+mod system;
+mod vault;
+pub mod verify;
+
+use std::sync::Arc;
+
+use exhibit_model::{Clock, Entropy, Limits, Nanos};
+use exhibit_store::Store;
+use tokio::sync::{Notify, Semaphore};
+
+pub use accept::Accepted;
+pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use error::Error;
+pub use keys::{Keys, KeysError};
+pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use read::{Health, SpanDetail, SpanView};
+pub use rules::{RuleSource, RulesError, RulesView};
+pub use system::{OsEntropy, SystemClock};
+
+/// What a recorder is made of.
+pub struct Parts {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// The bounds.
+    pub limits: Limits,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The installation's keys.
+    pub keys: Arc<Keys>,
+    /// Prices, detectors, policies.
+    pub rules: RuleSource,
+    /// Whether texts are handed to the store for full-text search.
+    pub search: bool,
+}
+
+/// The recorder: share it as `Arc<Recorder>`.
+pub struct Recorder {
+    store: Arc<dyn Store>,
+    limits: Limits,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    keys: Arc<Keys>,
+    rules: rules::Rules,
+    search: bool,
+    vault: vault::Vault,
+    live: live::Live,
+    accounts: account::Recent,
+    /// As many batches are prepared at once as there are cores: more would only cost memory.
+    preparing: Arc<Semaphore>,
+    /// Tells the checkpoint clock that logs have grown.
+    grown: Notify,
+    started: Nanos,
+}
+
+impl Recorder {
+    /// Puts the parts together. Refuses to start on a store that has been rolled back behind the
+    /// last signed checkpoint (see the guard in `checkpoint`).
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let started = parts.clock.now();
+        let recorder = Arc::new(Self {
+            vault: vault::Vault::new(&parts.keys),
+            rules: rules::Rules::open(parts.rules, &parts.keys)?,
+            live: live::Live::new(parts.limits.live_backlog_max),
+            accounts: account::Recent::default(),
+            preparing: Arc::new(Semaphore::new(cores)),
+            grown: Notify::new(),
+            store: parts.store,
+            limits: parts.limits,
+            clock: parts.clock,
+            entropy: parts.entropy,
+            keys: parts.keys,
+            search: parts.search,
+            started,
+        });
+        recorder.check_guard().await?;
+        recorder.ensure_default_workspace().await?;
+        recorder.record_rules("start").await?;
+        Ok(recorder)
+    }
+
+    /// The bounds in force.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Nanos {
+        self.clock.now()
+    }
+
+    /// The randomness in use.
+    pub fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    /// The store, for callers that only read.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Runs the clocks until `stop` becomes true, then signs a last checkpoint.
+    pub async fn run(self: Arc<Self>, mut stop: tokio::sync::watch::Receiver<bool>) {
+        let clocks = async {
+            tokio::join!(
+                self.run_completion(),
+                self.run_checkpoints(),
+                self.run_rule_reload(),
+                self.run_key_touches()
+            )
+        };
+        tokio::select! {
+            _ = clocks => {}
+            () = async { while !*stop.borrow() { if stop.changed().await.is_err() { break } } } => {}
+        }
+        if let Err(error) = self.publish_checkpoints().await {
+            tracing::error!(%error, "the last checkpoint could not be signed");
+        }
+        self.flush_key_touches().await;
+    }
+}

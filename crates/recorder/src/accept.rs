@@ -1,0 +1,180 @@
+//! The one path by which spans come to be recorded; every protocol walks it.
+//!
+//! Decoded spans are grouped by trace, merged with what is known, mapped, priced, governed, encoded
+//! into parts, committed to by a leaf, and handed to the store in one batch. A batch is first built
+//! as if its spans were new; when the store says that it is stale, what is known is loaded and the
+//! batch is built again. Nothing is persisted before `govern` has seen it, and nothing is
+//! acknowledged before the commit is durable.
+
+mod group;
+mod prepare;
+
+use std::sync::Arc;
+
+use exhibit_capture::{Decoded, Rejected};
+use exhibit_model::{TraceId, WorkspaceId};
+use exhibit_store::{CommitError, Committed};
+
+use crate::{Error, Recorder, live::LiveEvent};
+
+use group::Group;
+pub(crate) use prepare::{
+    Known, Prepared, body_root, decode, finish, head, input_preview, output_preview,
+};
+
+/// How often a batch is built anew before its sender is asked to come again: each round means that
+/// another delivery of the same span won the race.
+const ROUNDS: usize = 8;
+/// Most spans of one batch; larger requests become several batches, each durable by itself.
+const BATCH_SPANS: usize = 2_000;
+
+/// What became of a request.
+#[derive(Debug, Default)]
+pub struct Accepted {
+    /// Spans that are now durable, identical re-deliveries included.
+    pub accepted: u64,
+    /// Spans that were refused, and why.
+    pub rejected: Vec<Rejected>,
+    /// The traces that were touched, in order of first appearance.
+    pub traces: Vec<TraceId>,
+}
+
+impl Recorder {
+    /// Records decoded spans. When it returns, every accepted span is durable and visible.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] under overload. Parts of a large request may have been recorded by then;
+    /// sending all of it again is safe.
+    pub async fn accept(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        decoded: Decoded,
+    ) -> Result<Accepted, Error> {
+        let mut outcome = Accepted { rejected: decoded.rejected, ..Accepted::default() };
+        let groups = group::by_trace(decoded.spans, &mut outcome.rejected);
+        for group in &groups {
+            outcome.accepted += group.delivered;
+            outcome.traces.push(group.trace_id.clone());
+        }
+        for batch in group::batches(groups, BATCH_SPANS) {
+            let refused = self.record(workspace, batch).await?;
+            outcome.accepted = outcome.accepted.saturating_sub(refused.len() as u64);
+            outcome.rejected.extend(refused);
+        }
+        Ok(outcome)
+    }
+
+    /// Builds and commits one batch, again and again while it is stale. Returns what was refused.
+    pub(crate) async fn record(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Rejected>, Error> {
+        let mut known = Known::default();
+        let mut groups = groups;
+        for _ in 0..ROUNDS {
+            self.open_keys(workspace, &groups).await?;
+            let (rest, prepared) = self.prepare(workspace, groups, known).await?;
+            if prepared.batch.traces.is_empty() {
+                return Ok(prepared.refused);
+            }
+            match self.store.commit(prepared.batch).await {
+                Ok(committed) => {
+                    self.announce(workspace, &committed, prepared.live);
+                    return Ok(prepared.refused);
+                }
+                Err(CommitError::Stale) => {
+                    known = self.load_known(workspace, &rest).await?;
+                    groups = rest;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommitError::Stale.into())
+    }
+
+    /// Preparing is work for a core, not for the runtime; no more at once than there are cores.
+    async fn prepare(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+        known: Known,
+    ) -> Result<(Vec<Group>, Prepared), Error> {
+        let failed = |_| Error::Internal("preparing a batch was broken off".into());
+        let permit = Arc::clone(&self.preparing)
+            .acquire_owned()
+            .await
+            .map_err(|_| Error::Internal("the recorder is closed".into()))?;
+        let recorder = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let mut groups = groups;
+            let prepared = prepare::prepare(&recorder, workspace, &mut groups, known);
+            drop(permit);
+            prepared.map(|prepared| (groups, prepared))
+        })
+        .await
+        .map_err(failed)?
+    }
+
+    /// Makes sure that the key of every trace is in the cache if the store has one.
+    async fn open_keys(&self, workspace: WorkspaceId, groups: &[Group]) -> Result<(), Error> {
+        let missing: Vec<TraceId> = groups
+            .iter()
+            .filter(|g| self.vault.cached(workspace, &g.trace_id).is_none())
+            .map(|g| g.trace_id.clone())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store.trace_keys(workspace, &missing).await?;
+        for (trace, key) in missing.iter().zip(stored) {
+            if let Some(key) = key {
+                self.vault.open(workspace, trace, key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads what the store knows about the spans of a stale batch, and its traces' keys.
+    async fn load_known(&self, workspace: WorkspaceId, groups: &[Group]) -> Result<Known, Error> {
+        let traces: Vec<TraceId> = groups.iter().map(|g| g.trace_id.clone()).collect();
+        let stored = self.store.trace_keys(workspace, &traces).await?;
+        for (trace, key) in traces.iter().zip(stored) {
+            if let Some(key) = key {
+                self.vault.open(workspace, trace, key)?;
+            }
+        }
+        let ids: Vec<_> = groups
+            .iter()
+            .flat_map(|g| g.spans.iter().map(|s| (g.trace_id.clone(), s.span_id.clone())))
+            .collect();
+        let spans = self.store.load(workspace, &ids).await?;
+        Ok(Known(ids.into_iter().zip(spans).filter_map(|(id, span)| Some((id, span?))).collect()))
+    }
+
+    /// Tells live views and the checkpoint clock.
+    fn announce(
+        &self,
+        workspace: WorkspaceId,
+        committed: &Committed,
+        live: Vec<prepare::LiveTrace>,
+    ) {
+        self.grown.notify_one();
+        if !self.live.is_watched(workspace) {
+            return;
+        }
+        for (summary, trace) in committed.traces.iter().zip(live) {
+            if !summary.quarantined {
+                self.live.send(
+                    workspace,
+                    LiveEvent {
+                        sequence: committed.sequence,
+                        at: self.now(),
+                        trace: Arc::clone(summary),
+                        spans: trace.spans,
+                    },
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! From decoded spans to a batch that is complete before the commit.
+
+use std::{cell::RefCell, collections::HashMap, hash::Hasher as _, sync::Arc};
+
+use exhibit_capture::Rejected;
+use exhibit_ledger::{
+    Hash, Leaf, LeafKind, PartKey, leaf_hash,
+    record::{Body, body_roots, part_hash},
+    tree::leaf_hashes,
+};
+use exhibit_model::{
+    Content, Door, Finding, Flag, Json, RecordId, Span, SpanHead, SpanId, Status, TraceId,
+    WorkspaceId,
+    merge::{self, Digest},
+    record::{self, Parts},
+    text, trace,
+};
+use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
+use siphasher::sip128::Hasher128 as _;
+
+use super::group::Group;
+use crate::{Error, Recorder, live::LiveSpan, rules::Loaded, vault::OpenKey};
+
+/// Compression of payload blocks: level 1 is where the ratio per microsecond is best.
+const ZSTD_LEVEL: i32 = 1;
+
+/// What the store knows about the spans of a batch.
+#[derive(Default)]
+pub(crate) struct Known(pub(crate) HashMap<(TraceId, SpanId), StoredSpan>);
+
+/// A batch, and what to say once it is committed.
+pub(crate) struct Prepared {
+    pub(crate) batch: Batch,
+    pub(crate) refused: Vec<Rejected>,
+    pub(crate) live: Vec<LiveTrace>,
+}
+
+/// The spans of one trace for live views.
+pub(crate) struct LiveTrace {
+    pub(crate) spans: Vec<LiveSpan>,
+}
+
+/// Builds a batch. Identical re-deliveries fall out; everything in `groups` stays usable for another
+/// round.
+pub(crate) fn prepare(
+    recorder: &Recorder,
+    workspace: WorkspaceId,
+    groups: &mut [Group],
+    known: Known,
+) -> Result<Prepared, Error> {
+    let received = recorder.now();
+    let rules = recorder.rules.current();
+    let mut out = Prepared {
+        batch: Batch {
+            workspace,
+            received,
+            traces: Vec::with_capacity(groups.len()),
+            seals: Vec::new(),
+            acts: Vec::new(),
+        },
+        refused: Vec::new(),
+        live: Vec::with_capacity(groups.len()),
+    };
+    let watched = recorder.live.is_watched(workspace);
+    let mut unsealed = Vec::new();
+    for group in groups {
+        let key = recorder.vault.cached_or_new(workspace, &group.trace_id, &*recorder.entropy)?;
+        let mut raw = Vec::with_capacity(group.spans.len() * 2048);
+        let mut spans = Vec::with_capacity(group.spans.len());
+        let mut words = String::new();
+        let mut live = Vec::new();
+        let place = out.batch.traces.len();
+        for (index, delivered) in group.spans.iter_mut().enumerate() {
+            delivered.received = received;
+            let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
+            let Some(revision) = Revision::build(recorder, &rules, delivered, stored)? else {
+                continue;
+            };
+            if revision.bytes() > recorder.limits.span_bytes_max {
+                out.refused.push(too_large(index, delivered, recorder.limits.span_bytes_max));
+                continue;
+            }
+            let span = revision.span(delivered);
+            if recorder.search && !revision.head.quarantined {
+                text::searchable(span, &mut words);
+            }
+            if watched && !revision.head.quarantined && !revision.head.span_id.is_registration() {
+                live.push(LiveSpan::of(&revision.head));
+            }
+            let record = RecordId::mint(&*recorder.entropy);
+            let (door, sealed) = (span.door, span.status.is_sealed());
+            if sealed {
+                let at = (place, spans.len());
+                let supersedes = revision.supersedes;
+                let (key, parts) = (Arc::clone(&key), revision.parts.clone());
+                unsealed.push(Unsealed { at, record, supersedes, door, key, parts });
+            }
+            spans.push(revision.write(record, &mut raw));
+        }
+        if spans.is_empty() {
+            continue;
+        }
+        out.batch.traces.push(TraceWrite {
+            trace_id: group.trace_id.clone(),
+            key: key.wrapped.clone(),
+            block: compress(&raw)?,
+            spans,
+            text: words,
+        });
+        out.live.push(LiveTrace { spans: live });
+    }
+    seal(&mut out.batch, unsealed, &rules.hash())?;
+    Ok(out)
+}
+
+/// A terminal revision that has no leaf yet.
+struct Unsealed {
+    /// Trace and span of the batch.
+    at: (usize, usize),
+    record: RecordId,
+    supersedes: Option<RecordId>,
+    door: Door,
+    key: Arc<OpenKey>,
+    parts: Parts,
+}
+
+/// Makes the leaves of a whole batch: hashing many messages side by side costs a third of hashing
+/// them one by one.
+fn seal(batch: &mut Batch, unsealed: Vec<Unsealed>, rules: &[u8; 32]) -> Result<(), Error> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Error::Internal(format!("a leaf could not be made: {error}"))
+    };
+    let parts: Vec<[&[u8]; 5]> = unsealed.iter().map(|u| u.parts.slices()).collect();
+    let bodies: Vec<Body<'_>> = unsealed
+        .iter()
+        .zip(&parts)
+        .map(|(u, parts)| Body { key: &u.key.part_key, record: u.record.0.into(), parts })
+        .collect();
+    let roots = body_roots(&bodies).map_err(|e| failed(&e))?;
+    let received = u64::try_from(batch.received.0).unwrap_or(0);
+    let mut leaves = Vec::with_capacity(unsealed.len());
+    for (u, root) in unsealed.iter().zip(roots) {
+        let mut leaf = Leaf::new(LeafKind::Span, u.record.0.into(), u.door.as_str(), received);
+        leaf.supersedes = u.supersedes.map(|r| r.0.into());
+        leaf.body_root = Some(root);
+        leaf.lengths = u.parts.lengths().map(|n| n as u64).to_vec();
+        leaf.rules = Some(Hash(*rules));
+        leaves.push(leaf.to_bytes().map_err(|e| failed(&e))?);
+    }
+    let hashes = leaf_hashes(&leaves);
+    for ((u, bytes), hash) in unsealed.iter().zip(leaves).zip(hashes) {
+        let (trace, span) = u.at;
+        batch.traces[trace].spans[span].leaf = Some(exhibit_store::Leaf { bytes, hash: hash.0 });
+    }
+    Ok(())
+}
+
+fn too_large(index: usize, span: &Span, max: usize) -> Rejected {
+    Rejected {
+        index,
+        pointer: String::new(),
+        reason: format!("the span is larger than {max} bytes; send large contents by reference"),
+        span_id: Some(span.span_id.to_string()),
+        trace_id: Some(span.trace_id.to_string()),
+    }
+}
+
+/// One revision of one span, governed and encoded.
+struct Revision {
+    /// The result of a merge; none when the delivery itself is the revision.
+    merged: Option<Span>,
+    head: SpanHead,
+    parts: Parts,
+    digest: Digest,
+    supersedes: Option<RecordId>,
+}
+
+impl Revision {
+    /// Merges, maps, prices and governs a delivery. `None` when it changes nothing.
+    ///
+    /// The delivery is governed in place: the next round, if there is one, starts from the redacted
+    /// text and keeps the findings of this one.
+    fn build(
+        recorder: &Recorder,
+        rules: &Loaded,
+        delivered: &mut Span,
+        stored: Option<&StoredSpan>,
+    ) -> Result<Option<Self>, Error> {
+        judge(rules, delivered);
+        let parts = record::encode(delivered);
+        let digest = recorder.delivery_digest(delivered, &parts);
+        let Some(stored) = stored else {
+            let head = head(delivered);
+            return Ok(Some(Self { merged: None, head, parts, digest, supersedes: None }));
+        };
+        if digest == stored.digest {
+            return Ok(None);
+        }
+        let before = decode(stored)?;
+        if delivered.status == Status::Incomplete {
+            // The server's mark is put on a running span as it stands, and on nothing else.
+            return Ok((before.status == Status::Running).then(|| {
+                let head = head(delivered);
+                Self { merged: None, head, parts, digest, supersedes: Some(stored.record) }
+            }));
+        }
+        let received = before.received;
+        let held = [before.findings.as_slice(), &delivered.findings].concat();
+        let mut span = merge::merge((before, stored.digest), (delivered.clone(), digest));
+        let now = std::mem::replace(&mut span.received, received);
+        span.findings = held;
+        judge(rules, &mut span);
+        if record::encode(&span).0 == stored.parts {
+            return Ok(None);
+        }
+        span.received = now;
+        let parts = record::encode(&span);
+        let head = head(&span);
+        Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
+    }
+
+    fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {
+        self.merged.as_ref().unwrap_or(delivered)
+    }
+
+    fn bytes(&self) -> usize {
+        self.parts.lengths().iter().sum()
+    }
+
+    /// Appends the parts to the raw block. The leaf comes later, with those of the whole batch.
+    fn write(self, record: RecordId, raw: &mut Vec<u8>) -> SpanWrite {
+        let offset = u32::try_from(raw.len()).unwrap_or(u32::MAX);
+        for part in self.parts.slices() {
+            raw.extend_from_slice(part);
+        }
+        SpanWrite {
+            head: self.head,
+            record,
+            supersedes: self.supersedes,
+            digest: self.digest,
+            offset,
+            lengths: self.parts.lengths().map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+            leaf: None,
+        }
+    }
+}
+
+/// Maps, governs and prices. Raw attributes are redacted first, then mapped again, so that no
+/// mapped field keeps what was redacted. Findings whose text is already redacted cannot be found
+/// again; they stay.
+fn judge(rules: &Loaded, span: &mut Span) {
+    let held: Vec<Finding> = std::mem::take(&mut span.findings);
+    exhibit_capture::map(span);
+    span.cost = rules.prices.price(span);
+    if rules.rules.evaluate(span).remap {
+        exhibit_capture::map(span);
+        span.cost = rules.prices.price(span);
+    }
+    for finding in held.into_iter().filter(|f| f.redacted) {
+        if !span.findings.contains(&finding) {
+            span.findings.push(finding);
+        }
+    }
+}
+
+/// Reads a stored record.
+pub(crate) fn decode(stored: &StoredSpan) -> Result<Span, Error> {
+    record::decode(stored.parts.each_ref().map(Vec::as_slice))
+        .map_err(|error| Error::Internal(format!("a stored record does not read: {error}")))
+}
+
+/// Root over the salted parts (see [`exhibit_ledger::record::body_root`]), without a vector.
+pub(crate) fn body_root(key: &PartKey, record: RecordId, parts: &[&[u8]; 5]) -> Hash {
+    let id = record.0.into();
+    let mut part = 0;
+    let hashes = parts.map(|bytes| {
+        let hash = part_hash(&key.salt(&id, part), bytes);
+        part += 1;
+        hash
+    });
+    exhibit_ledger::tree::root_of(&hashes)
+}
+
+/// A leaf's bytes and hash.
+pub(crate) fn finish(leaf: &Leaf) -> Result<exhibit_store::Leaf, Error> {
+    let bytes = leaf
+        .to_bytes()
+        .map_err(|error| Error::Internal(format!("a leaf could not be written: {error}")))?;
+    let hash = leaf_hash(&bytes).0;
+    Ok(exhibit_store::Leaf { bytes, hash })
+}
+
+/// The head with its previews, which only a root needs.
+pub(crate) fn head(span: &Span) -> SpanHead {
+    let mut head = SpanHead::of(span);
+    if head.is_root() {
+        let content = exhibit_capture::content(span);
+        head.input_preview = input_preview(&content);
+        head.output_preview = output_preview(&content);
+    }
+    head
+}
+
+/// Short text of what was asked.
+pub(crate) fn input_preview(content: &Content) -> Option<String> {
+    let messages = &content.input_messages;
+    let asked = messages.iter().rev().find(|m| m.role == "user").or_else(|| messages.last());
+    message_text(asked).or_else(|| json_text(content.input.as_ref()))
+}
+
+/// Short text of what came back.
+pub(crate) fn output_preview(content: &Content) -> Option<String> {
+    message_text(content.output_messages.last()).or_else(|| json_text(content.output.as_ref()))
+}
+
+fn message_text(message: Option<&exhibit_model::Message>) -> Option<String> {
+    use exhibit_model::MessagePart;
+    message?.parts.iter().find_map(|part| match part {
+        MessagePart::Text { content } if !content.trim().is_empty() => {
+            Some(trace::preview(content))
+        }
+        MessagePart::ToolCall { name, .. } => Some(trace::preview(name)),
+        _ => None,
+    })
+}
+
+fn json_text(json: Option<&Json>) -> Option<String> {
+    match json? {
+        Json::String(text) => Some(trace::preview(text)),
+        // A single text inside an object, such as {"prompt": "…"}, reads better without its wrapping.
+        Json::Object(map) if map.len() == 1 => map.values().next().and_then(|v| json_text(Some(v))),
+        other => Some(trace::preview(&other.to_string())),
+    }
+}
+
+thread_local! {
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Compresses a raw block; the context is kept per thread, since making one costs more than most
+/// blocks.
+pub(crate) fn compress(raw: &[u8]) -> Result<Block, Error> {
+    let failed = |error: std::io::Error| {
+        Error::Internal(format!("a block could not be compressed: {error}"))
+    };
+    let data = COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(zstd::bulk::Compressor::new(ZSTD_LEVEL).map_err(failed)?),
+        };
+        compressor.compress(raw).map_err(failed)
+    })?;
+    Ok(Block { raw_bytes: u32::try_from(raw.len()).unwrap_or(u32::MAX), data })
+}
+
+impl Recorder {
+    /// Keyed digest of a delivery: what identifies it, and every part but the header, which holds
+    /// what we derived. Taken after redaction, so that it cannot be used to test guesses at what was
+    /// redacted.
+    fn delivery_digest(&self, span: &Span, parts: &Parts) -> Digest {
+        let mut hasher = self.vault.deliveries();
+        let mut field = |bytes: &[u8]| {
+            hasher.write_usize(bytes.len());
+            hasher.write(bytes);
+        };
+        field(span.span_id.as_str().as_bytes());
+        field(span.parent_id.as_ref().map_or(&[][..], |p| p.as_str().as_bytes()));
+        field(span.name.as_deref().unwrap_or_default().as_bytes());
+        field(span.status.as_str().as_bytes());
+        field(span.status_message.as_deref().unwrap_or_default().as_bytes());
+        for stamp in [span.start, span.end] {
+            field(&stamp.map_or(i64::MIN, |t| t.0).to_be_bytes());
+        }
+        parts.slices()[1..].iter().for_each(|part| field(part));
+        hasher.finish128().as_u128().to_be_bytes()
+    }
+
+    /// A span marked incomplete by the server, as a delivery to be merged.
+    pub(crate) fn incomplete(stored: &StoredSpan, reason: &str) -> Result<Span, Error> {
+        let mut span = decode(stored)?;
+        span.status = Status::Incomplete;
+        span.status_message = Some(reason.to_owned());
+        span.flag(Flag::Stale);
+        Ok(span)
+    }
+}

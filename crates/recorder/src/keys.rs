@@ -1,0 +1,207 @@
+//! The installation's keys, as files only their owner can read.
+//!
+//! `signing.key` signs checkpoints; `wrapping.key` wraps trace keys and is the root of the keyed
+//! digests; `epoch.key` authorises a new epoch of the log after a restore or a stolen signing key,
+//! and is to be taken offline; `local-admin.token` lets the command line act through a running server.
+
+use std::{
+    fs,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use exhibit_ledger::{DigestKey, NoteSigner};
+use exhibit_model::Entropy;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Keys that could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold a key.
+    #[error("{path} does not hold a key of this kind; restore it from your backup of the keys")]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+/// The keys of an installation.
+pub struct Keys {
+    seed: Zeroizing<[u8; 32]>,
+    wrapping: Zeroizing<[u8; 32]>,
+    origin: String,
+    local_token: Zeroizing<String>,
+    guard: PathBuf,
+    epoch_key: Option<PathBuf>,
+    created: bool,
+}
+
+impl Keys {
+    /// Opens the keys in `data_dir/keys`, making what is missing.
+    pub fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<Self, KeysError> {
+        let dir = data_dir.join("keys");
+        make_private_dir(&dir)?;
+        let signing = dir.join("signing.key");
+        let created = !signing.exists();
+        if created {
+            let mut id = [0; 8];
+            entropy.fill(&mut id);
+            let origin = format!("exhibit.local/{}", hex::encode(id));
+            let mut epoch_seed = random(entropy);
+            let signer = |seed: &[u8; 32], name: &str, path: &Path| {
+                NoteSigner::new(name, seed).map(|s| s.to_skey()).map_err(|_| malformed(path))
+            };
+            let epoch = dir.join("epoch.key");
+            write_private(
+                &epoch,
+                signer(&epoch_seed, &format!("{origin}/epoch"), &epoch)?.as_bytes(),
+            )?;
+            epoch_seed.zeroize();
+            write_private(&dir.join("wrapping.key"), hex::encode(*random(entropy)).as_bytes())?;
+            // The signing key comes last: its presence says that the set is whole.
+            write_private(&signing, signer(&random(entropy), &origin, &signing)?.as_bytes())?;
+        }
+        let token_path = dir.join("local-admin.token");
+        if !token_path.exists() {
+            write_private(&token_path, hex::encode(*random(entropy)).as_bytes())?;
+        }
+        let skey = Zeroizing::new(read(&signing)?);
+        let (origin, seed) = parse_skey(&skey).ok_or_else(|| malformed(&signing))?;
+        let wrapping_path = dir.join("wrapping.key");
+        let mut wrapping = Zeroizing::new([0; 32]);
+        hex::decode_to_slice(read(&wrapping_path)?.trim(), &mut *wrapping)
+            .map_err(|_| malformed(&wrapping_path))?;
+        let epoch = dir.join("epoch.key");
+        Ok(Self {
+            seed,
+            wrapping,
+            origin,
+            local_token: Zeroizing::new(read(&token_path)?.trim().to_owned()),
+            guard: dir.join("guard"),
+            epoch_key: epoch.exists().then_some(epoch),
+            created,
+        })
+    }
+
+    /// Whether this call made the keys: the first start.
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// The epoch key's file, while it has not been taken offline.
+    pub fn epoch_key(&self) -> Option<&Path> {
+        self.epoch_key.as_deref()
+    }
+
+    /// Origin of the installation's log; the origins of workspace logs extend it.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The token by which the command line acts through a running server.
+    pub fn local_token(&self) -> &str {
+        &self.local_token
+    }
+
+    /// Signs checkpoints of the log with this origin.
+    pub(crate) fn signer(&self, origin: &str) -> Option<NoteSigner> {
+        NoteSigner::new(origin, &self.seed).ok()
+    }
+
+    /// Path of the checkpoint guard.
+    pub(crate) fn guard(&self) -> &Path {
+        &self.guard
+    }
+
+    /// The key that wraps trace keys.
+    pub(crate) fn wrapping(&self) -> &[u8; 32] {
+        &self.wrapping
+    }
+
+    /// A key of its own for each purpose, derived from the wrapping key.
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
+        let half = |n: u8| DigestKey::new(&self.wrapping).digest(purpose, &[&[n]]).0;
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&half(0));
+        key[16..].copy_from_slice(&half(1));
+        key
+    }
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keys").field("origin", &self.origin).finish_non_exhaustive()
+    }
+}
+
+fn random(entropy: &dyn Entropy) -> Zeroizing<[u8; 32]> {
+    let mut bytes = Zeroizing::new([0; 32]);
+    entropy.fill(&mut *bytes);
+    bytes
+}
+
+/// `PRIVATE+KEY+<name>+<hash>+<base64(algorithm || seed)>` (signed-note).
+fn parse_skey(text: &str) -> Option<(String, Zeroizing<[u8; 32]>)> {
+    use base64::Engine as _;
+    let signer = NoteSigner::from_skey(text.trim()).ok()?;
+    let name = signer.verifier().name().to_owned();
+    let encoded = text.trim().rsplit_once('+').and_then(|_| text.trim().splitn(5, '+').nth(4))?;
+    let bytes = Zeroizing::new(base64::engine::general_purpose::STANDARD.decode(encoded).ok()?);
+    let mut seed = Zeroizing::new([0; 32]);
+    seed.copy_from_slice(bytes.get(1..33)?);
+    Some((name, seed))
+}
+
+fn malformed(path: &Path) -> KeysError {
+    KeysError::Malformed { path: path.to_owned() }
+}
+
+fn file(path: &Path) -> impl FnOnce(io::Error) -> KeysError + '_ {
+    move |source| KeysError::File { path: path.to_owned(), source }
+}
+
+fn read(path: &Path) -> Result<String, KeysError> {
+    fs::read_to_string(path).map_err(file(path))
+}
+
+fn make_private_dir(dir: &Path) -> Result<(), KeysError> {
+    fs::create_dir_all(dir).map_err(file(dir))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(file(dir))?;
+    }
+    Ok(())
+}
+
+/// Writes a file that only its owner can read, whole or not at all: a new file, synced, renamed
+/// into place, and the directory synced.
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+    let fresh = path.with_extension("new");
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.mode(0o600);
+    }
+    let write = || -> io::Result<()> {
+        let mut out = options.open(&fresh)?;
+        out.write_all(bytes)?;
+        out.sync_all()?;
+        fs::rename(&fresh, path)?;
+        if let Some(dir) = path.parent() {
+            fs::File::open(dir)?.sync_all()?;
+        }
+        Ok(())
+    };
+    write().map_err(file(path))
+}

@@ -1,0 +1,262 @@
+//! Prices, detectors and policies: loaded from files, reloaded when they change.
+//!
+//! A broken file keeps the old rules and says so; no span waits for a reload. Every change that takes
+//! effect is a leaf in the installation's log.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use exhibit_govern::{FingerprintKey, RuleSet};
+use exhibit_ledger::{Hash, Leaf, LeafKind};
+use exhibit_model::RecordId;
+use exhibit_pricing::{PriceBook, PriceListing};
+use notify::Watcher as _;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{Error, Keys, Recorder, accept::finish};
+
+/// Quiet time after a change before files are read: editors write in several steps.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Where rules come from.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSource {
+    /// A directory with `pricing.yaml`, `detectors/*.yaml` and `policies/*.yaml`. They lie over the set
+    /// that is built into the binary: a file of the same name replaces ours.
+    pub dir: Option<PathBuf>,
+}
+
+/// Rules that do not load.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A file could not be read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The price file is wrong.
+    #[error(transparent)]
+    Prices(#[from] exhibit_pricing::PriceError),
+    /// Detectors or policies are wrong.
+    #[error(transparent)]
+    Rules(#[from] exhibit_govern::RuleErrors),
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        Self::Invalid { field: "rules", message: error.to_string() }
+    }
+}
+
+/// What settings pages show.
+#[derive(Debug, Clone)]
+pub struct RulesView {
+    /// Files in force: name and SHA-256 of the content, hex.
+    pub files: Vec<(String, String)>,
+    /// How many rules and detectors.
+    pub loaded: usize,
+    /// Hash over them all, hex; stands in every leaf.
+    pub hash: String,
+    /// Why the last change did not take effect.
+    pub last_error: Option<String>,
+}
+
+/// A consistent set, in force together.
+pub(crate) struct Loaded {
+    pub(crate) prices: PriceBook,
+    pub(crate) rules: RuleSet,
+    files: Vec<(String, String)>,
+    hash: [u8; 32],
+}
+
+impl Loaded {
+    /// Hash over prices and rules.
+    pub(crate) fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    fn read(source: &RuleSource, fingerprints: &[u8; 32]) -> Result<Self, RulesError> {
+        let mut detectors_and_policies: Vec<(String, String)> = Vec::new();
+        let mut pricing = None;
+        if let Some(dir) = &source.dir {
+            pricing = read_optional(&dir.join("pricing.yaml"))?;
+            for sub in ["detectors", "policies"] {
+                for path in yaml_files(&dir.join(sub))? {
+                    let name = format!("{sub}/{}", file_name(&path));
+                    detectors_and_policies.push((name, read(&path)?));
+                }
+            }
+        }
+        let mut detectors_and_policies = exhibit_govern::overlay(detectors_and_policies);
+        detectors_and_policies.sort();
+        let pricing = pricing.unwrap_or_else(|| exhibit_pricing::SHIPPED.to_owned());
+        let prices = PriceBook::from_yaml(&pricing, "pricing.yaml")?;
+        let rules = RuleSet::load(&detectors_and_policies, FingerprintKey::new(*fingerprints))?;
+        let mut files = vec![("pricing.yaml".to_owned(), digest(pricing.as_bytes()))];
+        files.extend(detectors_and_policies.iter().map(|(n, t)| (n.clone(), digest(t.as_bytes()))));
+        let hash = exhibit_ledger::node_hash(&Hash(prices.hash()), &Hash(rules.hash())).0;
+        Ok(Self { prices, rules, files, hash })
+    }
+}
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    hex::encode(sha2::Sha256::digest(bytes))
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn read(path: &Path) -> Result<String, RulesError> {
+    fs::read_to_string(path).map_err(|source| RulesError::File { path: path.to_owned(), source })
+}
+
+fn read_optional(path: &Path) -> Result<Option<String>, RulesError> {
+    if path.exists() { read(path).map(Some) } else { Ok(None) }
+}
+
+fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>, RulesError> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let failed = |source| RulesError::File { path: dir.to_owned(), source };
+    let mut files: Vec<PathBuf> = fs::read_dir(dir)
+        .map_err(failed)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
+    files.retain(|path| path.extension().is_some_and(|e| e == "yaml" || e == "yml"));
+    files.sort();
+    Ok(files)
+}
+
+/// The rules in force, and where they come from.
+pub(crate) struct Rules {
+    source: RuleSource,
+    fingerprints: [u8; 32],
+    current: ArcSwap<Loaded>,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Rules {
+    pub(crate) fn open(source: RuleSource, keys: &Keys) -> Result<Self, RulesError> {
+        let fingerprints = keys.derive("fingerprints");
+        let loaded = Loaded::read(&source, &fingerprints)?;
+        Ok(Self {
+            source,
+            fingerprints,
+            current: ArcSwap::from_pointee(loaded),
+            last_error: Mutex::new(None),
+        })
+    }
+
+    /// The set in force; a batch uses one set throughout.
+    pub(crate) fn current(&self) -> Arc<Loaded> {
+        self.current.load_full()
+    }
+
+    /// Reads the files again. Returns whether another set is in force.
+    fn reload(&self) -> bool {
+        match Loaded::read(&self.source, &self.fingerprints) {
+            Ok(loaded) => {
+                *self.last_error.lock() = None;
+                let changed = loaded.hash != self.current.load().hash;
+                if changed {
+                    self.current.store(Arc::new(loaded));
+                }
+                changed
+            }
+            Err(error) => {
+                tracing::error!(%error, "the rule files do not load; the old rules stay in force");
+                *self.last_error.lock() = Some(error.to_string());
+                false
+            }
+        }
+    }
+}
+
+impl Recorder {
+    /// Prices in force.
+    pub fn pricing(&self) -> PriceListing {
+        self.rules.current().prices.listing()
+    }
+
+    /// Rules in force.
+    pub fn rules(&self) -> RulesView {
+        let loaded = self.rules.current();
+        RulesView {
+            files: loaded.files.clone(),
+            loaded: loaded.rules.rules_loaded(),
+            hash: hex::encode(loaded.hash),
+            last_error: self.rules.last_error.lock().clone(),
+        }
+    }
+
+    /// Reads the rule files again when they change.
+    pub(crate) async fn run_rule_reload(&self) {
+        let Some(dir) = self.rules.source.dir.clone() else { return };
+        let changed = Arc::new(Notify::new());
+        let notify = Arc::clone(&changed);
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|e| !e.kind.is_access()) {
+                notify.notify_one();
+            }
+        });
+        let mut watcher = match watcher {
+            Ok(watcher) => watcher,
+            Err(error) => {
+                tracing::warn!(%error, "rule files cannot be watched; restart to load changes");
+                return;
+            }
+        };
+        if let Err(error) = watcher.watch(&dir, notify::RecursiveMode::Recursive) {
+            tracing::warn!(%error, "rule files cannot be watched; restart to load changes");
+            return;
+        }
+        // Files may have changed between the start and the first watch.
+        changed.notify_one();
+        loop {
+            changed.notified().await;
+            tokio::time::sleep(SETTLE).await;
+            if self.rules.reload() {
+                tracing::info!(hash = %self.rules().hash, "new rules are in force");
+                if let Err(error) = self.record_rules("reload").await {
+                    tracing::error!(%error, "the change of rules could not be recorded");
+                }
+            }
+        }
+    }
+
+    /// Records the rules in force, unless the last record says the same.
+    pub(crate) async fn record_rules(&self, cause: &'static str) -> Result<(), Error> {
+        const SETTING: &str = "rules.hash";
+        let hash = self.rules.current().hash;
+        let held = self.store.setting(SETTING).await?;
+        if held.as_deref() == Some(&hash) {
+            return Ok(());
+        }
+        let received = u64::try_from(self.now().0).unwrap_or(0);
+        let mut leaf = Leaf::new(
+            LeafKind::RuleChange,
+            RecordId::mint(&*self.entropy).0.into(),
+            "server",
+            received,
+        );
+        leaf.rules = Some(Hash(hash));
+        leaf.facts.insert("cause".into(), cause.to_owned());
+        leaf.facts.insert("files".into(), self.rules.current().files.len().to_string());
+        self.store.publish(&[], vec![finish(&leaf)?]).await?;
+        self.store.swap_setting(SETTING, held.as_deref(), Some(&hash)).await?;
+        Ok(())
+    }
+}

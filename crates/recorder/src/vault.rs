@@ -1,0 +1,155 @@
+//! Trace keys: random, wrapped, cached.
+//!
+//! Every trace has a key of its own, from which the salts of its records derive. The store holds it
+//! wrapped; destroying the wrapped key makes every record of the trace unprovable for ever, which is
+//! what erasure and retention are.
+
+use std::{num::NonZero, sync::Arc};
+
+use chacha20poly1305::{
+    ChaCha20Poly1305, KeyInit,
+    aead::{Aead, Payload},
+};
+use exhibit_ledger::PartKey;
+use exhibit_model::{Entropy, TraceId, WorkspaceId};
+use exhibit_store::TraceKey;
+use lru::LruCache;
+use parking_lot::Mutex;
+use siphasher::sip128::SipHasher13;
+use zeroize::Zeroizing;
+
+use crate::{Error, Keys};
+
+/// Traces whose keys are held ready: about 300 bytes each.
+const CACHED: usize = 16_384;
+/// Version byte of the wrapping: ChaCha20-Poly1305 under the installation's wrapping key.
+const WRAPPED_BY_INSTALLATION: u8 = 1;
+const NONCE: usize = 12;
+
+/// A trace key, ready for use.
+#[derive(Debug)]
+pub(crate) struct OpenKey {
+    pub(crate) wrapped: TraceKey,
+    pub(crate) part_key: PartKey,
+}
+
+type Name = (WorkspaceId, TraceId);
+
+pub(crate) struct Vault {
+    cipher: ChaCha20Poly1305,
+    /// Digests of deliveries, by which a re-delivery is recognised. SipHash: a keyed hash that is
+    /// fast on long inputs; nothing is proved by it.
+    deliveries: SipHasher13,
+    cache: Mutex<LruCache<Name, Arc<OpenKey>>>,
+}
+
+impl Vault {
+    pub(crate) fn new(keys: &Keys) -> Self {
+        Self {
+            cipher: ChaCha20Poly1305::new(keys.wrapping().into()),
+            deliveries: SipHasher13::new_with_key(&half(keys.derive("deliveries"))),
+            cache: Mutex::new(LruCache::new(NonZero::<usize>::MIN.saturating_add(CACHED))),
+        }
+    }
+
+    /// A fresh hasher for the digest of a delivery.
+    pub(crate) fn deliveries(&self) -> SipHasher13 {
+        self.deliveries
+    }
+
+    /// The key in the cache.
+    pub(crate) fn cached(&self, workspace: WorkspaceId, trace: &TraceId) -> Option<Arc<OpenKey>> {
+        self.cache.lock().get(&(workspace, trace.clone())).cloned()
+    }
+
+    /// The cached key, or a new one: two batches of a new trace that arrive at once share it.
+    pub(crate) fn cached_or_new(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        entropy: &dyn Entropy,
+    ) -> Result<Arc<OpenKey>, Error> {
+        let name = (workspace, trace.clone());
+        let mut cache = self.cache.lock();
+        if let Some(key) = cache.get(&name) {
+            return Ok(Arc::clone(key));
+        }
+        let mut raw = Zeroizing::new([0; 32]);
+        entropy.fill(&mut *raw);
+        let mut nonce = [0; NONCE];
+        entropy.fill(&mut nonce);
+        let sealed = self
+            .cipher
+            .encrypt(&nonce.into(), Payload { msg: &*raw, aad: &aad(workspace, trace) })
+            .map_err(|_| Error::Internal("a trace key could not be wrapped".into()))?;
+        let mut wrapped = Vec::with_capacity(1 + NONCE + sealed.len());
+        wrapped.push(WRAPPED_BY_INSTALLATION);
+        wrapped.extend_from_slice(&nonce);
+        wrapped.extend_from_slice(&sealed);
+        let key = Arc::new(OpenKey { wrapped: TraceKey(wrapped), part_key: PartKey::new(&raw) });
+        cache.put(name, Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// Opens a stored key and holds it ready, replacing what the cache had.
+    pub(crate) fn open(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        wrapped: TraceKey,
+    ) -> Result<Arc<OpenKey>, Error> {
+        let raw = self.unwrap(workspace, trace, &wrapped)?;
+        let key = Arc::new(OpenKey { part_key: PartKey::new(&raw), wrapped });
+        self.cache.lock().put((workspace, trace.clone()), Arc::clone(&key));
+        Ok(key)
+    }
+
+    /// The part key of a stored trace, without touching the cache's order.
+    pub(crate) fn part_key(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        wrapped: &TraceKey,
+    ) -> Result<PartKey, Error> {
+        Ok(PartKey::new(&*self.unwrap(workspace, trace, wrapped)?))
+    }
+
+    fn unwrap(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        wrapped: &TraceKey,
+    ) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let broken = || Error::Internal("a wrapped trace key does not open".into());
+        let (version, rest) = wrapped.0.split_first().ok_or_else(broken)?;
+        if *version != WRAPPED_BY_INSTALLATION || rest.len() < NONCE {
+            return Err(broken());
+        }
+        let (nonce, sealed) = rest.split_at(NONCE);
+        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| broken())?;
+        let raw = self
+            .cipher
+            .decrypt(&nonce.into(), Payload { msg: sealed, aad: &aad(workspace, trace) })
+            .map_err(|_| broken())?;
+        let raw = Zeroizing::new(raw);
+        let mut key = Zeroizing::new([0; 32]);
+        if raw.len() != key.len() {
+            return Err(broken());
+        }
+        key.copy_from_slice(&raw);
+        Ok(key)
+    }
+}
+
+fn half(key: [u8; 32]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&key[..16]);
+    half
+}
+
+/// A wrapped key opens only in the place it was made for.
+fn aad(workspace: WorkspaceId, trace: &TraceId) -> Vec<u8> {
+    let mut aad = workspace.0.to_be_bytes().to_vec();
+    aad.extend_from_slice(trace.as_str().as_bytes());
+    aad
+}

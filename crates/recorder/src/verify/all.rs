@@ -1,0 +1,299 @@
+//! A whole installation: every log, every record, every trace, every rollup.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use exhibit_model::{Span, SpanHead, SpanId, WorkspaceId};
+use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
+use serde::Serialize;
+
+use super::{Fault, Verdict, log::Claimed, record, rollups};
+use crate::{Error, Recorder, accept};
+
+/// Traces read at once.
+const PAGE: usize = 256;
+/// Most faults that a report holds; one is enough to know, more help to see the extent.
+const FAULTS_MAX: usize = 1_000;
+/// Leaves fetched as one range when the records of a page stand this close together.
+const RANGE_MAX: u64 = 65_536;
+
+/// Told how far verification is.
+pub trait Progress: Send + Sync {
+    /// How many records there are in all; called once.
+    fn total(&self, records: u64);
+    /// So many more records were checked.
+    fn records(&self, n: u64);
+    /// So many more leaves were checked.
+    fn leaves(&self, n: u64);
+}
+
+/// What verification found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// The worst that was found.
+    pub verdict: Verdict,
+    /// What the verdict rests on.
+    pub qualifiers: Vec<&'static str>,
+    /// Origin of the installation's log.
+    pub log: String,
+    /// Its verifier key, self-asserted unless compared with a pinned copy.
+    pub key: String,
+    /// Workspaces read.
+    pub workspaces: u64,
+    /// Traces read.
+    pub traces: u64,
+    /// Records read.
+    pub records: u64,
+    /// Leaves read.
+    pub leaves: u64,
+    /// Records that are not under a checkpoint yet.
+    pub pending: u64,
+    /// What is wrong.
+    pub faults: Vec<Fault>,
+}
+
+impl Report {
+    pub(super) fn fault(&mut self, fault: Fault) {
+        self.verdict = self.verdict.max(fault.verdict);
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(fault);
+        }
+    }
+}
+
+/// A trace of a page, with the leaves of its records and seals.
+struct Work {
+    trace: AuditTrace,
+    leaves: BTreeMap<u64, Vec<u8>>,
+}
+
+/// A trace that holds: what its records add up to.
+struct CheckedTrace {
+    heads: Vec<(SpanHead, bool)>,
+    /// The span that was sealed first.
+    first: Option<SpanId>,
+}
+
+/// What checking a page gives.
+struct Checked {
+    faults: Vec<Fault>,
+    traces: Vec<CheckedTrace>,
+    claims: Vec<u64>,
+    records: u64,
+}
+
+impl Recorder {
+    /// Verifies everything. With `bodies`, the bytes of every record are read, and rows, summaries
+    /// and rollups are derived again from them.
+    pub async fn verify_all(
+        self: &Arc<Self>,
+        bodies: bool,
+        progress: &dyn Progress,
+    ) -> Result<Report, Error> {
+        let mut report = Report {
+            verdict: Verdict::Valid,
+            qualifiers: vec!["key-self-asserted", "unwitnessed"],
+            log: self.log_origin(LogId::Installation),
+            key: self.verifier_key(LogId::Installation)?,
+            workspaces: 0,
+            traces: 0,
+            records: 0,
+            leaves: 0,
+            pending: 0,
+            faults: Vec::new(),
+        };
+        let workspaces = self.store.workspaces().await?;
+        let mut total = 0;
+        for workspace in &workspaces {
+            total += self.store.audit_size(workspace.id).await?;
+        }
+        progress.total(total);
+        let installation =
+            self.check_log(LogId::Installation, &BTreeMap::new(), None, progress).await?;
+        report.leaves += installation.size;
+        installation.faults.into_iter().for_each(|f| report.fault(f));
+        for workspace in &workspaces {
+            report.workspaces += 1;
+            let claimed = self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let log = LogId::Workspace(workspace.id);
+            let none = BTreeMap::new();
+            let heads = installation.heads.get(&self.log_origin(log)).unwrap_or(&none);
+            let pass = self.check_log(log, heads, Some(&claimed), progress).await?;
+            report.leaves += pass.size;
+            let signed = self.store.checkpoint(log).await?.map_or(0, |c| c.size);
+            report.pending += pass.size.saturating_sub(signed);
+            pass.faults.into_iter().for_each(|f| report.fault(f));
+        }
+        Ok(report)
+    }
+
+    /// Checks every trace of a workspace, two pages at once: one is read while one is checked.
+    async fn check_traces(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        bodies: bool,
+        report: &mut Report,
+        progress: &dyn Progress,
+    ) -> Result<Claimed, Error> {
+        let mut claimed = Claimed::default();
+        let mut sums = rollup::Accumulator::default();
+        let mut checking: std::collections::VecDeque<tokio::task::JoinHandle<Checked>> =
+            std::collections::VecDeque::new();
+        let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let mut after = None;
+        loop {
+            let page = self.store.audit_traces(workspace, after, PAGE, bodies).await?;
+            report.traces += page.rows.len() as u64;
+            let work = self.with_leaves(workspace, page.rows).await?;
+            let recorder = Arc::clone(self);
+            checking.push_back(tokio::task::spawn_blocking(move || {
+                recorder.check_page(workspace, &work, bodies)
+            }));
+            let last = page.next.is_none();
+            while checking.len() > workers || (last && !checking.is_empty()) {
+                let Some(done) = checking.pop_front() else { break };
+                let done = done.await.map_err(|error| Error::Internal(error.to_string()))?;
+                progress.records(done.records);
+                report.records += done.records;
+                done.faults.into_iter().for_each(|f| report.fault(f));
+                for index in done.claims {
+                    if !claimed.claim(index) {
+                        let mut fault = Fault::new(Verdict::Altered, "two records claim one leaf");
+                        fault.index = Some(index);
+                        report.fault(fault);
+                    }
+                }
+                for trace in &done.traces {
+                    rollups::add(&mut sums, &trace.heads, trace.first.as_ref());
+                }
+            }
+            if last {
+                break;
+            }
+            after = page.next;
+        }
+        if bodies && report.faults.is_empty() {
+            self.check_rollups(workspace, sums, report).await?;
+        }
+        Ok(claimed)
+    }
+
+    /// Fetches the leaves of a page: as one range where they stand close together, else one by one.
+    async fn with_leaves(
+        &self,
+        workspace: WorkspaceId,
+        traces: Vec<AuditTrace>,
+    ) -> Result<Vec<Work>, Error> {
+        let log = LogId::Workspace(workspace);
+        let indexes = |t: &AuditTrace| -> Vec<u64> {
+            let records = t.spans.iter().map(|(_, s)| s).chain(&t.superseded);
+            records.filter_map(|s| s.index).chain(t.seals.iter().map(|s| s.index)).collect()
+        };
+        let mut wanted: Vec<u64> = traces.iter().flat_map(indexes).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let mut leaves: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+        let mut rest = wanted.as_slice();
+        while let Some(first) = rest.first() {
+            // A run: indexes at most 64 apart, so that little is read in vain.
+            let mut end = 1;
+            while end < rest.len()
+                && rest[end] - rest[end - 1] <= 64
+                && rest[end] - first < RANGE_MAX
+            {
+                end += 1;
+            }
+            let (run, tail) = rest.split_at(end);
+            let last = run.last().copied().unwrap_or(*first);
+            let read = self.store.leaves(log, *first, last.saturating_add(1)).await?;
+            for (index, bytes) in (*first..).zip(read) {
+                if run.binary_search(&index).is_ok() {
+                    leaves.insert(index, bytes);
+                }
+            }
+            rest = tail;
+        }
+        Ok(traces
+            .into_iter()
+            .map(|trace| {
+                let leaves = indexes(&trace)
+                    .into_iter()
+                    .filter_map(|i| Some((i, leaves.get(&i)?.clone())))
+                    .collect();
+                Work { trace, leaves }
+            })
+            .collect())
+    }
+
+    fn check_page(&self, workspace: WorkspaceId, page: &[Work], bodies: bool) -> Checked {
+        let mut out =
+            Checked { faults: Vec::new(), traces: Vec::new(), claims: Vec::new(), records: 0 };
+        for work in page {
+            self.check_trace(workspace, work, bodies, &mut out);
+        }
+        out
+    }
+
+    fn check_trace(&self, workspace: WorkspaceId, work: &Work, bodies: bool, out: &mut Checked) {
+        let trace = &work.trace;
+        let id = &trace.row.summary.trace_id;
+        let key = self.vault.part_key(workspace, id, &trace.row.key).ok();
+        let leaf =
+            |stored: &StoredSpan| stored.index.and_then(|i| work.leaves.get(&i)).map(Vec::as_slice);
+        let mut heads = Vec::with_capacity(trace.spans.len());
+        let mut first: Option<(u64, SpanId)> = None;
+        let mut sealed_as = |index: Option<u64>, span: &Span| {
+            if let Some(index) = index
+                && !span.span_id.is_registration()
+                && first.as_ref().is_none_or(|(held, _)| index < *held)
+            {
+                first = Some((index, span.span_id.clone()));
+            }
+        };
+        let before = out.faults.len();
+        for (i, (row, stored)) in trace.spans.iter().enumerate() {
+            out.records += 1;
+            out.claims.extend(stored.index);
+            let checked = if bodies {
+                record::check(key.as_ref(), row, stored, leaf(stored)).map(Some)
+            } else {
+                let sealed = row.head.status.is_sealed();
+                record::check_leaf(sealed, stored, trace.lengths.get(i), leaf(stored))
+                    .map(|()| None)
+            };
+            match checked {
+                Ok(Some(span)) => {
+                    sealed_as(stored.index, &span);
+                    heads.push((accept::head(&span), stored.counted));
+                }
+                Ok(None) => {}
+                Err(fault) => {
+                    out.faults.push(fault.at(id, Some(&row.head.span_id), stored.index));
+                }
+            }
+        }
+        for stored in &trace.superseded {
+            out.claims.extend(stored.index);
+            let checked = record::check_leaf(true, stored, None, leaf(stored));
+            let checked = checked.and_then(|()| {
+                if bodies {
+                    record::check_parts(key.as_ref(), stored, leaf(stored)).map(drop)
+                } else {
+                    Ok(())
+                }
+            });
+            out.faults.extend(checked.map_err(|f| f.at(id, None, stored.index)).err());
+        }
+        let leaves = record::leaf_hashes(trace);
+        for seal in &trace.seals {
+            out.claims.push(seal.index);
+            let bytes = work.leaves.get(&seal.index).map(Vec::as_slice);
+            let checked = record::check_seal(key.as_ref(), seal, bytes, &leaves);
+            out.faults.extend(checked.map_err(|f| f.at(id, None, Some(seal.index))).err());
+        }
+        if bodies && out.faults.len() == before {
+            let summary = record::check_summary(&trace.row.summary, &heads);
+            out.faults.extend(summary.map_err(|f| f.at(id, None, None)).err());
+            out.traces.push(CheckedTrace { heads, first: first.map(|(_, span)| span) });
+        }
+    }
+}

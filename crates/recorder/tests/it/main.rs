@@ -1,0 +1,7 @@
+//! The recorder through its public door, over the store in memory.
+
+mod accept;
+mod accounts;
+mod clocks;
+mod house;
+mod rules;
