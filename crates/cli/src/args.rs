@@ -1,0 +1,134 @@
+//! The command line as clap reads it. Help, man page, completions and the reference page all come
+//! from the types in here; what the commands do is in `commands`.
+
+mod admin;
+mod read;
+mod serve;
+mod trace;
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub(crate) use admin::{
+    BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList,
+    KeysRevoke, ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
+};
+pub(crate) use read::{TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs};
+pub(crate) use serve::ServeArgs;
+pub(crate) use trace::TraceArgs;
+
+/// The other name under which the binary answers.
+const OTHER_NAME: &str = "tracellm";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; `verify`: everything holds
+  1  it failed; `verify`: something was altered, removed, inserted or reordered; `trace`: the call failed
+  2  wrong usage or configuration
+  3  `verify`: not decided yet (records without a checkpoint, or missing evidence)
+
+Settings come from defaults, exhibit.toml, EXHIBIT_* variables and flags, in this order;
+`exhibit config show --origin` tells where each one comes from.";
+
+/// Flight recorder for AI: captures, prices, checks, seals and proves every model call.
+#[derive(Debug, Parser)]
+#[command(name = "exhibit", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command understands.
+#[derive(Debug, Args, Clone)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Directory that holds everything: database, keys, index [default: the user's data directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Configuration file [default: exhibit.toml here, else in the data directory]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no notices, hints and progress
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: ColorChoice,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the recorder: dashboard, API and OTLP receivers
+    #[command(alias = "start")]
+    Serve(ServeArgs),
+    /// Send a prompt to the configured LLM provider and record the call as a trace
+    Trace(TraceArgs),
+    /// List, show and follow traces
+    #[command(subcommand)]
+    Traces(TracesCommand),
+    /// Prove that nothing recorded has been changed, removed, inserted or reordered
+    Verify(VerifyArgs),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
+    /// Copy the database while the server runs
+    Backup(BackupArgs),
+    /// Make a data directory from a backup
+    Restore(RestoreArgs),
+    /// Check directory, permissions, ports, rules, database, disk and clock
+    Doctor,
+    /// Show the configuration in force
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the OpenAPI description of the HTTP API
+    Openapi,
+    /// Print shell completions
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one page per command
+    Man(ManArgs),
+    /// Print a page of the reference documentation
+    #[command(hide = true)]
+    Reference(ReferenceArgs),
+}
+
+/// The command tree under the name the binary was called by.
+pub(crate) fn command(program: Option<&str>) -> clap::Command {
+    let stem = program.map(std::path::Path::new).and_then(|p| p.file_stem()?.to_str());
+    let command = Cli::command();
+    match stem {
+        Some(OTHER_NAME) => command.name(OTHER_NAME).bin_name(OTHER_NAME),
+        _ => command.bin_name("exhibit"),
+    }
+}
+
+/// Reads the command line.
+pub(crate) fn parse(args: Vec<std::ffi::OsString>) -> Result<Cli, clap::Error> {
+    let program = args.first().map(|a| a.to_string_lossy().into_owned());
+    let mut command = command(program.as_deref());
+    let matches = command.try_get_matches_from_mut(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_tree_is_consistent() {
+        super::command(None).debug_assert();
+    }
+
+    #[test]
+    fn the_program_answers_to_its_other_name() {
+        let mut command = super::command(Some("/usr/local/bin/tracellm"));
+        assert!(command.render_help().to_string().contains("Usage: tracellm"));
+        let mut command = super::command(Some("exhibit"));
+        assert!(command.render_help().to_string().contains("Usage: exhibit"));
+    }
+}

@@ -1,0 +1,151 @@
+//! `exhibit keys`, `backup`, `restore`, `config` and the pages about the program itself.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Commands about keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Create a key and print it; it cannot be shown again
+    Create(KeysCreate),
+    /// List the keys of a workspace
+    List(KeysList),
+    /// Revoke a key
+    Revoke(KeysRevoke),
+}
+
+/// Options of `exhibit keys create`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysCreate {
+    /// Name, to know it by later
+    #[arg(long)]
+    pub(crate) name: String,
+    /// What it may do: ingest, read, review, export, admin
+    #[arg(long, value_name = "SCOPE,…", default_value = "ingest")]
+    pub(crate) scopes: String,
+    /// Workspace it opens
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+    /// When it stops working: a duration such as `90d`, or a date
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) expires: Option<String>,
+    /// How it starts; for clients that look at it
+    #[arg(long, value_name = "PREFIX", default_value = "exk")]
+    pub(crate) prefix: KeyPrefixArg,
+}
+
+/// How a key starts.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum KeyPrefixArg {
+    /// `exk_…`
+    Exk,
+    /// `akt_…`
+    Akt,
+    /// `sk-at-…`
+    SkAt,
+}
+
+impl KeyPrefixArg {
+    /// The word that APIs use.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Exk => "exk",
+            Self::Akt => "akt",
+            Self::SkAt => "sk-at",
+        }
+    }
+}
+
+/// Options of `exhibit keys list`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysList {
+    /// Workspace whose keys to list
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+    /// List revoked and expired keys too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// Options of `exhibit keys revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysRevoke {
+    /// Id of the key, `key_…`, as `exhibit keys list` shows it
+    pub(crate) id: String,
+    /// Workspace it belongs to
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// Options of `exhibit backup`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A backup holds the database and a manifest, never keys: keep a copy of `keys/` of the data directory
+apart from it, without `signing.key` where backups are read by others. The search index is built
+again from the database.")]
+pub(crate) struct BackupArgs {
+    /// Directory to write; must not exist or be empty
+    pub(crate) target: PathBuf,
+}
+
+/// Options of `exhibit restore`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The data directory must not exist or hold nothing but `keys/`. Keys are not in a backup; give them
+with --keys unless they are in place already. Restoring a backup that is older than the last signed
+checkpoint takes the log back: whoever kept a later checkpoint will see that it was, and rightly so.
+That is what --accept-rollback says.")]
+pub(crate) struct RestoreArgs {
+    /// Directory that `exhibit backup` wrote
+    pub(crate) backup: PathBuf,
+    /// Directory with the keys of the installation
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keys: Option<PathBuf>,
+    /// Continue the log from the backup although a later checkpoint was signed
+    #[arg(long)]
+    pub(crate) accept_rollback: bool,
+}
+
+/// Commands about the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print every setting
+    Show {
+        /// Tell where each one comes from
+        #[arg(long)]
+        origin: bool,
+    },
+}
+
+/// Options of `exhibit completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// Shell
+    pub(crate) shell: Shell,
+}
+
+/// Options of `exhibit man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// Write a page for every command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// Options of `exhibit reference`.
+#[derive(Debug, Args)]
+pub(crate) struct ReferenceArgs {
+    /// Page
+    pub(crate) page: ReferencePage,
+}
+
+/// The generated pages of the reference documentation.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum ReferencePage {
+    /// docs/reference/config.md
+    Config,
+    /// docs/reference/cli.md
+    Cli,
+}

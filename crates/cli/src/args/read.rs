@@ -1,0 +1,93 @@
+//! `exhibit traces` and `exhibit verify`.
+
+use clap::{Args, Subcommand};
+
+/// Commands about traces.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TracesCommand {
+    /// List traces, newest first
+    List(TracesList),
+    /// Show one trace
+    Show(TracesShow),
+    /// Follow traces as they come
+    Tail(TracesTail),
+}
+
+/// Which traces.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
+    /// Filter, such as `status = error cost > 0.25 timeout`
+    #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// Options of `exhibit traces list`.
+#[derive(Debug, Args)]
+pub(crate) struct TracesList {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Most rows
+    #[arg(long, short = 'n', default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    /// Continue after this cursor, as a previous page gave it
+    #[arg(long)]
+    pub(crate) cursor: Option<String>,
+}
+
+/// Options of `exhibit traces show`.
+#[derive(Debug, Args)]
+pub(crate) struct TracesShow {
+    /// Trace id
+    pub(crate) id: String,
+    /// Show its spans as a tree
+    #[arg(long)]
+    pub(crate) spans: bool,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// Options of `exhibit traces tail`.
+#[derive(Debug, Args)]
+pub(crate) struct TracesTail {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Print this many of the newest traces first
+    #[arg(long, short = 'n', default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=1000))]
+    pub(crate) lines: u16,
+    /// Seconds between two looks
+    #[arg(long, default_value_t = 1.0, value_name = "SECONDS")]
+    pub(crate) interval: f64,
+}
+
+/// Options of `exhibit verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit codes: 0 everything holds, 1 something does not (it is named), 2 wrong usage,
+3 not decided: records without a checkpoint yet, or missing evidence.
+
+Without --key the key is the one beside the data, so whoever holds the signing key could have
+rewritten everything. Keep a copy of the line that `exhibit verify` prints as `Key:` elsewhere.")]
+pub(crate) struct VerifyArgs {
+    /// Verify this trace only
+    #[arg(long, value_name = "ID")]
+    pub(crate) trace: Option<String>,
+    /// Check leaves, proofs and checkpoints, but do not read the bodies of records
+    #[arg(long, conflicts_with = "trace")]
+    pub(crate) no_bodies: bool,
+    /// Verifier key of the installation, pinned from outside
+    #[arg(long, value_name = "VKEY")]
+    pub(crate) key: Option<String>,
+    /// Ask this server for the evidence instead of reading the data directory; wants --trace
+    #[arg(long, value_name = "URL", requires = "trace")]
+    pub(crate) server: Option<String>,
+    /// API key for --server [default: EXHIBIT_API_KEY]
+    #[arg(long, value_name = "KEY", requires = "server")]
+    pub(crate) api_key: Option<String>,
+    /// Workspace of the trace
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}

@@ -1,0 +1,198 @@
+//! `exhibit verify`: a data directory, one trace of it, or one trace of a server elsewhere.
+
+mod bar;
+mod elsewhere;
+mod pin;
+mod settle;
+
+use exhibit_model::TraceId;
+use exhibit_recorder::{
+    Error,
+    verify::{Fault, Verdict},
+};
+use serde::Serialize;
+
+use crate::{
+    args::VerifyArgs,
+    config::Loaded,
+    failure::{Exit, Failure},
+    installation::Installation,
+    output::{Output, Style, printable},
+};
+
+use pin::Pin;
+
+/// Runs the command.
+pub(crate) async fn run(args: VerifyArgs, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
+    let pin = args.key.as_deref().map(Pin::parse).transpose()?;
+    if let Some(id) = &args.trace {
+        let id = TraceId::new(id)
+            .map_err(|error| Failure::usage(format!("`{}` is not a trace id: {error}", printable(id))))?;
+        return match &args.server {
+            Some(url) => elsewhere::run(&args, url, &id, pin.as_ref(), loaded, output).await,
+            None => one(&args, &id, pin.as_ref(), loaded, output).await,
+        };
+    }
+    all(&args, pin.as_ref(), loaded, output).await
+}
+
+/// The words of a verdict.
+fn word(verdict: Verdict) -> String {
+    serde_json::to_value(verdict)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// How the program ends on a verdict.
+fn exit(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Valid => Exit::Done,
+        Verdict::Pending | Verdict::Unverifiable => Exit::Undecided,
+        _ => Exit::Failed,
+    }
+}
+
+async fn all(
+    args: &VerifyArgs,
+    pin: Option<&Pin>,
+    loaded: &Loaded,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let installation = match Installation::open_to_read(loaded).await {
+        Ok(installation) => installation,
+        Err(error) => return unreadable(error, output),
+    };
+    settle::wait(&installation, loaded).await?;
+    let bar = bar::Bar::new(output);
+    let report = installation.recorder.verify_all(!args.no_bodies, &bar).await;
+    bar.finish();
+    let mut report = match report {
+        Ok(report) => report,
+        Err(error) => return unreadable(error.into(), output),
+    };
+    if report.verdict == Verdict::Valid && report.pending > 0 {
+        report.verdict = Verdict::Pending;
+    }
+    if let Some(pin) = pin {
+        pin.apply(&report.key, &mut report.verdict, &mut report.qualifiers, &mut report.faults);
+    }
+    if output.json {
+        output.json(&report)?;
+        return Ok(exit(report.verdict));
+    }
+    verdict_line(report.verdict, output)?;
+    output.line(format!("Log:        {}", report.log))?;
+    output.line(format!("Key:        {}", report.key))?;
+    output.line(format!("Workspaces: {}", report.workspaces))?;
+    output.line(format!("Traces:     {}", report.traces))?;
+    output.line(format!("Records:    {}", report.records))?;
+    output.line(format!("Leaves:     {}", report.leaves))?;
+    if report.pending > 0 {
+        output.line(format!("Pending:    {} leaves without a checkpoint yet", report.pending))?;
+    }
+    rest(&report.qualifiers, &report.faults, output)?;
+    Ok(exit(report.verdict))
+}
+
+async fn one(
+    args: &VerifyArgs,
+    id: &TraceId,
+    pin: Option<&Pin>,
+    loaded: &Loaded,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let installation = match Installation::open_to_read(loaded).await {
+        Ok(installation) => installation,
+        Err(error) => return unreadable(error, output),
+    };
+    settle::wait(&installation, loaded).await?;
+    let recorder = &installation.recorder;
+    let workspace = recorder.workspace(&args.workspace).await?;
+    let workspace = workspace.ok_or_else(|| Failure::usage("there is no such workspace"))?;
+    let found = match recorder.verification(workspace.id, id).await {
+        Ok(found) => found,
+        Err(error) => return unreadable(error.into(), output),
+    };
+    let missing = || Failure::new(format!("there is no trace {id} in workspace {}", args.workspace));
+    let mut found = found.ok_or_else(missing)?;
+    if let Some(pin) = pin {
+        pin.apply(&found.key, &mut found.verdict, &mut found.qualifiers, &mut found.faults);
+    }
+    if output.json {
+        output.json(&found)?;
+        return Ok(exit(found.verdict));
+    }
+    verdict_line(found.verdict, output)?;
+    output.line(format!("Trace:      {}", found.trace_id))?;
+    output.line(format!("Log:        {}", found.log))?;
+    output.line(format!("Key:        {}", found.key))?;
+    if let Some(fingerprint) = &found.fingerprint {
+        output.line(format!("Fingerprint: {fingerprint}"))?;
+    }
+    output.line(format!("Records:    {} under a checkpoint of {} leaves", found.records.len(), found.tree_size))?;
+    for seal in &found.seals {
+        output.line(format!("Seal:       leaf {} over {} records", seal.index, seal.covered))?;
+    }
+    for time in &found.times {
+        output.line(format!("Time:       {}: {}", printable(time.span_id.as_str()), time.detail))?;
+    }
+    rest(&found.qualifiers, &found.faults, output)?;
+    Ok(exit(found.verdict))
+}
+
+fn verdict_line(verdict: Verdict, output: Output) -> std::io::Result<()> {
+    let style = match exit(verdict) {
+        Exit::Done => Style::Green,
+        Exit::Undecided => Style::Yellow,
+        _ => Style::Red,
+    };
+    output.line(format!("Verdict:    {}", output.styled(style, &word(verdict))))
+}
+
+/// Qualifiers and faults, the same for all kinds of verification.
+fn rest(qualifiers: &[&'static str], faults: &[Fault], output: Output) -> std::io::Result<()> {
+    if !qualifiers.is_empty() {
+        output.line(format!("Rests on:   {}", qualifiers.join(", ")))?;
+    }
+    for fault in faults {
+        let mut place = String::new();
+        let trace = fault.trace_id.as_ref().map(|id| ("trace", id.clone()));
+        let span = fault.span_id.as_ref().map(|id| ("span", id.clone()));
+        let log = fault.log.as_ref().map(|log| ("log", log.clone()));
+        let leaf = fault.index.map(|index| ("leaf", index.to_string()));
+        for (name, value) in [trace, span, log, leaf].into_iter().flatten() {
+            place.push_str(&format!("{name} {} ", printable(&value)));
+        }
+        let verdict = output.styled(Style::Red, &word(fault.verdict));
+        output.line(format!("{verdict}: {}: {}", place.trim_end(), fault.what))?;
+    }
+    if qualifiers.contains(&"key-self-asserted") && faults.is_empty() {
+        output.hint("keep a copy of the key elsewhere and give it with --key to rely on more than the data itself");
+    }
+    Ok(())
+}
+
+/// What could not even be read. That a database contradicts its last signed checkpoint is a finding;
+/// the rest is a failure.
+fn unreadable(error: anyhow::Error, output: Output) -> anyhow::Result<Exit> {
+    #[derive(Serialize)]
+    struct Finding {
+        verdict: Verdict,
+        faults: Vec<Fault>,
+    }
+    let (verdict, what) = match error.chain().find_map(|cause| cause.downcast_ref::<Error>()) {
+        Some(Error::Invalid { field: "data directory", message }) => (Verdict::Truncated, message.clone()),
+        Some(Error::Internal(message)) => (Verdict::Altered, message.clone()),
+        _ => return Err(error),
+    };
+    let fault =
+        Fault { verdict, trace_id: None, span_id: None, log: None, index: None, what };
+    if output.json {
+        output.json(&Finding { verdict, faults: vec![fault] })?;
+    } else {
+        verdict_line(verdict, output)?;
+        rest(&[], &[fault], output)?;
+    }
+    Ok(exit(verdict))
+}

@@ -1,0 +1,205 @@
+//! The configuration: one struct, filled from defaults, `exhibit.toml`, `EXHIBIT_*` variables and
+//! flags, in this order. Unknown keys are refused, and every error names its source.
+//!
+//! A setting is one field of [`Config`] with its doc comment. Its key in the file is the field's
+//! path, its variable is `EXHIBIT_` and the path in capitals (see [`variable_of`]); the reference
+//! page is made from the same comments (`reference`). `layers` puts the sources together, `alias`
+//! knows the names that other programs use.
+
+mod address;
+mod alias;
+mod duration;
+mod layers;
+pub(crate) mod reference;
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use exhibit_model::Limits;
+use exhibit_provider::ProviderConfig;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use address::{Address, parse_address};
+pub(crate) use duration::{parse_duration_ms, parse_expiry};
+pub(crate) use layers::{Environment, Loaded, Override, load};
+
+/// Everything that can be set.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Directory that holds everything: database, keys, search index. Created when missing.
+    pub(crate) data_dir: PathBuf,
+    /// Addresses of dashboard, API and WebSocket: `host:port`, or a port on 127.0.0.1; port 0 takes a
+    /// free one. The first must be free; a further one that is taken is a warning.
+    pub(crate) listen: Vec<String>,
+    /// Directory with `pricing.yaml`, `detectors/*.yaml` and `policies/*.yaml`; read again when a file
+    /// changes. Unset: `./rules` if it holds such files, else `rules` in the data directory, else the
+    /// rules built in. What the directory lacks is taken from the rules built in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rules_dir: Option<PathBuf>,
+    /// Whether full-text search is kept.
+    pub(crate) search: bool,
+    /// Workspace that takes spans without a key, from this machine only. Unset: every request needs a
+    /// key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keyless_ingest: Option<String>,
+    /// Origins that browsers may call the API from, such as `https://app.example.com`.
+    pub(crate) cors_origins: Vec<String>,
+    /// Whether anybody who reaches the server may make an account (with a workspace of its own). The
+    /// set-up link works either way.
+    pub(crate) registration: bool,
+    /// Whether session cookies are marked `Secure` on plain connections too. They always are when a
+    /// proxy says that the client came over TLS.
+    pub(crate) secure_cookies: bool,
+    /// What to log: a level, or a filter such as `info,exhibit_recorder=debug`.
+    pub(crate) log: String,
+    /// Form of the log: `text` or `json` (one object per line).
+    pub(crate) log_format: LogFormat,
+    /// Server that commands talk to. Unset: the one that runs on the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// Key for that server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) api_key: Option<String>,
+    /// Receivers of OpenTelemetry.
+    pub(crate) otlp: Otlp,
+    /// The LLM provider that `exhibit trace` calls.
+    pub(crate) provider: ProviderConfig,
+    /// The bounds of the system. None is infinite.
+    pub(crate) limits: Limits,
+}
+
+/// Receivers of OpenTelemetry beside `/v1/traces` on the main address.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Otlp {
+    /// Address of OTLP/HTTP, or `off`.
+    pub(crate) http: String,
+    /// Address of OTLP/gRPC, or `off`.
+    pub(crate) grpc: String,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            listen: vec!["127.0.0.1:3000".to_owned(), "127.0.0.1:8000".to_owned()],
+            rules_dir: None,
+            search: true,
+            keyless_ingest: None,
+            cors_origins: vec!["http://localhost:3000".to_owned()],
+            registration: true,
+            secure_cookies: false,
+            log: "info".to_owned(),
+            log_format: LogFormat::Text,
+            url: None,
+            api_key: None,
+            otlp: Otlp::default(),
+            provider: ProviderConfig::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Otlp {
+    fn default() -> Self {
+        Self { http: "127.0.0.1:4318".to_owned(), grpc: "127.0.0.1:4317".to_owned() }
+    }
+}
+
+/// Keys whose values are never printed.
+pub(crate) const SECRET_KEYS: &[&str] = &["api_key"];
+
+/// The environment variable of a key.
+pub(crate) fn variable_of(key: &str) -> String {
+    match key {
+        // The names under which the provider crate reads them itself.
+        "provider.provider" => "EXHIBIT_PROVIDER".to_owned(),
+        "provider.model" => "EXHIBIT_MODEL".to_owned(),
+        key => format!("EXHIBIT_{}", key.replace('.', "_").to_uppercase()),
+    }
+}
+
+/// What a setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    List,
+    Switch,
+    Number,
+}
+
+/// Every key, in the order of the fields, with what it holds.
+pub(crate) fn keys() -> Vec<(String, Kind)> {
+    let set = || Some(String::new());
+    let full = Config {
+        rules_dir: Some(PathBuf::new()),
+        keyless_ingest: set(),
+        url: set(),
+        api_key: set(),
+        provider: ProviderConfig {
+            provider: set(),
+            base_url: set(),
+            api_key_env: set(),
+            model: set(),
+        },
+        ..Config::default()
+    };
+    let mut keys = Vec::new();
+    if let Ok(toml::Value::Table(table)) = toml::Value::try_from(full) {
+        flatten("", &table, &mut |key, value| {
+            let kind = match value {
+                toml::Value::Integer(_) | toml::Value::Float(_) => Kind::Number,
+                toml::Value::Boolean(_) => Kind::Switch,
+                toml::Value::Array(_) => Kind::List,
+                _ => Kind::Text,
+            };
+            keys.push((key, kind));
+        });
+    }
+    keys
+}
+
+/// Calls `each` for every value of a table, with its path.
+pub(crate) fn flatten(
+    prefix: &str,
+    table: &toml::Table,
+    each: &mut impl FnMut(String, &toml::Value),
+) {
+    for (name, value) in table {
+        let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        match value {
+            toml::Value::Table(inner) => flatten(&path, inner, each),
+            value => each(path, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_key_and_a_variable() {
+        let keys = keys();
+        assert!(keys.contains(&("otlp.grpc".into(), Kind::Text)));
+        assert!(keys.contains(&("limits.body_bytes_max".into(), Kind::Number)));
+        assert!(keys.contains(&("search".into(), Kind::Switch)));
+        assert_eq!(variable_of("limits.body_bytes_max"), "EXHIBIT_LIMITS_BODY_BYTES_MAX");
+        assert_eq!(variable_of("provider.model"), "EXHIBIT_MODEL");
+        let mut variables: Vec<_> = keys.iter().map(|(key, _)| variable_of(key)).collect();
+        variables.sort();
+        variables.dedup();
+        assert_eq!(variables.len(), keys.len());
+    }
+}

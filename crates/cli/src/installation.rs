@@ -1,0 +1,134 @@
+//! Opens what is in a data directory: keys, store, rules, and the recorder over them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use anyhow::Context as _;
+use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, SystemClock};
+use exhibit_store::Store;
+use exhibit_store_sqlite::{Options, SqliteStore};
+
+use crate::{config::Loaded, data_dir::DataDir, failure::Failure};
+
+/// An open data directory.
+pub(crate) struct Installation {
+    /// The use cases.
+    pub(crate) recorder: Arc<Recorder>,
+    /// The store under them.
+    pub(crate) store: Arc<SqliteStore>,
+    /// The keys.
+    pub(crate) keys: Arc<Keys>,
+}
+
+impl Installation {
+    /// Opens it to write; makes what is missing. Holds the directory until the store is dropped.
+    pub(crate) async fn open(loaded: &Loaded) -> anyhow::Result<Self> {
+        let data = DataDir::new(&loaded.config.data_dir);
+        data.create()?;
+        if let Some(holder) = data.holder()? {
+            return Err(in_use(&data, &holder).into());
+        }
+        let options = options(loaded);
+        let path = data.path().to_owned();
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options))
+            .await?
+            .with_context(|| format!("cannot open the data directory {}", data.path().display()))?;
+        Self::over(loaded, store).await
+    }
+
+    /// Opens it to read, whether a server runs on it or not. Writes nothing.
+    pub(crate) async fn open_to_read(loaded: &Loaded) -> anyhow::Result<Self> {
+        let data = DataDir::new(&loaded.config.data_dir);
+        if !data.is_installed() {
+            return Err(not_installed(&data).into());
+        }
+        let options = options(loaded);
+        let path = data.path().to_owned();
+        let store = tokio::task::spawn_blocking(move || SqliteStore::open_read_only(&path, options))
+            .await?
+            .with_context(|| format!("cannot read the data directory {}", data.path().display()))?;
+        Self::over(loaded, store).await
+    }
+
+    /// Signs what was written, and writes everything that waits.
+    pub(crate) async fn close(self) -> anyhow::Result<()> {
+        self.recorder.publish_checkpoints().await?;
+        tokio::task::spawn_blocking(move || self.store.close()).await?;
+        Ok(())
+    }
+
+    async fn over(loaded: &Loaded, store: SqliteStore) -> anyhow::Result<Self> {
+        let store = Arc::new(store);
+        let keys = Arc::new(Keys::open(&loaded.config.data_dir, &OsEntropy)?);
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            limits: loaded.config.limits.clone(),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(OsEntropy),
+            keys: Arc::clone(&keys),
+            rules: RuleSource { dir: rules_dir(loaded) },
+            search: loaded.config.search,
+        };
+        let recorder = Recorder::open(parts).await.map_err(explained)?;
+        Ok(Self { recorder, store, keys })
+    }
+}
+
+/// A recorder's error as a person should read it.
+fn explained(error: Error) -> anyhow::Error {
+    match error {
+        Error::Invalid { field: "rules", message } => {
+            Failure::usage(format!("the rules do not load: {message}"))
+                .hint("`exhibit doctor` checks every rule file")
+                .into()
+        }
+        // The only thing that a recorder writes when it opens an installation that is there.
+        Error::Unsupported(_) => Failure::new(
+            "the rule files are not those that the data directory was last used with, and it can \
+             only be read",
+        )
+        .hint("start the server once, so that the change of rules is recorded")
+        .into(),
+        error => error.into(),
+    }
+}
+
+/// A directory that another process holds.
+pub(crate) fn in_use(data: &DataDir, holder: &str) -> Failure {
+    let what = data.last_server().filter(|server| holder == format!("process {}", server.pid));
+    let what = what.map_or_else(String::new, |server| format!(" (the server at {})", server.url));
+    Failure::new(format!(
+        "the data directory {} is in use by {holder}{what}",
+        data.path().display()
+    ))
+    .hint("stop that process, or name another directory with --data-dir")
+}
+
+/// A directory without an installation.
+pub(crate) fn not_installed(data: &DataDir) -> Failure {
+    Failure::usage(format!("there is no installation in {}", data.path().display())).hint(
+        "name the directory with --data-dir or EXHIBIT_DATA_DIR, or start a server on it with \
+         `exhibit serve`",
+    )
+}
+
+fn options(loaded: &Loaded) -> Options {
+    Options { search: loaded.config.search, ..Options::of(&loaded.config.limits) }
+}
+
+/// Where the rules are: as configured, else as the last server on the directory had it, else where
+/// they are looked for.
+pub(crate) fn rules_dir(loaded: &Loaded) -> Option<PathBuf> {
+    let configured = loaded.config.rules_dir.clone();
+    let last = || DataDir::new(&loaded.config.data_dir).last_server().map(|server| server.rules_dir);
+    configured.or_else(|| last().unwrap_or_else(|| discovered_rules(loaded)))
+}
+
+/// Rules in the working directory, else in the data directory.
+pub(crate) fn discovered_rules(loaded: &Loaded) -> Option<PathBuf> {
+    let holds_rules = |dir: &PathBuf| {
+        ["pricing.yaml", "detectors", "policies"].iter().any(|name| dir.join(name).exists())
+    };
+    [loaded.environment.cwd.join("rules"), loaded.config.data_dir.join("rules")]
+        .into_iter()
+        .find(holds_rules)
+}

@@ -1,0 +1,199 @@
+//! The HTTP API of a server, as commands use it.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
+use serde_json::Value;
+
+use crate::failure::Failure;
+
+/// A server, and by what right we ask.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    base: Url,
+    right: Right,
+    client: Client,
+}
+
+/// By what right a command asks.
+#[derive(Clone)]
+pub(crate) enum Right {
+    /// As the user who may read the data directory.
+    Local {
+        /// The token from the data directory.
+        token: String,
+    },
+    /// With a key.
+    Key(String),
+}
+
+impl std::fmt::Debug for Right {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Local { .. } => "Local",
+            Self::Key(_) => "Key",
+        })
+    }
+}
+
+impl Remote {
+    /// A server at this base URL.
+    pub(crate) fn new(base: &str, right: Right) -> anyhow::Result<Self> {
+        let wrong = || Failure::usage(format!("`{base}` is not the URL of a server"));
+        let mut url = Url::parse(base).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(wrong().into());
+        }
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        let tls = tls(url.scheme() == "https").context("TLS cannot be set up")?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_mins(5))
+            .redirect(reqwest::redirect::Policy::none())
+            // A local server is never behind the proxy of the environment.
+            .no_proxy()
+            .build()
+            .context("the HTTP client cannot be set up")?;
+        Ok(Self { base: url, right, client })
+    }
+
+    /// GET; `None` when there is no such thing.
+    pub(crate) async fn get(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        workspace: &str,
+    ) -> anyhow::Result<Option<Value>> {
+        let mut url = self.base.join(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.send(self.request(Method::GET, url, workspace)).await
+    }
+
+    /// POST of a JSON document.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &Value,
+        workspace: &str,
+    ) -> anyhow::Result<Value> {
+        let answer = self.send(self.request(Method::POST, self.base.join(path)?, workspace).json(body)).await?;
+        answer.ok_or_else(|| self.lacks(path))
+    }
+
+    /// DELETE; false when there is no such thing.
+    pub(crate) async fn delete(&self, path: &str, workspace: &str) -> anyhow::Result<bool> {
+        Ok(self.send(self.request(Method::DELETE, self.base.join(path)?, workspace)).await?.is_some())
+    }
+
+    fn lacks(&self, path: &str) -> anyhow::Error {
+        Failure::new(format!("the server at {} does not know {path}", self.base))
+            .hint("it may be of another version; compare `exhibit --version` with its health page")
+            .into()
+    }
+
+    fn request(&self, method: Method, url: Url, workspace: &str) -> RequestBuilder {
+        let request = self.client.request(method, url);
+        match &self.right {
+            Right::Local { token } => request
+                .header("x-exhibit-local-token", token)
+                .header("x-exhibit-workspace", workspace),
+            Right::Key(key) => request.bearer_auth(key),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Option<Value>> {
+        let unreachable = |error: reqwest::Error| {
+            let error = error.without_url();
+            Failure::new(format!("cannot reach the server at {}: {}", self.base, causes(&error)))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(unreachable)?;
+        if status.is_success() {
+            if body.is_empty() {
+                return Ok(Some(Value::Null));
+            }
+            let value = serde_json::from_slice(&body)
+                .with_context(|| format!("the answer of {} is not JSON", self.base))?;
+            return Ok(Some(value));
+        }
+        let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status == StatusCode::NOT_FOUND {
+            // An unknown workspace is a mistake; an unknown trace is an answer.
+            let detail = problem.get("detail").and_then(Value::as_str).unwrap_or_default();
+            if detail.contains("workspace") {
+                return Err(Failure::usage("there is no such workspace").into());
+            }
+            return Ok(None);
+        }
+        Err(self.refusal(status, &problem).into())
+    }
+
+    fn refusal(&self, status: StatusCode, problem: &Value) -> Failure {
+        let detail = problem.get("detail").and_then(Value::as_str);
+        let detail = detail.map_or_else(|| format!("HTTP {status}"), str::to_owned);
+        let failure = match status {
+            StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT => {
+                Failure::usage(detail)
+            }
+            _ => Failure::new(format!("the server at {} refused: {detail}", self.base)),
+        };
+        match (status, &self.right) {
+            (StatusCode::UNAUTHORIZED, Right::Key(_)) => {
+                failure.hint("check EXHIBIT_API_KEY; `exhibit keys create` makes a key")
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Whom to trust: the machine's own trust store. Plain HTTP needs nobody.
+fn tls(trust: bool) -> Result<rustls::ClientConfig, rustls::Error> {
+    let mut roots = rustls::RootCertStore::empty();
+    if trust {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(ring)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_web_addresses_are_servers() {
+        let right = || Right::Key("k".to_owned());
+        assert!(Remote::new("http://127.0.0.1:3000", right()).is_ok());
+        assert!(Remote::new("https://example.com/exhibit", right()).is_ok());
+        for wrong in ["", "localhost", "ftp://x", "file:///x"] {
+            assert!(Remote::new(wrong, right()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! What all handlers share.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use exhibit_capture::{Context, DecodeError};
+use exhibit_recorder::Recorder;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{
+    Config,
+    auth::rate::Rates,
+    body::{Budget, Received, Share},
+    problem::Problem,
+};
+
+/// The state of the server.
+pub(crate) struct App {
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) config: Config,
+    /// Bytes of bodies being worked on.
+    pub(crate) budget: Budget,
+    /// As many bodies are decoded at once as there are cores.
+    decoding: Arc<Semaphore>,
+    /// As many passwords are hashed at once as there are cores.
+    pub(crate) hashing: Semaphore,
+    /// Live connections that may still be opened.
+    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) rates: Rates,
+    /// The OpenAPI document.
+    pub(crate) openapi: bytes::Bytes,
+    /// Becomes true when the server is to stop.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+pub(crate) type Shared = Arc<App>;
+
+impl App {
+    pub(crate) fn new(
+        recorder: Arc<Recorder>,
+        config: Config,
+        openapi: String,
+        stop: watch::Receiver<bool>,
+    ) -> Shared {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let limits = recorder.limits();
+        Arc::new(Self {
+            budget: Budget::new(limits.inflight_bytes_max),
+            decoding: Arc::new(Semaphore::new(cores)),
+            hashing: Semaphore::new(cores),
+            watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
+            rates: Rates::new(limits),
+            openapi: openapi.into(),
+            recorder,
+            config,
+            stop,
+        })
+    }
+
+    /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is
+    /// kept until the request is answered.
+    pub(crate) async fn decode<T: Send + 'static>(
+        &self,
+        received: Received,
+        labels: Vec<(String, String)>,
+        decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
+    ) -> Result<(T, Share), Problem> {
+        let closed = |_| Problem::internal(&"decoding was broken off");
+        let permit = Arc::clone(&self.decoding).acquire_owned().await.map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
+        })?;
+        let recorder = Arc::clone(&self.recorder);
+        tokio::task::spawn_blocking(move || {
+            let limits = recorder.limits();
+            let (body, share) = received.inflate(limits)?;
+            let context = Context { received: recorder.now(), limits, labels: &labels };
+            let decoded = decode(&body, &context)?;
+            drop(permit);
+            Ok((decoded, share))
+        })
+        .await
+        .map_err(closed)?
+    }
+}
+
+/// Waits until the server is to stop, or nobody can say so any more.
+pub(crate) async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

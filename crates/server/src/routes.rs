@@ -1,0 +1,61 @@
+//! The route table. What stands here is what is in the OpenAPI document; `live`, `pages` and OTLP are
+//! described in it by hand, since they are not plain request and answer.
+//!
+//! A handler extracts, asks the recorder once, and maps.
+
+pub(crate) mod account;
+pub(crate) mod aitracer;
+pub(crate) mod analytics;
+pub(crate) mod docs;
+pub(crate) mod health;
+pub(crate) mod ingest;
+pub(crate) mod keys;
+pub(crate) mod ledger;
+pub(crate) mod members;
+pub(crate) mod pages;
+pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod traces;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{app::Shared, live};
+
+/// Everything under `/api`, with its description.
+pub(crate) fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(docs::base())
+        .routes(routes!(health::health))
+        .routes(routes!(health::alive))
+        .routes(routes!(account::register))
+        .routes(routes!(account::login))
+        .routes(routes!(account::logout))
+        .routes(routes!(account::me))
+        .routes(routes!(account::setup))
+        .routes(routes!(ingest::register_trace))
+        .routes(routes!(ingest::spans))
+        .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(traces::list))
+        .routes(routes!(traces::one))
+        .routes(routes!(traces::spans))
+        .routes(routes!(traces::span))
+        .routes(routes!(traces::verification))
+        .routes(routes!(sessions::list))
+        .routes(routes!(analytics::analytics))
+        .routes(routes!(settings::pricing))
+        .routes(routes!(settings::rules))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(members::list, members::put))
+        .routes(routes!(members::workspaces))
+        .routes(routes!(ledger::checkpoint))
+        .routes(routes!(ledger::key))
+        .routes(routes!(ledger::proof))
+        .routes(routes!(ledger::consistency))
+        .routes(routes!(ledger::tile))
+        .routes(routes!(ledger::installation_checkpoint))
+        .routes(routes!(ledger::installation_key))
+        .routes(routes!(ledger::installation_proof))
+        .routes(routes!(ledger::installation_consistency))
+        .routes(routes!(ledger::installation_tile))
+        .routes(routes!(live::sse::live))
+}
