@@ -1,0 +1,38 @@
+# What a developer types. `make` alone lists it; `make test` is what the pipeline runs.
+# Needed: Rust, a C compiler, Node 18+ and Python 3.9+ (the last two for `make test` only).
+SHELL := /usr/bin/env bash
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DATA ?= data
+
+.PHONY: help build run test lint bench openapi docs-check fuzz clean-data
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+build: ## the release binary, target/release/exhibit
+	cargo build --release --locked -p exhibit-cli
+
+run: build ## builds what is missing and starts the server on ./data (DATA=dir for another)
+	@exec $(TARGET)/release/exhibit serve --data-dir $(DATA) $(ARGS)
+
+test: ## every check and test, with a summary at the end (ONLY="fmt e2e-python" for a part)
+	@tests/run.sh
+
+lint: ## formatting and Clippy
+	@ONLY="fmt clippy" tests/run.sh
+
+bench: ## the benchmark report as Markdown on standard output (FULL=1 for a million spans)
+	bench/run.sh
+
+openapi: ## writes openapi.json anew from the code
+	cargo run --locked -q -p exhibit-cli -- openapi > openapi.json.new
+	mv openapi.json.new openapi.json
+
+docs-check: ## links, the mission's table and the code's own documentation
+	cargo test --locked -q -p exhibit-house documents
+	RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" cargo doc --locked -q --no-deps --workspace
+
+fuzz: ## every fuzz target for 30 s, or SECONDS_EACH (needs a nightly toolchain and cargo-fuzz)
+	@fuzz/run.sh $(or $(SECONDS_EACH),30)
+
+clean-data: ## removes the data directory of `make run`
+	rm -rf -- $(DATA)

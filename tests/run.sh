@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Runs every check and test of the project, keeps going after a failure, and ends with a table.
+#
+#   ONLY="fmt clippy"   run only these steps (names as in the table)
+#   EXHIBIT_BIN=path    end-to-end tests use this binary instead of building the development one
+#
+# Nothing outside the clone is changed: Python packages go to tests/e2e/.venv, Node packages to
+# tests/e2e/js/node_modules, everything built to target/.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+TARGET=${CARGO_TARGET_DIR:-target}
+E2E=tests/e2e
+LOG=$(mktemp "${TMPDIR:-/tmp}/exhibit-test.XXXXXX") || exit 1
+trap 'rm -f "$LOG"' EXIT
+ROWS=()
+FAILED=0
+BUILT=1
+
+wanted() { [[ -z ${ONLY:-} || " $ONLY " == *" $1 "* ]]; }
+
+# step NAME COUNTER COMMAND…: COUNTER is a sed expression that reads a count off the output.
+step() {
+  local name=$1 counter=$2 began=$SECONDS verdict count
+  shift 2
+  wanted "$name" || return 0
+  printf '\n== %s\n' "$name"
+  if "$@" 2>&1 | tee "$LOG"; then verdict=ok; else verdict=FAILED FAILED=1; fi
+  count=$(sed $'s/\x1b\\[[0-9;]*m//g' "$LOG" | sed -n "$counter" | tail -1)
+  ROWS+=("$(printf '%-12s %-8s %5s s   %s' "$name" "$verdict" $((SECONDS - began)) "$count")")
+  [[ $verdict == ok ]]
+}
+
+none='$!d;s/.*//p'
+nextest='s/.*Summary .*\] *\(.*\)/\1/p'
+pytest='s/^=* *\(.*\(passed\|failed\|error\).*\) in .*/\1/p'
+node_test='s/^# \(pass [0-9]*\)/\1/p'
+
+rust_tests() {
+  if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --workspace --no-fail-fast
+  else
+    cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$LOG.rust"
+    local result=${PIPESTATUS[0]}
+    awk '/^test result:/ { passed += $4; failed += $6 }
+      END { printf "Summary [] %d passed, %d failed\n", passed, failed }' "$LOG.rust"
+    rm -f "$LOG.rust"
+    return "$result"
+  fi
+}
+
+# The binary that the Rust tests have just built; with the same features, so nothing twice.
+binary() { cargo build --locked --workspace --bins --tests; }
+
+python_tests() {
+  local venv=$E2E/.venv wants=$E2E/python/requirements.txt
+  if ! cmp -s "$wants" "$venv/installed.txt"; then
+    python3 -m venv "$venv" && "$venv/bin/pip" install -q -r "$wants" || return 1
+    cp "$wants" "$venv/installed.txt"
+  fi
+  EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs "$E2E/python"
+}
+
+node_tests() (
+  cd "$E2E/js" || exit 1
+  if ! cmp -s package-lock.json node_modules/installed.json; then
+    npm ci --no-audit --no-fund || exit 1
+    cp package-lock.json node_modules/installed.json
+  fi
+  EXHIBIT_BIN=$BIN node --test --test-reporter=tap
+)
+
+step fmt "$none" cargo fmt --all --check
+step clippy "$none" cargo clippy --locked --workspace --all-targets -- -D warnings
+step rust "$nextest" rust_tests
+if [[ -n ${EXHIBIT_BIN:-} ]]; then
+  BIN=$(realpath "$EXHIBIT_BIN")
+elif wanted e2e-python || wanted e2e-js; then
+  ONLY='' step binary "$none" binary || BUILT=0
+  BIN=$(realpath "$TARGET")/debug/exhibit
+fi
+if [[ $BUILT == 1 ]]; then
+  step e2e-python "$pytest" python_tests
+  step e2e-js "$node_test" node_tests
+fi
+
+printf '\n%-12s %-8s %7s   %s\n' step verdict time counts
+printf '%s\n' "${ROWS[@]}"
+[[ $BUILT == 1 ]] || echo "end-to-end tests did not run: no binary"
+exit "$FAILED"
