@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA ?= data
 
-.PHONY: help build run test lint bench openapi docs-check fuzz clean-data
+.PHONY: help build run test lint bench openapi reference docs-check fuzz clean-data
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -23,9 +23,12 @@ lint: ## formatting and Clippy
 bench: ## the benchmark report as Markdown on standard output (FULL=1 for a million spans)
 	bench/run.sh
 
-openapi: ## writes openapi.json anew from the code
-	cargo run --locked -q -p exhibit-cli -- openapi > openapi.json.new
-	mv openapi.json.new openapi.json
+openapi: ## writes crates/server/openapi.json anew from the code
+	EXHIBIT_BLESS=1 cargo test --locked -q -p exhibit-server --test it the_committed_description
+
+reference: ## writes docs/reference/{cli,config}.md anew from the code
+	cargo run --locked -q -p exhibit-cli -- reference cli > docs/reference/cli.md
+	cargo run --locked -q -p exhibit-cli -- reference config > docs/reference/config.md
 
 docs-check: ## links, the mission's table and the code's own documentation
 	cargo test --locked -q -p exhibit-house documents

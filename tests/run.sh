@@ -52,10 +52,21 @@ rust_tests() {
 # The binary that the Rust tests have just built; with the same features, so nothing twice.
 binary() { cargo build --locked --workspace --bins --tests; }
 
+# Debian keeps venv in a package of its own.
+make_venv() {
+  python3 -m venv "$1" && return
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    apt-get install -y -qq python3-venv && python3 -m venv "$1"
+  else
+    echo "python3 has no venv module; install it (Debian: apt-get install python3-venv)"
+    return 1
+  fi
+}
+
 python_tests() {
   local venv=$E2E/.venv wants=$E2E/python/requirements.txt
   if ! cmp -s "$wants" "$venv/installed.txt"; then
-    python3 -m venv "$venv" && "$venv/bin/pip" install -q -r "$wants" || return 1
+    make_venv "$venv" && "$venv/bin/pip" install -q -r "$wants" || return 1
     cp "$wants" "$venv/installed.txt"
   fi
   EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs "$E2E/python"

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use admin::{
-    BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList,
-    KeysRevoke, ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
+    BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList, KeysRevoke,
+    ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use read::{TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs};
 pub(crate) use serve::ServeArgs;

@@ -49,7 +49,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
-                    Command::Restore(args) => restore::run(&args, &loaded, output),
+                    Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,
                 }
             })
@@ -66,9 +66,14 @@ fn settings(global: &Global, mut overrides: Vec<Override>) -> anyhow::Result<Loa
     Ok(load(Environment::real(), global.config.as_deref(), overrides)?)
 }
 
+/// Threads for work that blocks: each holds memory of its own, and the recorder bounds how many it
+/// needs at once (see `Recorder::with_hashes` for the one place where one waits for another).
+const BLOCKING_THREADS: usize = 32;
+
 /// As many workers as cores; blocking work has threads of its own.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .thread_name("exhibit")
         .build()

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, SystemClock};
-use exhibit_store::Store;
+use exhibit_store::{AccountStore as _, Store};
 use exhibit_store_sqlite::{Options, SqliteStore};
 
 use crate::{config::Loaded, data_dir::DataDir, failure::Failure};
@@ -31,7 +31,9 @@ impl Installation {
         let path = data.path().to_owned();
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options))
             .await?
-            .with_context(|| format!("cannot open the data directory {}", data.path().display()))?;
+            .with_context(|| {
+            format!("cannot open the data directory {}", data.path().display())
+        })?;
         Self::over(loaded, store).await
     }
 
@@ -43,14 +45,19 @@ impl Installation {
         }
         let options = options(loaded);
         let path = data.path().to_owned();
-        let store = tokio::task::spawn_blocking(move || SqliteStore::open_read_only(&path, options))
-            .await?
-            .with_context(|| format!("cannot read the data directory {}", data.path().display()))?;
+        let store =
+            tokio::task::spawn_blocking(move || SqliteStore::open_read_only(&path, options))
+                .await?
+                .with_context(|| {
+                    format!("cannot read the data directory {}", data.path().display())
+                })?;
         Self::over(loaded, store).await
     }
 
-    /// Signs what was written, and writes everything that waits.
+    /// Signs what was written, and closes the store.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
+        // A commit whose caller went away may still wait in the writer's queue; this waits behind it.
+        self.store.swap_setting("cli.barrier", Some(b"never"), None).await?;
         self.recorder.publish_checkpoints().await?;
         tokio::task::spawn_blocking(move || self.store.close()).await?;
         Ok(())
@@ -119,7 +126,8 @@ fn options(loaded: &Loaded) -> Options {
 /// they are looked for.
 pub(crate) fn rules_dir(loaded: &Loaded) -> Option<PathBuf> {
     let configured = loaded.config.rules_dir.clone();
-    let last = || DataDir::new(&loaded.config.data_dir).last_server().map(|server| server.rules_dir);
+    let last =
+        || DataDir::new(&loaded.config.data_dir).last_server().map(|server| server.rules_dir);
     configured.or_else(|| last().unwrap_or_else(|| discovered_rules(loaded)))
 }
 

@@ -68,6 +68,7 @@ impl Output {
     }
 
     /// Prints a line to standard output.
+    #[allow(clippy::unused_self, reason = "all printing goes through one door")]
     pub(crate) fn line(self, text: impl AsRef<str>) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_ref().as_bytes())?;
@@ -76,6 +77,7 @@ impl Output {
     }
 
     /// Prints text to standard output as it stands.
+    #[allow(clippy::unused_self, reason = "all printing goes through one door")]
     pub(crate) fn raw(self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(text.as_bytes())?;
@@ -90,7 +92,11 @@ impl Output {
     /// Tells something beside the result.
     pub(crate) fn note(self, text: impl AsRef<str>) {
         if !self.quiet {
-            self.err(&format!("{} {}", paint(self.colour_err, Style::Bold, "note:"), text.as_ref()));
+            self.err(&format!(
+                "{} {}",
+                paint(self.colour_err, Style::Bold, "note:"),
+                text.as_ref()
+            ));
         }
     }
 
@@ -103,7 +109,11 @@ impl Output {
     /// Tells what to do.
     pub(crate) fn hint(self, text: impl AsRef<str>) {
         if !self.quiet {
-            self.err(&format!("{} {}", paint(self.colour_err, Style::Bold, "hint:"), text.as_ref()));
+            self.err(&format!(
+                "{} {}",
+                paint(self.colour_err, Style::Bold, "hint:"),
+                text.as_ref()
+            ));
         }
     }
 
@@ -130,7 +140,9 @@ fn paint(colour: bool, style: Style, text: &str) -> String {
 
 /// Text of a client made fit for a terminal: control characters would move the cursor.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }
 
 /// One line of client text, at most `max` characters.

@@ -83,13 +83,18 @@ impl Remote {
         body: &Value,
         workspace: &str,
     ) -> anyhow::Result<Value> {
-        let answer = self.send(self.request(Method::POST, self.base.join(path)?, workspace).json(body)).await?;
+        let answer = self
+            .send(self.request(Method::POST, self.base.join(path)?, workspace).json(body))
+            .await?;
         answer.ok_or_else(|| self.lacks(path))
     }
 
     /// DELETE; false when there is no such thing.
     pub(crate) async fn delete(&self, path: &str, workspace: &str) -> anyhow::Result<bool> {
-        Ok(self.send(self.request(Method::DELETE, self.base.join(path)?, workspace)).await?.is_some())
+        Ok(self
+            .send(self.request(Method::DELETE, self.base.join(path)?, workspace))
+            .await?
+            .is_some())
     }
 
     fn lacks(&self, path: &str) -> anyhow::Error {

@@ -161,15 +161,17 @@ words! {
 }
 
 impl Verdict {
-    /// The verdict that findings, evaluations and decision add up to.
+    /// The verdict that findings, evaluations and decision add up to. Findings of low severity alone,
+    /// such as an IP address, do not make a warning.
     pub fn of(findings: &[Finding], evaluations: &[Evaluation], decision: &Decision) -> Self {
         let worst = evaluations.iter().map(|e| e.outcome).max().unwrap_or(Outcome::Pass);
+        let telling = findings.iter().any(|f| f.severity >= Severity::Medium);
         match decision.strongest() {
             Action::Quarantine | Action::Block => Self::Quarantined,
             Action::Review => Self::Review,
             _ if worst == Outcome::Fail => Self::Fail,
             Action::Flag => Self::Warning,
-            _ if worst == Outcome::Warning || !findings.is_empty() => Self::Warning,
+            _ if worst == Outcome::Warning || telling => Self::Warning,
             _ => Self::Pass,
         }
     }

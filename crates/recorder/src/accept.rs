@@ -18,9 +18,7 @@ use exhibit_store::{CommitError, Committed};
 use crate::{Error, Recorder, live::LiveEvent};
 
 use group::Group;
-pub(crate) use prepare::{
-    Known, Prepared, body_root, decode, finish, head, input_preview, output_preview,
-};
+pub(crate) use prepare::{Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
 /// another delivery of the same span won the race.

@@ -67,6 +67,9 @@ pub struct Recorder {
     accounts: account::Recent,
     /// As many batches are prepared at once as there are cores: more would only cost memory.
     preparing: Arc<Semaphore>,
+    /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
+    /// always find one.
+    proving: Semaphore,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -84,6 +87,7 @@ impl Recorder {
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
             preparing: Arc::new(Semaphore::new(cores)),
+            proving: Semaphore::new(cores.max(2)),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,

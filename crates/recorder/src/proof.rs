@@ -34,6 +34,8 @@ impl Recorder {
         log: LogId,
         work: impl FnOnce(&StoreHashes) -> T + Send + 'static,
     ) -> Result<T, Error> {
+        let closed = |_| Error::Internal("the recorder is closed".into());
+        let _turn = self.proving.acquire().await.map_err(closed)?;
         let hashes =
             StoreHashes { store: Arc::clone(&self.store), log, runtime: Handle::current() };
         tokio::task::spawn_blocking(move || work(&hashes))

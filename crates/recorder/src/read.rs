@@ -8,10 +8,7 @@ use exhibit_store::{
     StoredSpan, TraceQuery, TraceRow,
 };
 
-use crate::{
-    Error, Recorder,
-    accept::{decode, input_preview, output_preview},
-};
+use crate::{Error, Recorder, accept::decode};
 
 /// A span in a list, with short texts.
 #[derive(Debug, Clone)]
@@ -144,9 +141,8 @@ impl Recorder {
             let stored = self.store.load(workspace, &ids).await?;
             for (view, stored) in views.iter_mut().zip(stored) {
                 let Some(stored) = stored else { continue };
-                let content = exhibit_capture::content(&decode(&stored)?);
-                view.input_preview = input_preview(&content);
-                view.output_preview = output_preview(&content);
+                let previews = exhibit_capture::previews(&decode(&stored)?);
+                (view.input_preview, view.output_preview) = (previews.input, previews.output);
             }
         }
         Ok(Some(Page { rows: views, next: page.next }))

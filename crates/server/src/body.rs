@@ -165,13 +165,14 @@ pub(crate) async fn receive(
         Ok(whole.unwrap_or_else(|| bytes.freeze()))
     };
     let seconds = limits.body_timeout_s.max(1);
-    let bytes = tokio::time::timeout(Duration::from_secs(seconds), read).await.map_err(|_| {
-        Problem::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "body-timeout",
-            format!("The body did not arrive within {seconds} seconds."),
-        )
-    })??;
+    let bytes =
+        tokio::time::timeout(Duration::from_secs(seconds), read).await.map_err(|_| {
+            Problem::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body-timeout",
+                format!("The body did not arrive within {seconds} seconds."),
+            )
+        })??;
     Ok(Received { bytes, coding, share })
 }
 

@@ -22,11 +22,12 @@ const ID_CHARS_MAX: usize = 128;
 
 /// Puts the layers around a router; the last one named here is the first a request meets.
 pub(crate) fn around(router: Router, config: &Config) -> Router {
-    let mut router = router.layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-        let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Problem::internal(&format!("panic: {text}")).into_response()
-    }));
+    let mut router =
+        router.layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let text = panic.downcast_ref::<&str>().map(|t| (*t).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Problem::internal(&format!("panic: {text}")).into_response()
+        }));
     if !config.cors_origins.is_empty() {
         router = router.layer(cors(&config.cors_origins));
     }
@@ -56,8 +57,7 @@ fn cors(origins: &[String]) -> CorsLayer {
 /// Gives the request its id, and the answer its headers.
 async fn mark(request: Request, next: Next) -> Response {
     let id = taken_over(request.headers(), &REQUEST_ID).unwrap_or_else(fresh_id);
-    let correlation =
-        taken_over(request.headers(), &CORRELATION_ID).unwrap_or_else(|| id.clone());
+    let correlation = taken_over(request.headers(), &CORRELATION_ID).unwrap_or_else(|| id.clone());
     let span = tracing::info_span!(
         "request",
         id = id.to_str().unwrap_or_default(),
@@ -90,7 +90,8 @@ async fn mark(request: Request, next: Next) -> Response {
 fn taken_over(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let value = headers.get(name)?;
     let text = value.to_str().ok()?;
-    let fits = (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    let fits =
+        (1..=ID_CHARS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     fits.then(|| value.clone())
 }
 

@@ -12,7 +12,10 @@ use axum::{Router, body::Body, http::Request};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::{GracefulShutdown, Watcher}},
+    server::{
+        conn::auto::Builder,
+        graceful::{GracefulShutdown, Watcher},
+    },
     service::TowerToHyperService,
 };
 use tokio::{
@@ -30,7 +33,7 @@ use crate::{
 /// What an HTTP/2 connection starts with (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// A connection on which nothing can be written for so long is cut.
-const WRITE_WITHIN: Duration = Duration::from_secs(60);
+const WRITE_WITHIN: Duration = Duration::from_mins(1);
 /// HTTP/2 pings after so much silence, and waits as long for the answer.
 const PING_AFTER: Duration = Duration::from_secs(20);
 /// Request heads are at most so large.
@@ -142,12 +145,11 @@ async fn connection(
     let speaks = tokio::time::timeout(head_within, speaks_http2(&stream)).await;
     let Ok(Ok(http2)) = speaks else { return };
     let builder = if http2 { builder.http2_only() } else { builder.http1_only() };
-    let service = TowerToHyperService::new(router.map_request(
-        move |mut request: Request<Incoming>| {
+    let service =
+        TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
             request.map(Body::new)
-        },
-    ));
+        }));
     let io = TokioIo::new(Guarded::new(stream, WRITE_WITHIN));
     let connection = builder.serve_connection_with_upgrades(io, service);
     if let Err(error) = watcher.watch(connection.into_owned()).await {

@@ -7,6 +7,8 @@ pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod status;
 
+use std::fmt::Write;
+
 use axum::http::HeaderMap;
 use exhibit_capture::{Context, DecodeError, Decoded, Encoding, Rejected, otlp};
 use exhibit_recorder::Caller;
@@ -82,10 +84,10 @@ fn explain(rejected: &[Rejected]) -> String {
         if !text.is_empty() {
             text.push_str("; ");
         }
-        text.push_str(&format!("#{} at {}: {}", one.index, one.pointer, one.reason));
+        let _ = write!(text, "#{} at {}: {}", one.index, one.pointer, one.reason);
     }
     if rejected.len() > NAMED {
-        text.push_str(&format!("; and {} more", rejected.len() - NAMED));
+        let _ = write!(text, "; and {} more", rejected.len() - NAMED);
     }
     text
 }

@@ -12,6 +12,7 @@ use axum::{
 use exhibit_capture::DecodeError;
 use exhibit_model::{Json, JsonMap, Scope};
 use exhibit_recorder::{Error, KeyRefusal};
+use exhibit_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,8 +24,8 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     /// Seconds after which asking again makes sense.
     pub(crate) retry_after_s: Option<u64>,
-    /// More members of the answer.
-    pub(crate) extra: JsonMap,
+    /// More members of the answer; boxed, since a problem travels in every result.
+    extra: Option<Box<JsonMap>>,
 }
 
 /// An RFC 9457 problem document.
@@ -49,7 +50,7 @@ pub(crate) struct ProblemBody {
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let detail = detail.into();
-        Self { status, code, detail, retry_after_s: None, extra: JsonMap::new() }
+        Self { status, code, detail, retry_after_s: None, extra: None }
     }
 
     /// 400.
@@ -122,7 +123,7 @@ impl Problem {
 
     /// Adds a member.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
-        self.extra.insert(name.to_owned(), value.into());
+        self.extra.get_or_insert_default().insert(name.to_owned(), value.into());
         self
     }
 }
@@ -132,7 +133,7 @@ impl From<Error> for Problem {
         match error {
             Error::Busy { retry_after_ms } => Self::busy(retry_after_ms),
             Error::Filter { position, message } => {
-                let detail = format!("The filter does not read: {message}.");
+                let detail = sentence(&format!("the filter does not read: {message}"));
                 Self::bad("filter", detail).with("position", position as u64)
             }
             Error::Invalid { field, message } => {
@@ -148,6 +149,10 @@ impl From<Error> for Problem {
                 "unsupported",
                 format!("This installation cannot {what}."),
             ),
+            // The recorder has no word of its own for it; it is the client's mistake, not ours.
+            Error::Internal(text) if text == StoreError::Cursor.to_string() => {
+                Self::bad("cursor", "The cursor is not one that this list gave; start without it.")
+            }
             Error::Internal(text) => Self::internal(&text),
         }
     }
@@ -186,11 +191,11 @@ impl From<DecodeError> for Problem {
     }
 }
 
-/// A capital at the start and a full stop at the end.
+/// A capital at the start and a stop at the end.
 fn sentence(text: &str) -> String {
     let mut chars = text.chars();
     let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
-    let stop = if text.ends_with('.') { "" } else { "." };
+    let stop = if text.ends_with(['.', '?', '!']) { "" } else { "." };
     format!("{first}{}{stop}", chars.as_str())
 }
 
@@ -202,7 +207,7 @@ impl IntoResponse for Problem {
             status: self.status.as_u16(),
             code: self.code,
             detail: self.detail.clone(),
-            extra: self.extra.clone(),
+            extra: self.extra.clone().map(|extra| *extra).unwrap_or_default(),
         };
         let mut response = (self.status, axum::Json(body)).into_response();
         let json = HeaderValue::from_static("application/problem+json");

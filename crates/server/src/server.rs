@@ -2,12 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use axum::{
-    Router,
-    http::StatusCode,
-    response::IntoResponse,
-    routing::get,
-};
+use axum::{Router, http::StatusCode, response::IntoResponse, routing::get};
 use exhibit_recorder::Recorder;
 use tokio::{net::TcpListener, sync::watch};
 

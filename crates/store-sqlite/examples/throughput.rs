@@ -28,6 +28,9 @@ use exhibit_store::{
 };
 use exhibit_store_sqlite::{Options, SqliteStore};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SPANS_PER_TRACE: usize = 24;
 const TRACES_PER_BATCH: usize = 4;
 const TEMPLATES: usize = 600;
@@ -468,9 +471,13 @@ async fn read(store: &SqliteStore, words: &[String], search: bool) {
     audit(store).await;
 }
 
+fn all_cpu() -> Duration {
+    thread_cpu().values().sum()
+}
+
 async fn audit(store: &SqliteStore) {
     for bodies in [false, true] {
-        let begun = Instant::now();
+        let (begun, cpu) = (Instant::now(), all_cpu());
         let (mut after, mut records) = (None, 0_usize);
         loop {
             let page = store.audit_traces(WORKSPACE, after, 200, bodies).await.unwrap();
@@ -481,10 +488,11 @@ async fn audit(store: &SqliteStore) {
             }
         }
         let rate = records as f64 / begun.elapsed().as_secs_f64();
-        println!("audit, bodies {bodies}: {rate:.0} spans/s");
+        let per_core = records as f64 / (all_cpu() - cpu).as_secs_f64();
+        println!("audit, bodies {bodies}: {rate:.0} spans/s, {per_core:.0} per CPU second");
     }
     let size = store.head(LogId::Workspace(WORKSPACE)).await.unwrap().size;
-    let begun = Instant::now();
+    let (begun, cpu) = (Instant::now(), all_cpu());
     let mut at = 0;
     while at < size {
         let to = (at + 20_000).min(size);
@@ -494,7 +502,8 @@ async fn audit(store: &SqliteStore) {
         at = to;
     }
     let rate = size as f64 / begun.elapsed().as_secs_f64();
-    println!("leaves and hashes: {rate:.0} leaves/s");
+    let per_core = size as f64 / (all_cpu() - cpu).as_secs_f64();
+    println!("leaves and hashes: {rate:.0} leaves/s, {per_core:.0} per CPU second");
     let begun = Instant::now();
     let (mut after, mut cells) = (None, 0);
     loop {

@@ -96,6 +96,7 @@ CREATE TABLE traces (
 ) STRICT;
 CREATE UNIQUE INDEX traces_by_id ON traces (workspace, trace_id);
 CREATE INDEX traces_by_start ON traces (workspace, start, id);
+CREATE INDEX traces_by_workspace ON traces (workspace);
 CREATE INDEX traces_by_session ON traces (workspace, session, start) WHERE session IS NOT NULL;
 CREATE INDEX traces_by_seal_due ON traces (seal_due) WHERE seal_due IS NOT NULL;
 

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::Semaphore;
 
 use crate::failure::{Result, SqlContext};
@@ -96,6 +96,8 @@ pub(crate) fn open_reader(path: &std::path::Path) -> Result<Connection> {
     connection.busy_timeout(Duration::from_secs(READ_SECONDS_MAX)).when(doing)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB).when(doing)?;
     connection.pragma_update(None, "query_only", true).when(doing)?;
+    // Statements stay compiled whatever their parameters are.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).when(doing)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }

@@ -22,7 +22,10 @@ impl SpanStore for SqliteStore {
     async fn commit(&self, batch: Batch) -> std::result::Result<Committed, CommitError> {
         let (reply, answer) = oneshot::channel();
         self.queue()?.submit(Box::new(CommitJob::new(batch, reply)))?;
-        answer.await.unwrap_or(Err(CommitError::Store(StoreError::Closed)))
+        match answer.await {
+            Ok((answer, _batch)) => answer,
+            Err(_) => Err(CommitError::Store(StoreError::Closed)),
+        }
     }
 
     async fn load(

@@ -18,7 +18,7 @@ function h(tag, attributes = {}, ...children) {
 
 function show(title, ...content) {
   document.title = `${title} · Exhibit`;
-  main.replaceChildren(h("h1", {}, title), ...content.flat());
+  main.replaceChildren(h("h1", {}, title), ...content.flat().filter((child) => child != null));
   main.focus({ preventScroll: true });
 }
 
@@ -35,9 +35,12 @@ class Refused extends Error {
 }
 
 async function call(method, path, body) {
+  const headers = {};
+  if (body !== undefined) headers["content-type"] = "application/json";
+  if (place()) headers["x-exhibit-workspace"] = place();
   const response = await fetch(path, {
     method,
-    headers: body === undefined ? {} : { "content-type": "application/json" },
+    headers,
     body: body === undefined ? undefined : JSON.stringify(body),
   });
   const isJson = (response.headers.get("content-type") ?? "").includes("json");
@@ -45,6 +48,11 @@ async function call(method, path, body) {
   if (!response.ok) throw new Refused(response, answer);
   return answer;
 }
+
+// The workspace this browser acts in; the personal one unless chosen.
+const PLACE = "exhibit.workspace";
+const place = () => localStorage.getItem(PLACE);
+const go = (id) => (id ? localStorage.setItem(PLACE, id) : localStorage.removeItem(PLACE));
 
 const get = (path) => call("GET", path);
 
@@ -88,6 +96,7 @@ const goal = () => {
 function login() {
   show("Log in", form([EMAIL, ["password", "Password", { type: "password", autocomplete: "current-password" }]],
     async (values) => {
+      go(null);
       await call("POST", "/api/v1/auth/login", values);
       location.assign(goal());
     }, "Log in"), h("p", {}, "No account yet? ", h("a", { href: "/register" }, "Register")));
@@ -96,6 +105,7 @@ function login() {
 function register() {
   show("Register", h("p", {}, "Your account comes with a workspace of its own."),
     form([EMAIL, NAME, NEW_PASSWORD], async (values) => {
+      go(null);
       await call("POST", "/api/v1/auth/register", clean(values));
       await call("POST", "/api/v1/auth/login", { email: values.email, password: values.password });
       location.assign("/keys");
@@ -113,7 +123,10 @@ function setup() {
   show("Set up this installation",
     h("p", {}, "Make the account that owns the workspace “default”. This link works once."),
     form([EMAIL, NAME, NEW_PASSWORD], async (values) => {
+      go(null);
       await call("POST", "/api/v1/auth/setup", clean({ ...values, token }));
+      // The keys that the server printed belong there.
+      go("default");
       location.assign("/");
     }, "Claim"));
 }
@@ -212,6 +225,7 @@ async function traces() {
       if (fresh) empty.replaceChildren(...(made.length ? [] : filter ? [h("p", {}, "No trace matches.")] :
         [h("p", {}, "No traces yet. Create a key under ", h("a", { href: "/keys" }, "Keys"), ", then:"), ...snippets()]));
     } catch (failure) {
+      if (failure.status === 401) throw failure;
       note.textContent = failure.message;
     }
   }
@@ -243,7 +257,9 @@ async function traces() {
 /** Calls back, at most once a second, when something was recorded. */
 function watch(traceId, changed) {
   let waiting = null;
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const where = place() ? `?workspace=${encodeURIComponent(place())}` : "";
+  const socket = new WebSocket(`${scheme}://${location.host}/ws${where}`);
   socket.addEventListener("open", () => {
     if (traceId) socket.send(JSON.stringify({ type: "subscribe", trace_id: traceId }));
   });
@@ -323,7 +339,7 @@ async function trace(id) {
     const tone = data.verdict === "valid" ? "good" : data.verdict === "pending" ? "info" : "bad";
     seal.replaceChildren(badge(data.verdict, tone), " ",
       data.fingerprint ? h("code", { title: "SHA-256 fingerprint" }, data.fingerprint) : "", " ",
-      h("a", { href: `${path}/verification` }, "proof"),
+      h("a", { href: `${path}/verification${place() ? `?workspace=${encodeURIComponent(place())}` : ""}` }, "proof"),
       ...data.faults.map((fault) => h("div", { class: "error" }, `${fault.verdict}: ${fault.what}`)));
   }
   try {
@@ -390,13 +406,22 @@ async function keys() {
 // Start --------------------------------------------------------------------------------------
 
 async function drawNav() {
-  const me = await get("/api/v1/auth/me").catch(() => null);
+  let me = await get("/api/v1/auth/me").catch(() => null);
+  if (!me && place()) {
+    // The chosen workspace may be gone.
+    go(null);
+    me = await get("/api/v1/auth/me").catch(() => null);
+  }
   nav.replaceChildren(...(me ? [
     h("a", { href: "/" }, "Traces"), h("a", { href: "/keys" }, "Keys"), h("a", { href: "/docs/" }, "API"),
     h("span", { class: "push" }, me.display_name || me.email || ""),
+    me.workspaces.length > 1 ? h("select", {
+      "aria-label": "Workspace",
+      onchange: (event) => { go(event.target.value); location.assign("/"); },
+    }, me.workspaces.map((w) => h("option", { value: w.id, selected: w.id === me.workspace }, w.name))) : "",
     h("button", {
       type: "button",
-      onclick: async () => { await call("POST", "/api/v1/auth/logout"); location.assign("/login"); },
+      onclick: async () => { await call("POST", "/api/v1/auth/logout"); go(null); location.assign("/login"); },
     }, "Log out"),
   ] : [h("a", { href: "/login" }, "Log in"), h("a", { href: "/docs/" }, "API")]));
 }

@@ -20,7 +20,7 @@ after(() => exhibit?.stop());
 async function oneRun(exporter) {
   const provider = new TracerProvider({
     resource: resourceFromAttributes({ "service.name": "checkout-js" }),
-    spanProcessors: [new BatchSpanProcessor(exporter)],
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
   });
   const tracer = provider.getTracer("tests");
   const agent = tracer.startSpan(

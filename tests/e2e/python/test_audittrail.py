@@ -9,7 +9,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from exhibit import eventually
 
 
 @pytest.fixture(scope="module")
@@ -193,15 +192,15 @@ def test_the_socket_tells_of_a_span_that_runs_and_ends(server, key, headers):
             httpx.post(
                 f"{server.url}/api/v1/ingest/spans", json={"batch": [span]}, headers=headers
             ).raise_for_status()
-        seen = ""
-
-        def both():
-            nonlocal seen
-            seen += socket.recv(timeout=10)
-            return seen.count(span_id) >= 2
-
-        assert eventually(both, every=0)
-        assert '"running"' in seen and '"ok"' in seen
+        events = []
+        while not events or events[-1]["type"] != "span.ended":
+            event = json.loads(socket.recv(timeout=10))
+            if event.get("trace_id") == trace_id:
+                events.append(event)
+        assert [(e["type"], e["span"]["status"]) for e in events] == [
+            ("span.started", "running"), ("span.ended", "ok"),
+        ]  # fmt: skip
+        assert {e["span"]["span_id"] for e in events} == {span_id}
 
 
 def test_the_socket_tells_strangers_nothing(server):

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import stat
+import subprocess
 
 import httpx
 import pytest
 
-from exhibit import BINARY, environment, eventually, run
+from exhibit import BINARY, Exhibit, environment, eventually, run
 from openai_stand_in import ANSWER
 
 
@@ -34,10 +36,14 @@ def test_a_rules_directory_can_be_named_as_the_mission_does(fresh, tmp_path):
         server.start()
 
 
-def test_a_foreign_database_is_refused_with_the_name_to_use(fresh):
-    server = fresh(env={"DATABASE_URL": "postgresql://user@db/audittrail"})
-    with pytest.raises(AssertionError, match="DATABASE_URL"):
-        server.start()
+def test_a_foreign_database_is_refused_with_the_name_to_use(tmp_path):
+    database = {"DATABASE_URL": "postgresql://user@db/audittrail", "HOME": str(tmp_path)}
+    done = run("serve", "--check", env=database, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "DATABASE_URL" in done.stderr and "EXHIBIT_DATA_DIR" in done.stderr
+    database["DATABASE_URL"] = "sqlite+aiosqlite:///./data/audittrail.db"
+    done = run("config", "show", "--origin", env=database, cwd=tmp_path)
+    assert done.returncode == 0 and "DATABASE_URL" in done.stdout, done.stderr
 
 
 def test_keys_in_the_data_directory_are_private(fresh):
@@ -48,10 +54,51 @@ def test_keys_in_the_data_directory_are_private(fresh):
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
 
-def test_the_first_start_prints_a_link_that_makes_the_owner(fresh):
+def welcome(server):
+    return eventually(lambda: server.output() if "setup?token=" in server.output() else "")
+
+
+def test_the_first_start_prints_a_link_that_makes_the_owner_once(fresh):
     server = fresh().start()
-    text = eventually(lambda: server.output() if "setup" in server.output() else "")
-    assert server.url in text
+    token = re.search(r"/setup\?token=(\w+)", welcome(server))[1]
+    assert httpx.get(f"{server.url}/setup?token={token}").status_code == 200
+    claim = {"token": token, "email": "owner@example.com", "password": "a long enough password"}
+    owner = httpx.Client(base_url=server.url, headers={"Origin": server.url}, trust_env=False)
+    assert owner.post("/api/v1/auth/setup", json=claim).status_code == 201
+    assert "default" in [w["id"] for w in owner.get("/api/v1/auth/me").json()["workspaces"]]
+    again = owner.post("/api/v1/auth/setup", json=claim | {"email": "second@example.com"})
+    assert again.status_code == 401
+
+
+def test_the_first_start_prints_a_key_and_lines_that_work_when_copied(fresh):
+    server = fresh().start()
+    text = welcome(server)
+    snippet = text[text.index("curl ") : text.index("Or point any")].strip()
+    done = subprocess.run(["bash", "-c", snippet], capture_output=True, text=True, env=environment())
+    assert done.returncode == 0 and json.loads(done.stdout)["accepted"] == 1, done
+    key = re.search(r"exk_\w+", text)[0]
+    first = server.client(key).get("/api/v1/traces/first").json()["data"]
+    assert first["spans"][0]["cost_source"] == "table"
+    server.stop()
+    again = Exhibit(server.data_dir)
+    with again:
+        assert "exk_" not in again.output().split("is ready")[-1], "a key is shown once"
+
+
+def test_keys_can_be_made_while_no_server_runs(fresh):
+    server = fresh()
+    key = server.create_key("ingest,read")
+    server.start()
+    assert server.client(key).get("/api/v1/traces").status_code == 200
+
+
+def test_no_page_asks_a_third_party(server):
+    for path in ("/", "/app.js", "/style.css", "/login", "/setup", "/docs"):
+        page = httpx.get(server.url + path, headers={"Accept": "text/html"}, follow_redirects=True)
+        assert page.status_code in (200, 404), path
+        links = re.findall(r"""(?:src|href|url|fetch|import)\s*[=(]\s*["'](https?://[^"']+)""", page.text)
+        assert not links, (path, links)
+        assert "default-src" in page.headers["content-security-policy"], path
 
 
 @pytest.fixture
@@ -110,8 +157,6 @@ def test_a_failing_provider_is_recorded_as_an_error(server, api, provider_env):
 def test_the_binary_answers_to_its_other_name(tmp_path):
     other = tmp_path / "tracellm"
     other.symlink_to(BINARY)
-    import subprocess
-
     done = subprocess.run([other, "--help"], capture_output=True, text=True, env=environment())
     assert done.returncode == 0 and "tracellm" in done.stdout
 
@@ -139,7 +184,7 @@ def test_the_reference_page_asks_nobody_else(server):
 
 
 def test_the_committed_description_is_the_served_one(server):
-    committed = os.path.join(os.path.dirname(__file__), "../../../openapi.json")
+    committed = os.path.join(os.path.dirname(__file__), "../../../crates/server/openapi.json")
     with open(committed) as file:
         assert json.load(file) == httpx.get(f"{server.url}/api/openapi.json").json()
 

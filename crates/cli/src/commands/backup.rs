@@ -103,14 +103,22 @@ async fn check(target: &Path) -> anyhow::Result<()> {
     let path = target.to_owned();
     tokio::task::spawn_blocking(move || SqliteStore::verify_backup(&path))
         .await?
-        .context("the copy was made, but does not read")
+        .context("the copy was made, but does not read")?;
+    // Reading leaves these behind; they hold nothing.
+    for name in ["exhibit.db-wal", "exhibit.db-shm"] {
+        let path = target.join(name);
+        if name.ends_with("-shm") || path.metadata().is_ok_and(|meta| meta.len() == 0) {
+            let _ = fs::remove_file(path);
+        }
+    }
+    Ok(())
 }
 
 /// An empty directory that only its owner can read.
 fn prepare(target: &Path) -> anyhow::Result<()> {
     if target.exists() {
-        let mut entries = fs::read_dir(target)
-            .with_context(|| format!("cannot read {}", target.display()))?;
+        let mut entries =
+            fs::read_dir(target).with_context(|| format!("cannot read {}", target.display()))?;
         if entries.next().is_some() {
             return Err(Failure::usage(format!("{} is not empty", target.display()))
                 .hint("name a new directory for each backup")

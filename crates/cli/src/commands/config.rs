@@ -10,7 +10,11 @@ use crate::{
 };
 
 /// Shows every setting in force.
-pub(crate) fn run(command: &ConfigCommand, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
+pub(crate) fn run(
+    command: &ConfigCommand,
+    loaded: &Loaded,
+    output: Output,
+) -> anyhow::Result<Exit> {
     let ConfigCommand::Show { origin } = command;
     let toml::Value::Table(table) = toml::Value::try_from(&loaded.config)? else {
         anyhow::bail!("the configuration is not a table");
@@ -21,7 +25,8 @@ pub(crate) fn run(command: &ConfigCommand, loaded: &Loaded, output: Output) -> a
         let value = if secret { toml::Value::from("(set, not shown)") } else { value.clone() };
         rows.push((key, value));
     });
-    let from = |key: &str| loaded.origins.get(key).map_or("default".to_owned(), ToString::to_string);
+    let from =
+        |key: &str| loaded.origins.get(key).map_or("default".to_owned(), ToString::to_string);
     if output.json {
         let object: Map<String, Value> = rows
             .into_iter()

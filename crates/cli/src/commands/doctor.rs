@@ -75,7 +75,12 @@ pub(crate) async fn run(loaded: &Loaded, output: Output) -> anyhow::Result<Exit>
             Health::Warning => (Style::Yellow, "warning"),
             Health::Failure => (Style::Red, "failure"),
         };
-        output.line(format!("{}  {:<16}{}", output.styled(style, mark), check.name, check.detail))?;
+        output.line(format!(
+            "{}  {:<16}{}",
+            output.styled(style, mark),
+            check.name,
+            check.detail
+        ))?;
         if let Some(hint) = &check.hint {
             output.line(format!("         {:<16}hint: {hint}", ""))?;
         }

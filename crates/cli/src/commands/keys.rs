@@ -124,9 +124,12 @@ async fn revoke(args: &KeysRevoke, remote: &Remote, output: Output) -> anyhow::R
             .into());
     }
     if !remote.delete(&format!("{PATH}/{}", args.id), &args.workspace).await? {
-        return Err(Failure::new(format!("there is no active key {} in {}", args.id, args.workspace))
-            .hint("`exhibit keys list --all` shows every key")
-            .into());
+        return Err(Failure::new(format!(
+            "there is no active key {} in {}",
+            args.id, args.workspace
+        ))
+        .hint("`exhibit keys list --all` shows every key")
+        .into());
     }
     if output.json {
         output.json(&json!({"id": args.id, "revoked": true}))?;

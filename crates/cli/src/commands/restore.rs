@@ -7,6 +7,8 @@ use std::{
 
 use anyhow::Context as _;
 use exhibit_ledger::SignedCheckpoint;
+use exhibit_store::{LedgerStore as _, LogId};
+use exhibit_store_sqlite::{Options, SqliteStore};
 
 use crate::{
     args::RestoreArgs,
@@ -22,7 +24,11 @@ use super::backup::{FORM, MANIFEST, Manifest};
 const GUARD: &str = "guard";
 
 /// Runs the command.
-pub(crate) fn run(args: &RestoreArgs, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
+pub(crate) async fn run(
+    args: &RestoreArgs,
+    loaded: &Loaded,
+    output: Output,
+) -> anyhow::Result<Exit> {
     let backup = loaded.environment.cwd.join(&args.backup);
     let manifest = manifest(&backup)?;
     let data = DataDir::new(&loaded.config.data_dir);
@@ -42,30 +48,10 @@ pub(crate) fn run(args: &RestoreArgs, loaded: &Loaded, output: Output) -> anyhow
         None => in_place.clone(),
     };
     check_keys(&keys, &manifest)?;
-    let rolled_back = is_older_than_guard(&keys, &manifest)?;
-    if rolled_back && !args.accept_rollback {
-        return Err(Failure::new(
-            "a checkpoint later than this backup was signed: restoring it takes the log back",
-        )
-        .hint("restore a newer backup, or the newer database")
-        .hint(
-            "if nothing newer exists, say so with --accept-rollback; whoever kept a later \
-             checkpoint will see that the log was taken back",
-        )
-        .into());
-    }
-
+    let new_keys = keys != in_place;
     data.create()?;
-    if keys != in_place {
-        copy_keys(&keys, &in_place)?;
-    }
-    if rolled_back {
-        let guard = in_place.join(GUARD);
-        let kept = in_place.join("guard.before-restore");
-        fs::rename(&guard, &kept)
-            .with_context(|| format!("cannot set {} aside", guard.display()))?;
-    }
-    copy_tree(&backup, data.path())?;
+    let restored = restore(&backup, data.path(), new_keys.then_some(keys.as_path()), args).await;
+    let rolled_back = restored.inspect_err(|_| undo(data.path(), new_keys))?;
     if output.json {
         output.json(&serde_json::json!({
             "data_dir": data.path(), "origin": manifest.origin, "rolled_back": rolled_back
@@ -143,19 +129,63 @@ fn check_keys(keys: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether a later checkpoint was signed than the backup is known to reach.
-fn is_older_than_guard(keys: &Path, manifest: &Manifest) -> anyhow::Result<bool> {
-    let Ok(guard) = fs::read(keys.join(GUARD)) else { return Ok(false) };
+/// Puts everything in place. Returns whether the log was taken back.
+async fn restore(
+    backup: &Path,
+    data: &Path,
+    keys: Option<&Path>,
+    args: &RestoreArgs,
+) -> anyhow::Result<bool> {
+    let in_place = data.join("keys");
+    if let Some(keys) = keys {
+        copy_keys(keys, &in_place)?;
+    }
+    copy_tree(backup, data)?;
+    SqliteStore::verify_backup(data).context("the database of the backup does not read")?;
+    let rolled_back = is_before_guard(data).await?;
+    if rolled_back && !args.accept_rollback {
+        return Err(Failure::new(
+            "a checkpoint later than this backup was signed: restoring it takes the log back",
+        )
+        .hint("restore a newer backup, or the newer database")
+        .hint(
+            "if nothing newer exists, say so with --accept-rollback; whoever kept a later \
+             checkpoint will see that the log was taken back",
+        )
+        .into());
+    }
+    if rolled_back {
+        let guard = in_place.join(GUARD);
+        let kept = in_place.join("guard.before-restore");
+        fs::rename(&guard, &kept)
+            .with_context(|| format!("cannot set {} aside", guard.display()))?;
+    }
+    Ok(rolled_back)
+}
+
+/// Takes away what a failed restore has put there, so that it can be tried again.
+fn undo(data: &Path, new_keys: bool) {
+    let entries = fs::read_dir(data).into_iter().flatten().flatten();
+    for entry in entries.filter(|e| new_keys || e.file_name() != "keys") {
+        let path = entry.path();
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        if let Err(error) = removed {
+            tracing::debug!(%error, path = %path.display(), "not removed");
+        }
+    }
+}
+
+/// Whether a later checkpoint was signed than the restored database reaches.
+async fn is_before_guard(data: &Path) -> anyhow::Result<bool> {
+    let path = data.join("keys").join(GUARD);
+    let Ok(guard) = fs::read(&path) else { return Ok(false) };
     let guard = SignedCheckpoint::parse(&guard)
-        .map_err(|_| Failure::new(format!("{} does not read", keys.join(GUARD).display())))?;
-    let reached = match &manifest.checkpoint {
-        Some(note) => SignedCheckpoint::parse(note.as_bytes())
-            .map_err(|_| Failure::new("the backup's checkpoint does not read"))?
-            .checkpoint()
-            .size,
-        None => 0,
-    };
-    Ok(guard.checkpoint().size > reached)
+        .map_err(|_| Failure::new(format!("{} does not read", path.display())))?;
+    let options = Options { search: false, ..Options::default() };
+    let store = SqliteStore::open_read_only(data, options)?;
+    let head = store.head(LogId::Installation).await?;
+    Ok(guard.checkpoint().size > head.size)
 }
 
 fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {
@@ -176,7 +206,9 @@ fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     let mut waiting: Vec<(PathBuf, PathBuf)> = vec![(from.to_owned(), to.to_owned())];
     while let Some((from, to)) = waiting.pop() {
         fs::create_dir_all(&to).with_context(|| format!("cannot create {}", to.display()))?;
-        for entry in fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
+        for entry in
+            fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))?
+        {
             let entry = entry?;
             let (source, copy) = (entry.path(), to.join(entry.file_name()));
             if entry.file_type()?.is_dir() {

@@ -87,10 +87,15 @@ impl Addresses {
 
     /// What the server is told: the first main address must be free, the others may be taken.
     fn listeners(&self, loaded: &Loaded) -> ServerConfig {
-        let mut main: Vec<Listener> = self.main.iter().enumerate().map(|(n, address)| {
-            let text = address.to_string();
-            if n == 0 { Listener::required(text) } else { Listener::optional(text) }
-        }).collect();
+        let mut main: Vec<Listener> = self
+            .main
+            .iter()
+            .enumerate()
+            .map(|(n, address)| {
+                let text = address.to_string();
+                if n == 0 { Listener::required(text) } else { Listener::optional(text) }
+            })
+            .collect();
         // Commands come through loopback; on a server without one they get a port of their own.
         if !self.main.iter().any(|a| a.ip().is_loopback() || a.ip().is_unspecified()) {
             main.push(Listener::optional("127.0.0.1:0"));
@@ -136,7 +141,9 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     if let Some(workspace) = &loaded.config.keyless_ingest
         && recorder.workspace(workspace).await?.is_none()
     {
-        return Err(Failure::usage(format!("keyless_ingest: there is no workspace {workspace}")).into());
+        return Err(
+            Failure::usage(format!("keyless_ingest: there is no workspace {workspace}")).into()
+        );
     }
 
     let config = addresses.listeners(&loaded);
@@ -147,9 +154,12 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     }
     let (control, control_address) = Control::bind().await?;
     let data = DataDir::new(&loaded.config.data_dir);
-    let texts = |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let texts =
+        |addresses: &[SocketAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>();
     let first = bound.main.first().copied().context("no main address was bound")?;
-    let reachable = bound.main.iter().copied().find(|a| a.ip().is_loopback() || a.ip().is_unspecified());
+    let first_start = data.last_server().is_none();
+    let reachable =
+        bound.main.iter().copied().find(|a| a.ip().is_loopback() || a.ip().is_unspecified());
     data.announce(&Running {
         pid: std::process::id(),
         url: local_url(reachable.unwrap_or(first)),
@@ -162,13 +172,15 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     })?;
 
     let (stop, stopped) = watch::channel(false);
-    let clocks = tokio::spawn(Arc::clone(&recorder).run(stopped.clone()));
-    let serving = tokio::spawn(server.serve(stopped));
-    let control = tokio::spawn(control.serve(Arc::clone(&recorder), Arc::clone(&installation.store)));
-    let welcome = welcome::Welcome::prepare(&installation, local_url(first), bound).await?;
+    let (stop_clocks, clocks_stopped) = watch::channel(false);
+    let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped));
+    let mut serving = tokio::spawn(server.serve(stopped));
+    let control =
+        tokio::spawn(control.serve(Arc::clone(&recorder), Arc::clone(&installation.store)));
+    let welcome =
+        welcome::Welcome::prepare(&installation, local_url(first), bound, first_start).await?;
     welcome.print(&loaded, output)?;
 
-    let mut serving = serving;
     let ended = tokio::select! {
         signal = signals.next() => {
             tracing::info!(signal, "stopping");
@@ -186,12 +198,12 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
         tracing::warn!("stopped at once; open requests were broken off");
         return Ok(Exit::Failed);
     };
+    // In this order: no more requests, no more clocks, the last checkpoint.
     control.abort();
-    // Signs the last checkpoint.
+    let _ = stop_clocks.send(true);
     clocks.await.context("the recorder's clocks failed")?;
     ended.context("the server failed")?;
-    let store = installation.store;
-    tokio::task::spawn_blocking(move || store.close()).await.context("the store failed to close")?;
+    installation.close().await?;
     tracing::info!("stopped");
     Ok(Exit::Done)
 }

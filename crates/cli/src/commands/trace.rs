@@ -41,7 +41,10 @@ async fn record(
     let chosen = choose(args, loaded);
     let model = match &chosen {
         Ok((_, model)) => Some(model.clone()),
-        Err(_) => args.model.clone().or_else(|| loaded.environment.get("EXHIBIT_MODEL").map(str::to_owned)),
+        Err(_) => args
+            .model
+            .clone()
+            .or_else(|| loaded.environment.get("EXHIBIT_MODEL").map(str::to_owned)),
     };
     let provider = chosen.as_ref().ok().map(|(provider, _)| provider.name().to_owned());
     let draft = Draft::new(args, &prompt, model.as_deref(), provider.as_deref());
@@ -76,7 +79,9 @@ async fn record(
             if *code == "no_provider" {
                 failure = failure.hint("for example: export OPENAI_API_KEY=…");
             }
-            Err(failure.hint(format!("the failed attempt is recorded as {}", draft.trace_id)).into())
+            Err(failure
+                .hint(format!("the failed attempt is recorded as {}", draft.trace_id))
+                .into())
         }
     }
 }

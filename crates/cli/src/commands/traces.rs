@@ -45,9 +45,8 @@ async fn page(
     let answer = remote.get("api/v1/traces", &query, workspace).await?;
     let mut answer = answer.ok_or_else(|| Failure::new("the server has no list of traces"))?;
     let next = answer.get("next_cursor").and_then(Value::as_str).map(str::to_owned);
-    let rows = match answer.get_mut("data").map(Value::take) {
-        Some(Value::Array(rows)) => rows,
-        _ => anyhow::bail!("the server's list of traces has another shape than expected"),
+    let Some(Value::Array(rows)) = answer.get_mut("data").map(Value::take) else {
+        anyhow::bail!("the server's list of traces has another shape than expected");
     };
     Ok((rows, next))
 }
@@ -61,7 +60,8 @@ async fn list(args: &TracesList, remote: &Remote, output: Output) -> anyhow::Res
         return Ok(Exit::Done);
     }
     let mut table = Table::new(&[
-        "TRACE ID", "STARTED", "NAME", "STATUS", ">SPANS", ">TOKENS", ">COST", ">LATENCY", "VERDICT",
+        "TRACE ID", "STARTED", "NAME", "STATUS", ">SPANS", ">TOKENS", ">COST", ">LATENCY",
+        "VERDICT",
     ]);
     for row in &rows {
         table.row(cells(row));
@@ -124,8 +124,11 @@ async fn show(args: &TracesShow, remote: &Remote, output: Output) -> anyhow::Res
     let missing = || Failure::new(format!("there is no trace {} here", printable(&args.id)));
     let mut answer = answer.ok_or_else(missing)?;
     let mut trace = answer.get_mut("data").map(Value::take).unwrap_or_default();
-    let spans =
-        if args.spans { tree::all_spans(remote, &path, &args.workspace).await? } else { Vec::new() };
+    let spans = if args.spans {
+        tree::all_spans(remote, &path, &args.workspace).await?
+    } else {
+        Vec::new()
+    };
     if output.json {
         if args.spans {
             trace["spans"] = Value::Array(spans);
@@ -145,7 +148,11 @@ async fn show(args: &TracesShow, remote: &Remote, output: Output) -> anyhow::Res
     for (label, name) in [("Input", "input_preview"), ("Output", "output_preview")] {
         let preview = text(&trace, name);
         if !preview.is_empty() {
-            output.line(format!("\n{}\n{}", output.styled(Style::Bold, label), printable(preview)))?;
+            output.line(format!(
+                "\n{}\n{}",
+                output.styled(Style::Bold, label),
+                printable(preview)
+            ))?;
         }
     }
     Ok(Exit::Done)
@@ -155,7 +162,9 @@ async fn show(args: &TracesShow, remote: &Remote, output: Output) -> anyhow::Res
 pub(super) fn path_segment(id: &str) -> Result<&str, Failure> {
     match exhibit_model::TraceId::new(id) {
         Ok(_) => Ok(id),
-        Err(error) => Err(Failure::usage(format!("`{}` is not a trace id: {error}", printable(id)))),
+        Err(error) => {
+            Err(Failure::usage(format!("`{}` is not a trace id: {error}", printable(id))))
+        }
     }
 }
 

@@ -26,8 +26,9 @@ use pin::Pin;
 pub(crate) async fn run(args: VerifyArgs, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
     let pin = args.key.as_deref().map(Pin::parse).transpose()?;
     if let Some(id) = &args.trace {
-        let id = TraceId::new(id)
-            .map_err(|error| Failure::usage(format!("`{}` is not a trace id: {error}", printable(id))))?;
+        let id = TraceId::new(id).map_err(|error| {
+            Failure::usage(format!("`{}` is not a trace id: {error}", printable(id)))
+        })?;
         return match &args.server {
             Some(url) => elsewhere::run(&args, url, &id, pin.as_ref(), loaded, output).await,
             None => one(&args, &id, pin.as_ref(), loaded, output).await,
@@ -114,7 +115,8 @@ async fn one(
         Ok(found) => found,
         Err(error) => return unreadable(error.into(), output),
     };
-    let missing = || Failure::new(format!("there is no trace {id} in workspace {}", args.workspace));
+    let missing =
+        || Failure::new(format!("there is no trace {id} in workspace {}", args.workspace));
     let mut found = found.ok_or_else(missing)?;
     if let Some(pin) = pin {
         pin.apply(&found.key, &mut found.verdict, &mut found.qualifiers, &mut found.faults);
@@ -130,12 +132,20 @@ async fn one(
     if let Some(fingerprint) = &found.fingerprint {
         output.line(format!("Fingerprint: {fingerprint}"))?;
     }
-    output.line(format!("Records:    {} under a checkpoint of {} leaves", found.records.len(), found.tree_size))?;
+    output.line(format!(
+        "Records:    {} under a checkpoint of {} leaves",
+        found.records.len(),
+        found.tree_size
+    ))?;
     for seal in &found.seals {
         output.line(format!("Seal:       leaf {} over {} records", seal.index, seal.covered))?;
     }
     for time in &found.times {
-        output.line(format!("Time:       {}: {}", printable(time.span_id.as_str()), time.detail))?;
+        output.line(format!(
+            "Time:       {}: {}",
+            printable(time.span_id.as_str()),
+            time.detail
+        ))?;
     }
     rest(&found.qualifiers, &found.faults, output)?;
     Ok(exit(found.verdict))
@@ -162,7 +172,7 @@ fn rest(qualifiers: &[&'static str], faults: &[Fault], output: Output) -> std::i
         let log = fault.log.as_ref().map(|log| ("log", log.clone()));
         let leaf = fault.index.map(|index| ("leaf", index.to_string()));
         for (name, value) in [trace, span, log, leaf].into_iter().flatten() {
-            place.push_str(&format!("{name} {} ", printable(&value)));
+            place.extend([name, " ", &printable(&value), " "]);
         }
         let verdict = output.styled(Style::Red, &word(fault.verdict));
         output.line(format!("{verdict}: {}: {}", place.trim_end(), fault.what))?;
@@ -182,12 +192,13 @@ fn unreadable(error: anyhow::Error, output: Output) -> anyhow::Result<Exit> {
         faults: Vec<Fault>,
     }
     let (verdict, what) = match error.chain().find_map(|cause| cause.downcast_ref::<Error>()) {
-        Some(Error::Invalid { field: "data directory", message }) => (Verdict::Truncated, message.clone()),
+        Some(Error::Invalid { field: "data directory", message }) => {
+            (Verdict::Truncated, message.clone())
+        }
         Some(Error::Internal(message)) => (Verdict::Altered, message.clone()),
         _ => return Err(error),
     };
-    let fault =
-        Fault { verdict, trace_id: None, span_id: None, log: None, index: None, what };
+    let fault = Fault { verdict, trace_id: None, span_id: None, log: None, index: None, what };
     if output.json {
         output.json(&Finding { verdict, faults: vec![fault] })?;
     } else {

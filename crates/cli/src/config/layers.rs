@@ -67,8 +67,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Default => f.write_str("default"),
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Variable(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
+            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
         }
     }
 }
@@ -174,8 +173,7 @@ struct Layers {
 
 impl Layers {
     fn new(environment: &Environment) -> Result<Self, Failure> {
-        let defaults =
-            Config { data_dir: environment.default_data_dir(), ..Config::default() };
+        let defaults = Config { data_dir: environment.default_data_dir(), ..Config::default() };
         let toml::Value::Table(table) = toml::Value::try_from(defaults)
             .map_err(|error| Failure::new(format!("defaults: {error}")))?
         else {
@@ -214,11 +212,13 @@ impl Layers {
         let shown = path.display();
         let text = fs::read_to_string(path)
             .map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
-        let file: toml::Table = toml::from_str(&text)
-            .map_err(|error| Failure::usage(format!("{shown}: {}", error.to_string().trim_end())))?;
+        let file: toml::Table = toml::from_str(&text).map_err(|error| {
+            Failure::usage(format!("{shown}: {}", error.to_string().trim_end()))
+        })?;
         // Read the file as it stands first: its errors name a line.
-        toml::from_str::<Config>(&text)
-            .map_err(|error| Failure::usage(format!("{shown}: {}", error.to_string().trim_end())))?;
+        toml::from_str::<Config>(&text).map_err(|error| {
+            Failure::usage(format!("{shown}: {}", error.to_string().trim_end()))
+        })?;
         let base = path.parent().unwrap_or(cwd);
         let mut settings = Vec::new();
         flatten("", &file, &mut |key, value| settings.push((key, value.clone())));

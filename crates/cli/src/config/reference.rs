@@ -33,8 +33,11 @@ fn comments() -> BTreeMap<String, String> {
                 }
                 comment.push_str(part.trim());
             } else if let Some(field) = field_name(text).filter(|_| inside) {
-                let key =
-                    if section.is_empty() { field.to_owned() } else { format!("{section}.{field}") };
+                let key = if section.is_empty() {
+                    field.to_owned()
+                } else {
+                    format!("{section}.{field}")
+                };
                 comments.insert(key, std::mem::take(&mut comment));
             }
         }
@@ -73,18 +76,20 @@ pub(crate) fn config_page() -> String {
         let here = key.rsplit_once('.').map(|(section, _)| section.to_owned());
         if section.as_ref() != Some(&here) {
             let title = here.as_deref().map_or("General".to_owned(), |name| format!("`[{name}]`"));
-            let _ = write!(page, "\n## {title}\n\n| key | variable | default | meaning |\n|---|---|---|---|\n");
+            let _ = write!(
+                page,
+                "\n## {title}\n\n| key | variable | default | meaning |\n|---|---|---|---|\n"
+            );
             section = Some(here);
         }
         let name = key.rsplit('.').next().unwrap_or(&key);
         let default = defaults.get(&key).map_or_else(String::new, |d| format!("`{d}`"));
         let comment = comments.get(&key).cloned().unwrap_or_default().replace('|', "\\|");
         let unit = if kind == Kind::Switch { " (`true` or `false`)" } else { "" };
-        let _ = writeln!(page, "| `{name}` | `{}` | {default} | {comment}{unit} |", variable_of(&key));
+        let _ =
+            writeln!(page, "| `{name}` | `{}` | {default} | {comment}{unit} |", variable_of(&key));
     }
-    page.push_str(
-        "\n## Variables of other programs\n\n| variable | effect |\n|---|---|\n",
-    );
+    page.push_str("\n## Variables of other programs\n\n| variable | effect |\n|---|---|\n");
     for (name, effect) in alias::NAMES {
         let _ = writeln!(page, "| `{name}` | {effect} |");
     }

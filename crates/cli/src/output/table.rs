@@ -34,12 +34,10 @@ impl Table {
             let cells = self.rows.iter().filter_map(|row| row.get(i)).map(|c| c.chars().count());
             cells.chain([column.heading.len()]).max().unwrap_or(0)
         };
-        let widths: Vec<usize> = self.columns.iter().enumerate().map(|(i, c)| width(i, c)).collect();
+        let widths: Vec<usize> =
+            self.columns.iter().enumerate().map(|(i, c)| width(i, c)).collect();
         let heading = self.columns.iter().map(|c| c.heading.to_owned()).collect();
-        std::iter::once(&heading)
-            .chain(&self.rows)
-            .map(|row| self.line(row, &widths))
-            .collect()
+        std::iter::once(&heading).chain(&self.rows).map(|row| self.line(row, &widths)).collect()
     }
 
     fn line(&self, row: &[String], widths: &[usize]) -> String {

@@ -13,6 +13,7 @@ const PROMISES: [(char, usize); 5] = [('A', 9), ('B', 10), ('C', 9), ('D', 7), (
 fn every_promise_of_the_mission_has_its_row() {
     let table = fs::read_to_string(root().join("docs/mission.md")).unwrap();
     let row = Regex::new(r"(?m)^\| ([A-E][0-9]+) \| (.+?) \| (.+?) \|$").unwrap();
+    let named = Regex::new("`([^`]+?)(::[a-z0-9_]+)?`").unwrap();
     let mut seen = BTreeSet::new();
     let mut faults = Vec::new();
     for found in row.captures_iter(&table) {
@@ -20,7 +21,7 @@ fn every_promise_of_the_mission_has_its_row() {
         if !seen.insert(id.clone()) {
             faults.push(format!("{id} stands twice"));
         }
-        for path in Regex::new("`([^`]+?)(::[a-z0-9_]+)?`").unwrap().captures_iter(&found[3]) {
+        for path in named.captures_iter(&found[3]) {
             let (file, test) = (&path[1], path.get(2).map(|name| &name.as_str()[2..]));
             if !file.contains('/') {
                 continue;
@@ -49,7 +50,7 @@ fn every_promise_of_the_mission_has_its_row() {
 fn every_relative_link_leads_to_a_file_and_heading() {
     let link = Regex::new(r"\]\(([^)\s]+)\)").unwrap();
     let mut faults = Vec::new();
-    for file in tracked_files().iter().filter(|file| file.path.ends_with(".md")) {
+    for file in tracked_files().iter().filter(|file| file.has_extension("md")) {
         let folder = root().join(&file.path).parent().unwrap().to_path_buf();
         for found in link.captures_iter(&file.text) {
             let target = &found[1];

@@ -40,7 +40,7 @@ fn outside_dependencies() -> Vec<(String, String)> {
 
 #[test]
 fn every_dependency_says_in_one_line_what_it_is_for() {
-    let reason = Regex::new(r##"["}]\s+#\s+\S.{5,}$"##).unwrap();
+    let reason = Regex::new(r#"["}]\s+#\s+\S.{5,}$"#).unwrap();
     let faults: Vec<String> = outside_dependencies()
         .into_iter()
         .filter(|(_, line)| !reason.is_match(line))

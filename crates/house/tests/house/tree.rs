@@ -24,6 +24,11 @@ impl Text {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
 
+    /// Whether the file's name ends so.
+    pub(crate) fn has_extension(&self, extension: &str) -> bool {
+        Path::new(&self.path).extension().is_some_and(|found| found == extension)
+    }
+
     /// Numbered lines (from 1) up to the first `#[cfg(test)]` module: the code that ships.
     pub(crate) fn shipped_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let all = self.text.lines().zip(self.text.lines().skip(1).chain([""]));
@@ -45,7 +50,7 @@ pub(crate) fn rust_files() -> Vec<Text> {
         walk(&root().join(top), &mut found);
     }
     let files: Vec<Text> =
-        found.into_iter().filter(|path| path.ends_with(".rs")).filter_map(read).collect();
+        found.into_iter().filter_map(read).filter(|file| file.has_extension("rs")).collect();
     assert!(files.len() > 50, "only {} Rust files found", files.len());
     files
 }

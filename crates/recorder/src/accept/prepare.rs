@@ -9,11 +9,10 @@ use exhibit_ledger::{
     tree::leaf_hashes,
 };
 use exhibit_model::{
-    Content, Door, Finding, Flag, Json, RecordId, Span, SpanHead, SpanId, Status, TraceId,
-    WorkspaceId,
+    Door, Finding, Flag, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
     merge::{self, Digest},
     record::{self, Parts},
-    text, trace,
+    text,
 };
 use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
 use siphasher::sip128::Hasher128 as _;
@@ -252,9 +251,15 @@ fn judge(rules: &Loaded, span: &mut Span) {
     let held: Vec<Finding> = std::mem::take(&mut span.findings);
     exhibit_capture::map(span);
     span.cost = rules.prices.price(span);
-    if rules.rules.evaluate(span).remap {
+    let evaluated = rules.rules.evaluate(span);
+    if evaluated.remap {
         exhibit_capture::map(span);
         span.cost = rules.prices.price(span);
+    }
+    for tag in evaluated.tags {
+        if !span.tags.contains(&tag) {
+            span.tags.push(tag);
+        }
     }
     for finding in held.into_iter().filter(|f| f.redacted) {
         if !span.findings.contains(&finding) {
@@ -294,43 +299,10 @@ pub(crate) fn finish(leaf: &Leaf) -> Result<exhibit_store::Leaf, Error> {
 pub(crate) fn head(span: &Span) -> SpanHead {
     let mut head = SpanHead::of(span);
     if head.is_root() {
-        let content = exhibit_capture::content(span);
-        head.input_preview = input_preview(&content);
-        head.output_preview = output_preview(&content);
+        let previews = exhibit_capture::previews(span);
+        (head.input_preview, head.output_preview) = (previews.input, previews.output);
     }
     head
-}
-
-/// Short text of what was asked.
-pub(crate) fn input_preview(content: &Content) -> Option<String> {
-    let messages = &content.input_messages;
-    let asked = messages.iter().rev().find(|m| m.role == "user").or_else(|| messages.last());
-    message_text(asked).or_else(|| json_text(content.input.as_ref()))
-}
-
-/// Short text of what came back.
-pub(crate) fn output_preview(content: &Content) -> Option<String> {
-    message_text(content.output_messages.last()).or_else(|| json_text(content.output.as_ref()))
-}
-
-fn message_text(message: Option<&exhibit_model::Message>) -> Option<String> {
-    use exhibit_model::MessagePart;
-    message?.parts.iter().find_map(|part| match part {
-        MessagePart::Text { content } if !content.trim().is_empty() => {
-            Some(trace::preview(content))
-        }
-        MessagePart::ToolCall { name, .. } => Some(trace::preview(name)),
-        _ => None,
-    })
-}
-
-fn json_text(json: Option<&Json>) -> Option<String> {
-    match json? {
-        Json::String(text) => Some(trace::preview(text)),
-        // A single text inside an object, such as {"prompt": "…"}, reads better without its wrapping.
-        Json::Object(map) if map.len() == 1 => map.values().next().and_then(|v| json_text(Some(v))),
-        other => Some(trace::preview(&other.to_string())),
-    }
 }
 
 thread_local! {

@@ -21,7 +21,9 @@ pub(crate) fn find(headers: &HeaderMap) -> Option<Credential> {
         names.iter().filter_map(|name| text(headers.get(*name)?.as_bytes()))
     };
     let candidates: Vec<String> = plain(BEFORE)
-        .chain(headers.get_all(header::AUTHORIZATION).iter().flat_map(|v| authorization(v.as_bytes())))
+        .chain(
+            headers.get_all(header::AUTHORIZATION).iter().flat_map(|v| authorization(v.as_bytes())),
+        )
         .chain(plain(AFTER))
         .collect();
     let ours = candidates.iter().position(|c| PREFIXES.iter().any(|p| c.starts_with(p)));

@@ -4,7 +4,7 @@
 //! the same host, and not off WebSocket handshakes in every browser. So whatever changes something,
 //! and every WebSocket, must come from a page of ours or of an allowed origin.
 
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, Method, Uri, header, uri::Authority};
 
 use super::Ask;
 use crate::problem::Problem;
@@ -28,8 +28,11 @@ pub(super) fn check(allowed: &[String], ask: &Ask<'_>) -> Result<(), Problem> {
 pub(crate) fn is_foreign(allowed: &[String], ask: &Ask<'_>) -> bool {
     let text = |name| ask.headers.get(name).and_then(|v| v.to_str().ok());
     if let Some(origin) = text(header::ORIGIN) {
-        return !is_own(ask.headers, ask.uri.and_then(|u| u.authority()).map(|a| a.as_str()), origin)
-            && !allowed.iter().any(|a| a.trim_end_matches('/') == origin);
+        return !is_own(
+            ask.headers,
+            ask.uri.and_then(Uri::authority).map(Authority::as_str),
+            origin,
+        ) && !allowed.iter().any(|a| a.trim_end_matches('/') == origin);
     }
     match text(header::HeaderName::from_static("sec-fetch-site")) {
         Some(site) => !matches!(site, "same-origin" | "none"),

@@ -65,7 +65,11 @@ impl Rates {
     }
 
     /// Whether a login may be tried.
-    pub(crate) fn check_login(&self, address: Option<IpAddr>, account: &str) -> Result<(), Problem> {
+    pub(crate) fn check_login(
+        &self,
+        address: Option<IpAddr>,
+        account: &str,
+    ) -> Result<(), Problem> {
         let now = Instant::now();
         let failures = self.failures.lock();
         let wait = names(address, account).filter_map(|name| {

@@ -16,7 +16,10 @@ use axum::{
 };
 use exhibit_model::{Json, WorkspaceId};
 use exhibit_recorder::{Caller, LiveItem, LiveStream};
-use futures_util::{SinkExt, StreamExt, stream::SplitSink};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::OwnedSemaphorePermit;
@@ -58,8 +61,7 @@ async fn open(app: Shared, request: Request) -> Result<Response, Problem> {
     let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app)
         .await
         .map_err(|rejection| Problem::bad("websocket", rejection.body_text()))?;
-    let mut upgrade =
-        upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
+    let mut upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     if let Some(protocol) = subprotocol(&parts.headers) {
         upgrade = upgrade.protocols([protocol]);
     }
@@ -71,17 +73,14 @@ async fn caller_of(
     app: &Shared,
     parts: &axum::http::request::Parts,
 ) -> Result<Option<Caller>, Problem> {
-    let known = match subprotocol(&parts.headers) {
-        Some(protocol) => {
-            let key = protocol.strip_prefix(SUBPROTOCOL).unwrap_or_default();
-            auth::by_key(app, key).await
-        }
-        None => {
-            let peer = parts.extensions.get::<Peer>().map(|p| p.0);
-            let ask =
-                Ask { headers: &parts.headers, method: &parts.method, uri: Some(&parts.uri), peer };
-            auth::identify(app, &ask, true).await
-        }
+    let known = if let Some(protocol) = subprotocol(&parts.headers) {
+        let key = protocol.strip_prefix(SUBPROTOCOL).unwrap_or_default();
+        auth::by_key(app, key).await
+    } else {
+        let peer = parts.extensions.get::<Peer>().map(|p| p.0);
+        let ask =
+            Ask { headers: &parts.headers, method: &parts.method, uri: Some(&parts.uri), peer };
+        auth::identify(app, &ask, true).await
     };
     match known {
         Ok(caller) => {
@@ -126,6 +125,7 @@ enum Said {
 }
 
 type Out = SplitSink<WebSocket, Message>;
+type In = SplitStream<WebSocket>;
 
 /// Sends, or gives up on a watcher that does not take it.
 async fn send(out: &mut Out, message: Message) -> Result<(), ()> {
@@ -144,41 +144,32 @@ async fn close(out: &mut Out, code: u16, reason: &str) {
     let _ = send(out, Message::Close(Some(frame))).await;
 }
 
-async fn serve(app: Shared, socket: WebSocket, caller: Option<Caller>, permit: OwnedSemaphorePermit) {
+async fn serve(
+    app: Shared,
+    socket: WebSocket,
+    caller: Option<Caller>,
+    permit: OwnedSemaphorePermit,
+) {
     let (mut out, mut from) = socket.split();
-    let caller = match caller {
-        Some(caller) => caller,
-        None => {
-            let first = tokio::time::timeout(AUTH_WITHIN, from.next()).await;
-            let said = match first {
-                Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
-                _ => None,
-            };
-            let known = match said {
-                Some(Said::Auth { key }) => auth::by_key(&app, &key).await,
-                _ => Err(Problem::unauthenticated(
-                    "no-key",
-                    "Send {\"type\":\"auth\",\"key\":\"exk_…\"} first, within five seconds.",
-                )),
-            };
-            let known = known.and_then(|c| auth::require::<Read>(&c).map(|()| c));
-            match known {
-                Ok(caller) => caller,
-                Err(problem) => {
-                    let error = json!({
-                        "type": "system.error", "code": problem.code, "message": problem.detail,
-                    });
-                    let _ = say(&mut out, &error).await;
-                    close(&mut out, close_code::POLICY, problem.code).await;
-                    return;
-                }
-            }
+    let known = match caller {
+        Some(caller) => Ok(caller),
+        None => first_message(&app, &mut from).await,
+    };
+    let caller = match known {
+        Ok(caller) => caller,
+        Err(problem) => {
+            let error = json!({
+                "type": "system.error", "code": problem.code, "message": problem.detail,
+            });
+            let _ = say(&mut out, &error).await;
+            return close(&mut out, close_code::POLICY, problem.code).await;
         }
     };
     let Ok(events) = app.recorder.live(caller.workspace, None).await else {
         return close(&mut out, close_code::ERROR, "internal").await;
     };
-    let mut watch = Watch { app, workspace: caller.workspace, events, teller: Teller::default(), cursor: None };
+    let mut watch =
+        Watch { app, workspace: caller.workspace, events, teller: Teller::default(), cursor: None };
     let hello = json!({
         "type": "system.connected",
         "status": "connected",
@@ -192,6 +183,24 @@ async fn serve(app: Shared, socket: WebSocket, caller: Option<Caller>, permit: O
     drop(permit);
 }
 
+/// Who a watcher without a key says to be.
+async fn first_message(app: &Shared, from: &mut In) -> Result<Caller, Problem> {
+    let first = tokio::time::timeout(AUTH_WITHIN, from.next()).await;
+    let said = match first {
+        Ok(Some(Ok(Message::Text(text)))) => serde_json::from_str(&text).ok(),
+        _ => None,
+    };
+    let Some(Said::Auth { key }) = said else {
+        return Err(Problem::unauthenticated(
+            "no-key",
+            "Send {\"type\":\"auth\",\"key\":\"exk_…\"} first, within five seconds.",
+        ));
+    };
+    let caller = auth::by_key(app, &key).await?;
+    auth::require::<Read>(&caller)?;
+    Ok(caller)
+}
+
 /// An open watch.
 struct Watch {
     app: Shared,
@@ -202,11 +211,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(
-        &mut self,
-        out: &mut Out,
-        from: &mut futures_util::stream::SplitStream<WebSocket>,
-    ) -> Result<(), ()> {
+    async fn run(&mut self, out: &mut Out, from: &mut In) -> Result<(), ()> {
         let stop = stopped(self.app.stop.clone());
         tokio::pin!(stop);
         let mut ping = tokio::time::interval(PING_EVERY);

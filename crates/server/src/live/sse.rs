@@ -28,7 +28,7 @@ use crate::{
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct After {
+pub(crate) struct Resume {
     /// Events after this cursor; the header `Last-Event-ID` says the same.
     after: Option<u64>,
     /// Only this trace.
@@ -39,14 +39,14 @@ pub(crate) struct After {
 }
 
 /// Live events as server-sent events: the messages of `/ws`, with the cursor as id.
-#[utoipa::path(get, path = "/api/v1/live", tag = "live", params(After),
+#[utoipa::path(get, path = "/api/v1/live", tag = "live", params(Resume),
     responses((status = 200, body = String, content_type = "text/event-stream"),
         (status = 503, body = ProblemBody)))]
 pub(crate) async fn live(
     State(app): State<Shared>,
     caller: Caller<Read>,
     headers: HeaderMap,
-    Params(from): Params<After>,
+    Params(from): Params<Resume>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let permit = Arc::clone(&app.watchers).try_acquire_owned().map_err(|_| Problem::busy(5_000))?;
     let last = headers.get("last-event-id").and_then(|v| v.to_str().ok()?.parse().ok());
@@ -77,6 +77,7 @@ pub(crate) async fn live(
         Some((stream::iter(out), (events, teller, stop, permit)))
     });
     let hello = json!({ "type": "system.connected", "status": "connected" }).to_string();
-    let hello = stream::once(async move { Ok(Event::default().event("system.connected").data(hello)) });
+    let hello =
+        stream::once(async move { Ok(Event::default().event("system.connected").data(hello)) });
     Ok(Sse::new(hello.chain(messages.flatten())).keep_alive(KeepAlive::default()))
 }

@@ -51,15 +51,18 @@ pub(crate) fn router() -> Router<Shared> {
 pub(crate) fn services() -> Router<Shared> {
     const BASE: &str = "/opentelemetry.proto.collector";
     Router::new()
-        .route(&format!("{BASE}.trace.v1.TraceService/Export"), post(|app, request| {
-            export(app, request, Signal::Traces)
-        }))
-        .route(&format!("{BASE}.logs.v1.LogsService/Export"), post(|app, request| {
-            export(app, request, Signal::Logs)
-        }))
-        .route(&format!("{BASE}.metrics.v1.MetricsService/Export"), post(|app, request| {
-            export(app, request, Signal::Metrics)
-        }))
+        .route(
+            &format!("{BASE}.trace.v1.TraceService/Export"),
+            post(|app, request| export(app, request, Signal::Traces)),
+        )
+        .route(
+            &format!("{BASE}.logs.v1.LogsService/Export"),
+            post(|app, request| export(app, request, Signal::Logs)),
+        )
+        .route(
+            &format!("{BASE}.metrics.v1.MetricsService/Export"),
+            post(|app, request| export(app, request, Signal::Metrics)),
+        )
 }
 
 async fn export(State(app): State<Shared>, request: Request, signal: Signal) -> Response {
@@ -85,6 +88,7 @@ async fn export(State(app): State<Shared>, request: Request, signal: Signal) -> 
 }
 
 /// A body that draws on the budget as it arrives.
+#[allow(clippy::result_large_err, reason = "tonic looks for its own status in a body's error")]
 fn metered(body: Body, share: Arc<Mutex<Option<Share>>>) -> Body {
     Body::from_stream(body.into_data_stream().map(move |chunk| {
         let chunk = chunk.map_err(|_| Status::cancelled("the request broke off"))?;

@@ -51,15 +51,20 @@ pub(crate) fn router() -> Router<Shared> {
     for prefix in PREFIXES {
         let with_simple_form = prefix.is_empty();
         router = router
-            .route(&format!("{prefix}/v1/traces"), post(move |state, request| {
-                export(state, request, Signal::Traces, with_simple_form)
-            }))
-            .route(&format!("{prefix}/v1/logs"), post(|state, request| {
-                export(state, request, Signal::Logs, false)
-            }))
-            .route(&format!("{prefix}/v1/metrics"), post(|state, request| {
-                export(state, request, Signal::Metrics, false)
-            }));
+            .route(
+                &format!("{prefix}/v1/traces"),
+                post(move |state, request| {
+                    export(state, request, Signal::Traces, with_simple_form)
+                }),
+            )
+            .route(
+                &format!("{prefix}/v1/logs"),
+                post(|state, request| export(state, request, Signal::Logs, false)),
+            )
+            .route(
+                &format!("{prefix}/v1/metrics"),
+                post(|state, request| export(state, request, Signal::Metrics, false)),
+            );
     }
     router
 }
@@ -97,8 +102,7 @@ async fn take(
 ) -> Result<Answer, Problem> {
     let (parts, body) = request.into_parts();
     let peer = parts.extensions.get::<Peer>().map(|p| p.0);
-    let ask =
-        Ask { headers: &parts.headers, method: &parts.method, uri: Some(&parts.uri), peer };
+    let ask = Ask { headers: &parts.headers, method: &parts.method, uri: Some(&parts.uri), peer };
     let caller = auth::authorise::<Ingest>(app, &ask).await?;
     // Refused before the body is read.
     Coding::of(&parts.headers)?;

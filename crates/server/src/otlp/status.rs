@@ -62,8 +62,7 @@ impl RpcStatus {
     pub(crate) fn json(problem: &Problem) -> Json {
         let mut body = json!({ "code": code(problem) as i32, "message": problem.detail });
         if let Some(seconds) = problem.retry_after_s {
-            body["details"] =
-                json!([{ "@type": RETRY_INFO, "retryDelay": format!("{seconds}s") }]);
+            body["details"] = json!([{ "@type": RETRY_INFO, "retryDelay": format!("{seconds}s") }]);
         }
         body
     }

@@ -254,7 +254,7 @@ pub(crate) async fn me(
         key_id: None,
         key_name: None,
         workspace: caller.workspace_public.clone(),
-        scopes: caller.scopes.iter().map(|s| s.as_str()).collect(),
+        scopes: caller.scopes.iter().map(exhibit_model::Scope::as_str).collect(),
         workspaces: Vec::new(),
     };
     match &caller.who {

@@ -67,20 +67,18 @@ pub(crate) fn is_simple(body: &[u8]) -> bool {
 }
 
 /// Records a single call.
-async fn commit(app: &Shared, caller: &Known, simple: SimpleTrace) -> Result<Stored, Problem> {
+async fn commit(
+    app: &Shared,
+    caller: &Known,
+    simple: SimpleTrace,
+) -> Result<(TraceId, SpanId), Problem> {
     let (trace_id, span_id) = (simple.span.trace_id.clone(), simple.span.span_id.clone());
     let decoded = Decoded { spans: vec![simple.span], ..Decoded::default() };
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
     if let Some(refused) = accepted.rejected.first() {
         return Err(rejection(accepted.accepted, &accepted.rejected, &refused.reason));
     }
-    Ok(Stored { trace_id, span_id, request_id: simple.request_id })
-}
-
-struct Stored {
-    trace_id: TraceId,
-    span_id: SpanId,
-    request_id: Option<String>,
+    Ok((trace_id, span_id))
 }
 
 /// The older form of the same: `POST /v1/traces` with `model` and no `resourceSpans`.
@@ -89,8 +87,8 @@ pub(crate) async fn record_older(
     caller: &Known,
     simple: SimpleTrace,
 ) -> Result<Response, Problem> {
-    let stored = commit(app, caller, simple).await?;
-    let body = json!({ "trace_id": stored.trace_id, "status": "processed" });
+    let (trace_id, _) = commit(app, caller, simple).await?;
+    let body = json!({ "trace_id": trace_id, "status": "processed" });
     Ok(axum::Json(body).into_response())
 }
 
@@ -118,14 +116,15 @@ pub(crate) async fn record(
             Ok((simple, hash))
         })
         .await?;
-    let stored = commit(&app, &caller, simple).await?;
+    let request_id = simple.request_id.clone();
+    let (trace_id, span_id) = commit(&app, &caller, simple).await?;
     let (row, details) = app
         .recorder
-        .trace_with_spans(caller.workspace, &stored.trace_id, 100)
+        .trace_with_spans(caller.workspace, &trace_id, 100)
         .await?
         .ok_or_else(|| Problem::internal(&"a trace was accepted and is not there"))?;
     let trace = Trace::of(&row);
-    let detail = details.iter().find(|d| d.span.span_id == stored.span_id);
+    let detail = details.iter().find(|d| d.span.span_id == span_id);
     let id = trace.trace_id.clone();
     let body = json!({
         "id": id,
@@ -133,7 +132,7 @@ pub(crate) async fn record(
         "trace": {
             "id": id,
             "traceId": id,
-            "requestId": stored.request_id,
+            "requestId": request_id,
             "actionName": trace.name,
             "model": trace.models.first(),
             "environment": trace.environment,

@@ -66,7 +66,9 @@ impl Ask {
             moment(text, now).ok_or_else(|| {
                 Problem::bad(
                     "parameters",
-                    format!("{name} must be a time such as 2026-11-21T02:00:00Z, 2026-11-21 or -7d."),
+                    format!(
+                        "{name} must be a time such as 2026-11-21T02:00:00Z, 2026-11-21 or -7d."
+                    ),
                 )
             })
         };
@@ -87,8 +89,9 @@ impl Ask {
             None => step_for(span_s),
         };
         if span_s / step_s > STEPS_MAX {
-            let detail =
-                format!("This makes more than {STEPS_MAX} steps; use a wider step or a shorter time.");
+            let detail = format!(
+                "This makes more than {STEPS_MAX} steps; use a wider step or a shorter time."
+            );
             return Err(Problem::bad("parameters", detail));
         }
         let group_by = match self.group_by.as_deref().filter(|g| !g.is_empty()) {
@@ -127,8 +130,9 @@ fn moment(text: &str, now: Nanos) -> Option<Nanos> {
         // Anything smaller would be a time in 1970, and is rather a mistaken unit.
         Ok(nanos) => (nanos >= 1_000_000_000_000_000).then_some(Nanos(nanos)),
         // A plus in a query is a space.
-        Err(_) => Nanos::parse_rfc3339(text)
-            .or_else(|| Nanos::parse_rfc3339(&text.replace(' ', "+"))),
+        Err(_) => {
+            Nanos::parse_rfc3339(text).or_else(|| Nanos::parse_rfc3339(&text.replace(' ', "+")))
+        }
     }
 }
 

@@ -70,7 +70,7 @@ impl Modify for Security {
 /// The document before the routes.
 pub(crate) fn base() -> openapi::OpenApi {
     let mut api = Base::openapi();
-    api.info.version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut api.info.version);
     api
 }
 
@@ -85,7 +85,20 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
     let answer = |text: &str| -> RefOr<openapi::Response> {
         ResponseBuilder::new().description(text).build().into()
     };
-    let mut paths: Paths = api.paths.clone();
+    let mut paths: Paths = std::mem::take(&mut api.paths);
+    for (path, item) in &mut paths.paths {
+        let operations = [
+            ("get", &mut item.get),
+            ("post", &mut item.post),
+            ("put", &mut item.put),
+            ("delete", &mut item.delete),
+        ];
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                operation.operation_id = Some(operation_id(method, path));
+            }
+        }
+    }
     for prefix in PREFIXES {
         for (signal, message) in [
             ("traces", "ExportTraceServiceRequest"),
@@ -128,6 +141,12 @@ pub(crate) fn complete(mut api: openapi::OpenApi) -> openapi::OpenApi {
     paths.paths.insert("/ws".to_owned(), PathItem::new(HttpMethod::Get, live));
     api.paths = paths;
     api
+}
+
+/// Names of handlers repeat from module to module; a method and a path do not.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    std::iter::once(method).chain(words).collect::<Vec<_>>().join("_")
 }
 
 /// `GET /api/openapi.json`

@@ -119,13 +119,11 @@ pub(crate) async fn spans(
     let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
     let (decoded, _share) = app.decode(received, labels, native::span_batch).await?;
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
-    match accepted.rejected.first() {
-        Some(first) => Err(rejection(accepted.accepted, &accepted.rejected, &first.reason)),
-        None => {
-            let body = Taken { accepted: accepted.accepted, rejected: Vec::new() };
-            Ok((StatusCode::CREATED, Json(body)).into_response())
-        }
+    if let Some(first) = accepted.rejected.first() {
+        return Err(rejection(accepted.accepted, &accepted.rejected, &first.reason));
     }
+    let body = Taken { accepted: accepted.accepted, rejected: Vec::new() };
+    Ok((StatusCode::CREATED, Json(body)).into_response())
 }
 
 /// 422 with what was accepted and what was not.
@@ -136,7 +134,8 @@ pub(super) fn rejection(accepted: u64, rejected: &[Rejected], first: &str) -> Pr
         n => format!(" ({n} more)"),
     };
     let pointer = rejected.first().map(|r| r.pointer.as_str()).unwrap_or_default();
-    let detail = format!("{accepted} accepted, {} rejected. {pointer}: {first}{more}", refused.len());
+    let detail =
+        format!("{accepted} accepted, {} rejected. {pointer}: {first}{more}", refused.len());
     Problem::unprocessable("spans-rejected", detail)
         .with("accepted", accepted)
         .with("rejected", json!(refused))

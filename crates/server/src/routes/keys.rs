@@ -145,11 +145,14 @@ impl Wanted {
         })?;
         let expires = match (self.expires_at.as_deref(), self.expires_in_days) {
             (Some(text), None) => Some(Nanos::parse_rfc3339(text).ok_or_else(|| {
-                invalid("expires_at", "expires_at must be a time such as 2027-01-01T00:00:00Z.".into())
+                invalid(
+                    "expires_at",
+                    "expires_at must be a time such as 2027-01-01T00:00:00Z.".into(),
+                )
             })?),
-            (None, Some(days)) => {
-                Some(Nanos(now.0.saturating_add(i64::from(days).saturating_mul(86_400_000_000_000))))
-            }
+            (None, Some(days)) => Some(Nanos(
+                now.0.saturating_add(i64::from(days).saturating_mul(86_400_000_000_000)),
+            )),
             (None, None) => None,
             (Some(_), Some(_)) => {
                 return Err(invalid(

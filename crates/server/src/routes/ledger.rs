@@ -70,8 +70,11 @@ async fn consistency_of(
 ) -> Result<Data<Consistency>, Problem> {
     let hashes = app.recorder.consistency(log, old, new).await?;
     let hashes = hashes.ok_or_else(|| Problem::not_found("pair of sizes in this log"))?;
-    let hashes = hashes.iter().map(|hash| hash.to_base64()).collect();
-    Ok(Data { data: Consistency { old, new, hashes } })
+    let mut texts = Vec::with_capacity(hashes.len());
+    for hash in &hashes {
+        texts.push(hash.to_base64());
+    }
+    Ok(Data { data: Consistency { old, new, hashes: texts } })
 }
 
 async fn tile_of(app: &Shared, log: LogId, path: &str) -> Result<Response, Problem> {

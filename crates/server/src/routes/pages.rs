@@ -15,7 +15,8 @@ const NOT_PAGES: &[&str] = &["/api/", "/v1/", "/otel/", "/opik/", "/agents/", "/
 /// Serves a file or the dashboard.
 pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
-    if !matches!(method, Method::GET | Method::HEAD) || NOT_PAGES.iter().any(|p| path.starts_with(p))
+    if !matches!(method, Method::GET | Method::HEAD)
+        || NOT_PAGES.iter().any(|p| path.starts_with(p))
     {
         return Problem::not_found("path").into_response();
     }
@@ -37,8 +38,7 @@ pub(crate) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
 }
 
 fn answer(file: exhibit_ui::File, status: StatusCode) -> Response {
-    let cache =
-        if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache = if file.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
     let headers = [(header::CONTENT_TYPE, file.content_type), (header::CACHE_CONTROL, cache)];
     (status, headers, Body::from(file.bytes.into_owned())).into_response()
 }

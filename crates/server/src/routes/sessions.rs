@@ -69,9 +69,7 @@ pub(crate) async fn list(
     Params(pairs): Params<Vec<(String, String)>>,
 ) -> Result<Listing<SessionView>, Problem> {
     let query = query(pairs)?;
-    let page = app
-        .recorder
-        .sessions(caller.workspace, &query.filter, query.cursor, query.limit)
-        .await?;
+    let page =
+        app.recorder.sessions(caller.workspace, &query.filter, query.cursor, query.limit).await?;
     Ok(Listing::of(page, SessionView::of))
 }

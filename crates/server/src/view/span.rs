@@ -1,9 +1,7 @@
 //! A span: under the mission's names whatever dialect it came from, with exact fields beside them.
 
 use exhibit_capture::native;
-use exhibit_model::{
-    Content, Evaluation, Event, Json, JsonMap, Link, Message, Nanos, Span, Usage,
-};
+use exhibit_model::{Content, Evaluation, Event, Json, JsonMap, Link, Message, Nanos, Span, Usage};
 use exhibit_recorder::{SpanDetail, SpanView};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -209,9 +207,7 @@ impl SpanDocument {
             .span
             .attributes
             .iter()
-            .map(|a| {
-                serde_json::json!({ "key": a.key, "value": a.value, "part": a.part.as_str() })
-            })
+            .map(|a| serde_json::json!({ "key": a.key, "value": a.value, "part": a.part.as_str() }))
             .collect();
         document.native.insert("raw".to_owned(), raw.into());
         document

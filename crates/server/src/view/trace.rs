@@ -11,6 +11,7 @@ use super::ms;
 
 /// A trace as lists show it.
 #[derive(Debug, Serialize, ToSchema)]
+#[allow(clippy::struct_field_names, reason = "the API calls it trace_id")]
 pub(crate) struct Trace {
     /// Its id.
     pub(crate) trace_id: String,

@@ -5,6 +5,7 @@
 //! neither, over all traces by start. Everything else of the filter is a condition on the way.
 //! Indexes are named in the statements, since SQLite's planner has been seen to pass over them.
 
+use exhibit_model::{Status, Verdict};
 use exhibit_store::{
     Order,
     filter::{Compare, Filter, Test, TextField, TextTerm, TimeField},
@@ -60,8 +61,8 @@ impl<'f> Parts<'f> {
     fn take(&mut self, conjunct: &'f Filter, hasher: &FacetHasher) {
         let test = match conjunct {
             Filter::Test(test) => test,
-            Filter::Not(inner) if **inner == Filter::Test(Test::Sealed) => {
-                self.facets.push(vec![hasher.hash(Facet::Sealed(false))]);
+            Filter::Not(inner) => {
+                self.take_not(inner, hasher);
                 return;
             }
             _ => return,
@@ -90,6 +91,23 @@ impl<'f> Parts<'f> {
             _ => return,
         };
         self.facets.push(hashes);
+    }
+
+    /// Of fields with few values, what a trace is not says what it is.
+    fn take_not(&mut self, inner: &Filter, hasher: &FacetHasher) {
+        let Filter::Test(test) = inner else { return };
+        match test {
+            Test::Sealed => self.facets.push(vec![hasher.hash(Facet::Sealed(false))]),
+            Test::Status(values) => {
+                let others = Status::ALL.iter().filter(|v| !values.contains(v));
+                self.facets.push(others.map(|v| hasher.hash(Facet::Status(*v))).collect());
+            }
+            Test::Verdict(values) => {
+                let others = Verdict::ALL.iter().filter(|v| !values.contains(v));
+                self.facets.push(others.map(|v| hasher.hash(Facet::Verdict(*v))).collect());
+            }
+            _ => {}
+        }
     }
 
     fn bound(&mut self, op: Compare, value: i64) {
@@ -193,3 +211,6 @@ fn without(filter: &Filter, driver: &Driver, hasher: &FacetHasher) -> Filter {
         other => other.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests;

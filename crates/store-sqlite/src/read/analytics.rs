@@ -11,7 +11,7 @@ use crate::{
     failure::{Result, SqlContext},
     rollup::{decode, place_dimension, read_key, split_key, take_cell},
     row::Columns,
-    writer::rollup::read_deltas,
+    writer::rollup::visit_deltas,
 };
 
 /// Answers a query from chunks and the deltas that wait.
@@ -27,13 +27,15 @@ pub(crate) fn analytics(
         read_chunks(db, workspace, &read, dimension, &mut cells)?;
     }
     let reads = plan.reads();
-    for (key, cell) in read_deltas(db, workspace.0)? {
-        let (grain, bucket, place) = split_key(&key)?;
-        let wanted = reads.iter().any(|r| r.grain == grain && r.starts.contains(&bucket));
-        if wanted && place_dimension(place) == dimension {
-            cells.push((read_key(grain, bucket, place)?, cell));
+    visit_deltas(db, workspace.0, |key, cell| {
+        let (grain, bucket, place) = split_key(key)?;
+        if place_dimension(place) == dimension
+            && reads.iter().any(|r| r.grain == grain && r.starts.contains(&bucket))
+        {
+            cells.push((read_key(grain, bucket, place)?, decode(cell)?));
         }
-    }
+        Ok(())
+    })?;
     Ok(plan.assemble(cells))
 }
 

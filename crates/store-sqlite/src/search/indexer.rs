@@ -55,6 +55,8 @@ pub(super) struct Indexer {
     /// The last block that was committed.
     committed: i64,
     dirty_since: Option<Instant>,
+    /// After a failure: when to try again. Until then entries are left to the store.
+    retry_at: Option<Instant>,
     database: PathBuf,
     shared: Arc<Shared>,
     told: watch::Sender<i64>,
@@ -82,6 +84,7 @@ impl Indexer {
             position: watermark,
             committed: watermark,
             dirty_since: None,
+            retry_at: None,
             database,
             shared,
             told,
@@ -96,20 +99,21 @@ impl Indexer {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(wait) => messages.recv_timeout(wait),
             };
+            if let Ok(Message::Entry(entry)) = &message {
+                self.shared.queued_bytes.fetch_sub(weight(entry), Ordering::AcqRel);
+            }
+            let waiting = self.retry_at.is_some_and(|at| Instant::now() < at);
             let done = match message {
-                Ok(Message::Entry(entry)) => self.add(entry),
-                Ok(Message::Settle) => self.catch_up().and_then(|()| self.commit()),
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => self.catch_up().and_then(|()| self.commit()),
+                Ok(_) if waiting => Ok(()),
+                Ok(Message::Entry(entry)) => self.add(&entry),
+                Ok(Message::Settle) | Err(RecvTimeoutError::Timeout) => self.settle(),
             };
-            wait = match done {
-                Ok(()) => self.wait(messages.is_empty()),
-                Err(error) => {
-                    tracing::error!(%error, "the search index lags behind");
-                    self.give_up();
-                    Some(RETRY_AFTER)
-                }
-            };
+            if let Err(error) = done {
+                tracing::error!(%error, "the search index lags behind");
+                self.give_up();
+            }
+            wait = self.wait(messages.is_empty());
         }
         if let Err(error) = self.commit() {
             tracing::warn!(%error, "the search index will catch up at the next start");
@@ -123,8 +127,12 @@ impl Indexer {
 
     /// How long to wait for the next message; none: for ever.
     fn wait(&self, idle: bool) -> Option<Duration> {
+        let until = |at: Instant| at.saturating_duration_since(Instant::now());
+        if let Some(at) = self.retry_at {
+            return Some(until(at));
+        }
         if let Some(since) = self.dirty_since {
-            return Some((since + COMMIT_AFTER).saturating_duration_since(Instant::now()));
+            return Some(until(since + COMMIT_AFTER));
         }
         let behind = self.position < self.shared.last_block.load(Ordering::Acquire);
         (idle && behind).then_some(Duration::ZERO)
@@ -135,10 +143,17 @@ impl Indexer {
         self.writer = None;
         self.position = self.committed;
         self.dirty_since = None;
+        self.retry_at = Some(Instant::now() + RETRY_AFTER);
     }
 
-    fn add(&mut self, entry: IndexEntry) -> Result<()> {
-        self.shared.queued_bytes.fetch_sub(weight(&entry), Ordering::AcqRel);
+    fn settle(&mut self) -> Result<()> {
+        self.catch_up()?;
+        self.commit()?;
+        self.retry_at = None;
+        Ok(())
+    }
+
+    fn add(&mut self, entry: &IndexEntry) -> Result<()> {
         if entry.block <= self.position {
             return Ok(());
         }

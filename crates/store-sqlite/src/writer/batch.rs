@@ -30,17 +30,18 @@ pub(crate) struct CommitJob {
     /// It was part of a group that failed: its text went with that.
     again: bool,
     outcome: std::result::Result<Committed, CommitError>,
-    reply: oneshot::Sender<std::result::Result<Committed, CommitError>>,
+    reply: oneshot::Sender<CommitAnswer>,
 }
+
+/// What a commit did, and the batch, which is left for whoever waits to drop: freeing thousands of
+/// small texts is work, and the writer is the one thread everyone waits for.
+pub(crate) type CommitAnswer = (std::result::Result<Committed, CommitError>, Batch);
 
 /// The current revisions of the spans of one trace write, in its order.
 type Olds = Vec<Option<Old>>;
 
 impl CommitJob {
-    pub(crate) fn new(
-        batch: Batch,
-        reply: oneshot::Sender<std::result::Result<Committed, CommitError>>,
-    ) -> Self {
+    pub(crate) fn new(batch: Batch, reply: oneshot::Sender<CommitAnswer>) -> Self {
         let spans = batch.traces.iter().map(|write| write.spans.len()).sum();
         Self { batch, spans, again: false, outcome: Err(CommitError::Stale), reply }
     }
@@ -67,14 +68,13 @@ impl Job for CommitJob {
         Ok(())
     }
 
-    fn answer(mut self: Box<Self>, committed: Result<()>) {
-        let outcome = std::mem::replace(&mut self.outcome, Err(CommitError::Stale));
+    fn answer(self: Box<Self>, committed: Result<()>) {
         let answer = match committed {
-            Ok(()) => outcome,
+            Ok(()) => self.outcome,
             Err(error) => Err(CommitError::Store(error)),
         };
         // Nobody may be waiting any more; the batch is committed all the same.
-        let _ = self.reply.send(answer);
+        let _ = self.reply.send((answer, self.batch));
     }
 }
 

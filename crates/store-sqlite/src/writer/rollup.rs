@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use exhibit_store::rollup::{Accumulator, Cell};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::{
     failure::{Result, SqlContext},
@@ -16,8 +16,9 @@ use crate::{
 
 /// Commits whose deltas wait.
 const DELTA_ROWS_MAX: u32 = 64;
-/// Cells that wait: what a reader adds up on top of the chunks.
-const DELTA_CELLS_MAX: usize = 4096;
+/// Cells that wait: what a reader looks through on top of the chunks. Traces of many days touch thousands of cells; eight such
+/// commits rewrite the cells of days once instead of eight times.
+const DELTA_CELLS_MAX: usize = 24_000;
 /// A chunk beyond this is split in two. Below a quarter of a page, so that it never overflows.
 const CHUNK_BYTES_MAX: usize = 2_400;
 
@@ -84,25 +85,38 @@ fn count_waiting(db: &Connection, workspace: i64) -> Result<Waiting> {
 
 /// The deltas of a workspace, added up, by key.
 pub(crate) fn read_deltas(db: &Connection, workspace: i64) -> Result<BTreeMap<Vec<u8>, Cell>> {
+    let mut all: BTreeMap<Vec<u8>, Cell> = BTreeMap::new();
+    visit_deltas(db, workspace, |key, cell| {
+        let cell = decode(cell)?;
+        match all.get_mut(key) {
+            Some(sum) => sum.add(&cell),
+            None => {
+                all.insert(key.to_vec(), cell);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// Visits the deltas of a workspace, each with its key and its bytes.
+pub(crate) fn visit_deltas(
+    db: &Connection,
+    workspace: i64,
+    mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
+) -> Result<()> {
     let doing = "reading rollup deltas";
     let mut statement = db
         .prepare_cached("SELECT cells FROM rollup_deltas WHERE workspace = ?1")
         .when(doing)?;
     let mut rows = statement.query([workspace]).when(doing)?;
-    let mut all: BTreeMap<Vec<u8>, Cell> = BTreeMap::new();
     while let Some(row) = rows.next().when(doing)? {
         let mut rest = crate::row::Columns::of(row).bytes()?;
         while let Some((key, cell)) = take_cell(&mut rest)? {
-            let cell = decode(cell)?;
-            match all.get_mut(key) {
-                Some(sum) => sum.add(&cell),
-                None => {
-                    all.insert(key.to_vec(), cell);
-                }
-            }
+            visit(key, cell)?;
         }
     }
-    Ok(all)
+    Ok(())
 }
 
 /// Adds cells, in key order, to the chunks.
@@ -126,33 +140,28 @@ fn fold_chunk<'c>(
     let doing = "folding rollups";
     let (grain, bucket, place) = split_key(first)?;
     let id = (workspace, grain.code(), bucket);
-    // The chunk that reaches over the place: the last that starts at or before it, else the first.
-    let mut at_or_before = db
+    // The chunk that reaches over the place, the last that starts at or before it or else the first,
+    // and after it the one that bounds it.
+    let mut statement = db
         .prepare_cached(
             "SELECT first, cells FROM rollups WHERE workspace = ?1 AND grain = ?2 AND bucket = ?3 \
-             AND first <= ?4 ORDER BY first DESC LIMIT 1",
+             AND first >= ifnull((SELECT max(first) FROM rollups WHERE workspace = ?1 \
+             AND grain = ?2 AND bucket = ?3 AND first <= ?4), x'') ORDER BY first LIMIT 2",
         )
         .when(doing)?;
-    let mut after = db
-        .prepare_cached(
-            "SELECT first, cells FROM rollups WHERE workspace = ?1 AND grain = ?2 AND bucket = ?3 \
-             AND first > ?4 ORDER BY first LIMIT 1",
-        )
-        .when(doing)?;
-    let blobs = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, Vec<u8>>(1)?));
-    let mut chunk = at_or_before
-        .query_row((id.0, id.1, id.2, place), blobs)
-        .optional()
-        .when(doing)?;
-    let mut next =
-        after.query_row((id.0, id.1, id.2, place), blobs).optional().when(doing)?;
-    if chunk.is_none() && next.is_some() {
-        chunk = next.take();
-        let start = chunk.as_ref().map(|(first, _)| first.clone()).unwrap_or_default();
-        next = after.query_row((id.0, id.1, id.2, start), blobs).optional().when(doing)?;
+    let mut rows = statement.query((id.0, id.1, id.2, place)).when(doing)?;
+    let mut chunk = None;
+    if let Some(row) = rows.next().when(doing)? {
+        let mut c = crate::row::Columns::of(row);
+        chunk = Some((c.bytes()?.to_vec(), c.bytes()?.to_vec()));
     }
+    let mut next = None;
+    if let Some(row) = rows.next().when(doing)? {
+        next = Some(crate::row::Columns::of(row).bytes()?.to_vec());
+    }
+    drop(rows);
     let mut mine = cells.len();
-    if let Some((next, _)) = &next {
+    if let Some(next) = &next {
         mine = 0;
         for (key, _) in cells {
             if split_key(key)?.2 >= next.as_slice() {

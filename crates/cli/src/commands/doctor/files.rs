@@ -27,12 +27,10 @@ pub(super) fn check(data: &DataDir) -> Vec<Check> {
     checks.push(permissions(data.path()));
     let epoch = data.path().join("keys/epoch.key");
     if epoch.exists() {
-        checks.push(
-            Check::warning("epoch key", "it still lies beside the data").hint(format!(
-                "take it offline: mv '{}' /path/to/offline/media/epoch.key",
-                epoch.display()
-            )),
-        );
+        checks.push(Check::warning("epoch key", "it still lies beside the data").hint(format!(
+            "take it offline: mv '{}' /path/to/offline/media/epoch.key",
+            epoch.display()
+        )));
     }
     checks.push(disk(data.path()));
     checks
@@ -49,10 +47,10 @@ fn permissions(dir: &Path) -> Check {
     use std::os::unix::fs::PermissionsExt as _;
     let open: Vec<String> = [dir.join("keys")]
         .into_iter()
-        .chain(std::fs::read_dir(dir.join("keys")).into_iter().flatten().flatten().map(|e| e.path()))
-        .filter(|path| {
-            path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
-        })
+        .chain(
+            std::fs::read_dir(dir.join("keys")).into_iter().flatten().flatten().map(|e| e.path()),
+        )
+        .filter(|path| path.metadata().is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0))
         .map(|path| path.display().to_string())
         .collect();
     if open.is_empty() {

@@ -28,8 +28,7 @@ pub(super) async fn check(loaded: &Loaded, data: &DataDir) -> Vec<Check> {
 
 async fn running(data: &DataDir, server: &Running) -> Check {
     let health = async {
-        let remote =
-            Remote::new(&server.url, Right::Local { token: data.local_token()? })?;
+        let remote = Remote::new(&server.url, Right::Local { token: data.local_token()? })?;
         remote.get("api/v1/health", &[], "default").await
     };
     let what = format!("process {} at {}", server.pid, server.url);
@@ -39,8 +38,9 @@ async fn running(data: &DataDir, server: &Running) -> Check {
         }
         Ok(_) => Check::failure("server", format!("{what} is not well"))
             .hint("its log says why; look for `error`"),
-        Err(error) => Check::failure("server", format!("{what} does not answer: {error:#}"))
-            .hint("if it hangs, stop it with `kill` and start it again; nothing acknowledged is lost"),
+        Err(error) => Check::failure("server", format!("{what} does not answer: {error:#}")).hint(
+            "if it hangs, stop it with `kill` and start it again; nothing acknowledged is lost",
+        ),
     }
 }
 
@@ -61,10 +61,12 @@ fn address(key: &str, text: &str, needed: bool) -> Option<Check> {
         Ok(_) => Check::ok("address", format!("{key}: {address} is free")),
         Err(error) => {
             let holder = port_holder(address.port());
-            let why = holder.map_or_else(|| error.to_string(), |holder| format!("held by {holder}"));
+            let why =
+                holder.map_or_else(|| error.to_string(), |holder| format!("held by {holder}"));
             let detail = format!("{key}: {address}: {why}");
             if needed {
-                Check::failure("address", detail).hint("stop what holds it, or name another address")
+                Check::failure("address", detail)
+                    .hint("stop what holds it, or name another address")
             } else {
                 Check::warning("address", detail).hint("the server starts without it")
             }

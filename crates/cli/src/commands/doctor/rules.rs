@@ -43,9 +43,8 @@ pub(crate) fn check(dir: Option<&Path>) -> Vec<FileResult> {
     // Detectors' own samples are tried when they are loaded.
     match RuleSet::load(&files, FingerprintKey::new([0; 32])) {
         Ok(_) => results.extend(files.iter().map(|_| FileResult { error: None })),
-        Err(errors) => results.extend(
-            errors.problems.iter().map(|p| FileResult { error: Some(p.to_string()) }),
-        ),
+        Err(errors) => results
+            .extend(errors.problems.iter().map(|p| FileResult { error: Some(p.to_string()) })),
     }
     results
 }

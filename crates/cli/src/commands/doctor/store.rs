@@ -21,7 +21,8 @@ pub(super) async fn check(loaded: &Loaded) -> Vec<Check> {
     checks.push(Check::ok("database", "it opens and reaches the last signed checkpoint"));
     checks.push(match installation.store.checkpoint(LogId::Installation).await {
         Ok(Some(checkpoint)) if checkpoint.signed > now() => {
-            let detail = format!("the last checkpoint was signed at {}", checkpoint.signed.to_rfc3339());
+            let detail =
+                format!("the last checkpoint was signed at {}", checkpoint.signed.to_rfc3339());
             Check::failure("clock", format!("{detail}, which lies in the future"))
                 .hint("set the clock; records would get wrong times")
         }

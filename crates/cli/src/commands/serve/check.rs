@@ -19,7 +19,9 @@ pub(crate) fn run(loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
     if let Some(dir) = &dir
         && !dir.is_dir()
     {
-        return Err(Failure::usage(format!("rules_dir: {} is not a directory", dir.display())).into());
+        return Err(
+            Failure::usage(format!("rules_dir: {} is not a directory", dir.display())).into()
+        );
     }
     let results = rules::check(dir.as_deref());
     let wrong: Vec<_> = results.iter().filter_map(|r| r.error.as_ref()).collect();
@@ -33,7 +35,8 @@ pub(crate) fn run(loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
     if output.json {
         output.json(&serde_json::json!({"ok": true, "rule_files": results.len()}))?;
     } else {
-        output.line(format!("configuration, addresses and {} rule files are right", results.len()))?;
+        output
+            .line(format!("configuration, addresses and {} rule files are right", results.len()))?;
     }
     Ok(Exit::Done)
 }

@@ -11,8 +11,8 @@ use crate::{
 
 /// Starts logging.
 pub(super) fn start(config: &Config) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&config.log)
-        .map_err(|error| Failure::usage(format!("log: {error}")))?;
+    let filter =
+        EnvFilter::try_new(&config.log).map_err(|error| Failure::usage(format!("log: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.log_format {
         LogFormat::Json => log.json().flatten_event(true).try_init(),

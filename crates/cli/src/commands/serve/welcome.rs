@@ -29,12 +29,13 @@ impl Welcome {
         installation: &Installation,
         url: String,
         bound: Addresses,
+        first_start: bool,
     ) -> anyhow::Result<Self> {
         let recorder = &installation.recorder;
         let token = recorder.setup_token().await?;
         let first_key = first_key(recorder).await?;
-        let epoch_key =
-            installation.keys.epoch_key().filter(|_| installation.keys.created()).map(Into::into);
+        // Said once; `exhibit doctor` repeats it for as long as the key is there.
+        let epoch_key = installation.keys.epoch_key().filter(|_| first_start).map(Into::into);
         let setup_url = token.map(|token| format!("{url}/setup?token={token}"));
         Ok(Self { url, bound, setup_url, first_key, epoch_key })
     }
@@ -82,7 +83,10 @@ impl Welcome {
             output.line(format!("  Keyless ingest  from this machine into {workspace}"))?;
         }
         if let Some(link) = &self.setup_url {
-            output.line(format!("\n{} (works once; a restart gives a new link)", bold("Create the first account")))?;
+            output.line(format!(
+                "\n{} (works once; a restart gives a new link)",
+                bold("Create the first account")
+            ))?;
             output.line(format!("  {link}"))?;
         }
         if let Some(key) = &self.first_key {
@@ -90,7 +94,10 @@ impl Welcome {
         }
         if let Some(path) = &self.epoch_key {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            output.line(format!("\n{} (it authorises a new log after a restore or a stolen key)", bold("Take the epoch key offline")))?;
+            output.line(format!(
+                "\n{} (it authorises a new log after a restore or a stolen key)",
+                bold("Take the epoch key offline")
+            ))?;
             output.line(format!("  mv '{}' /path/to/offline/media/{name}", path.display()))?;
         }
         Ok(())
@@ -99,11 +106,15 @@ impl Welcome {
     fn print_key(&self, key: &str, output: Output) -> std::io::Result<()> {
         let bold = |text: &str| output.styled(Style::Bold, text);
         let now = jiff::Timestamp::now();
-        let otlp = self.bound.otlp_http.first().map_or_else(|| self.url.clone(), |a| super::local_url(*a));
+        let otlp =
+            self.bound.otlp_http.first().map_or_else(|| self.url.clone(), |a| super::local_url(*a));
         output.line(format!("\n{} (scopes ingest, read; shown once)", bold("Your first key")))?;
         output.line(format!("  {key}"))?;
         output.line(format!("\n{}", bold("Send a first span")))?;
-        output.line(format!("  curl {}/api/v1/ingest/spans -H 'Authorization: Bearer {key}' \\", self.url))?;
+        output.line(format!(
+            "  curl {}/api/v1/ingest/spans -H 'Authorization: Bearer {key}' \\",
+            self.url
+        ))?;
         output.line("    -H 'Content-Type: application/json' \\")?;
         output.line(format!(
             "    -d '{{\"batch\":[{{\"trace_id\":\"first\",\"span_id\":\"s1\",\"name\":\"hello\",\"span_type\":\"llm\",\"status\":\"ok\",\"start_time\":\"{now:.3}\",\"end_time\":\"{now:.3}\",\"model\":\"gpt-4o-mini\",\"tokens_in\":12,\"tokens_out\":34,\"input\":{{\"prompt\":\"Hello\"}},\"output\":{{\"response\":\"Hi!\"}}}}]}}'"

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use exhibit_model::Nanos;
-use exhibit_provider::{ChatEvent, ChatRequest, Finish, Provider, ProviderError, ReportedUsage, ToolCall};
+use exhibit_provider::{
+    ChatEvent, ChatRequest, Finish, Provider, ProviderError, ReportedUsage, ToolCall,
+};
 use serde_json::{Map, Value, json};
 
 use crate::output::{Output, printable};
@@ -80,7 +82,8 @@ impl Call {
             }
         };
         put("ttft_ms", self.first.map(|t| (t.as_micros() as f64 / 1e3).into()).unwrap_or_default());
-        let answered = !(self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty());
+        let answered =
+            !(self.text.is_empty() && self.reasoning.is_empty() && self.tool_calls.is_empty());
         if answered {
             put("output", self.answer());
         }

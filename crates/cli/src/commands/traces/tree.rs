@@ -56,7 +56,8 @@ pub(super) fn lines(spans: &[Value]) -> Vec<String> {
     let mut out = Vec::new();
     draw(roots, &children, &mut seen, &mut out);
     // Spans on a cycle hang on no root.
-    let rest = spans.iter().filter(|span| !seen.contains(text(span, "span_id"))).collect::<Vec<_>>();
+    let rest =
+        spans.iter().filter(|span| !seen.contains(text(span, "span_id"))).collect::<Vec<_>>();
     for span in rest {
         if !seen.contains(text(span, "span_id")) {
             draw(vec![span], &children, &mut seen, &mut out);
@@ -81,16 +82,18 @@ fn draw<'a>(
         let mut line = format!(
             "{indent}{} [{}] {} {}",
             clipped(text(span, "name"), 60),
-            text(span, "kind"),
+            text(span, "span_type"),
             text(span, "status"),
             took(span)
         );
         let model = text(span, "model");
         if !model.is_empty() {
-            line.push_str(&format!("  {}", clipped(model, 60)));
+            line.push_str("  ");
+            line.push_str(&clipped(model, 60));
         }
         if !text(span, "cost_nano_usd").is_empty() {
-            line.push_str(&format!("  {}", cost(span)));
+            line.push_str("  ");
+            line.push_str(&cost(span));
         }
         out.push(line);
         let below = children.get(id).map_or(&[][..], Vec::as_slice);
@@ -105,7 +108,7 @@ mod tests {
     use super::lines;
 
     fn span(id: &str, parent: Option<&str>) -> serde_json::Value {
-        json!({"span_id": id, "parent_span_id": parent, "name": id, "kind": "tool", "status": "ok"})
+        json!({"span_id": id, "parent_span_id": parent, "name": id, "span_type": "tool", "status": "ok"})
     }
 
     #[test]

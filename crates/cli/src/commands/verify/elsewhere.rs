@@ -179,7 +179,8 @@ fn check(finding: &mut Finding, record: &Record, size: u64, root: &Hash) {
     if record.fingerprint.as_deref() != Some(hash.to_hex().as_str()) {
         return finding.fault(Verdict::Altered, Some(record), "the leaf has another fingerprint");
     }
-    let path: Result<Vec<Hash>, _> = record.proof.iter().map(|text| Hash::from_base64(text)).collect();
+    let path: Result<Vec<Hash>, _> =
+        record.proof.iter().map(|text| Hash::from_base64(text)).collect();
     let holds = path.is_ok_and(|path| verify_inclusion(index, size, &hash, &path, root).is_ok());
     if !holds {
         finding.fault(Verdict::BadProof, Some(record), "the proof does not lead to the checkpoint");

@@ -24,8 +24,7 @@ fn flags_win_over_variables_over_the_file_over_defaults() {
     .unwrap();
     let environment =
         environment(dir.path(), &[("EXHIBIT_LOG", "error"), ("EXHIBIT_OTLP_GRPC", "off")]);
-    let over =
-        Override { key: "listen", value: list("2.2.2.2:2").unwrap(), flag: "--listen" };
+    let over = Override { key: "listen", value: list("2.2.2.2:2").unwrap(), flag: "--listen" };
     let loaded = load(environment, None, vec![over]).unwrap();
     assert_eq!(loaded.config.listen, ["2.2.2.2:2"]);
     assert_eq!(loaded.config.log, "error");

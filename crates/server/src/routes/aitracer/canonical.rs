@@ -1,16 +1,18 @@
 //! JSON as Python's `json.dumps(value, sort_keys=True, separators=(",", ":"))` writes it: sorted
 //! keys, everything beyond ASCII escaped, floats by their shortest `repr`.
 
+use std::fmt::Write;
+
 use exhibit_model::Json;
 
 /// The canonical text. Recursion is bounded by the parser that read the value.
 pub(super) fn python_json(value: &Json) -> String {
     let mut out = String::new();
-    write(value, &mut out);
+    element(value, &mut out);
     out
 }
 
-fn write(value: &Json, out: &mut String) {
+fn element(value: &Json, out: &mut String) {
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(true) => out.push_str("true"),
@@ -26,7 +28,7 @@ fn write(value: &Json, out: &mut String) {
                 if at > 0 {
                     out.push(',');
                 }
-                write(item, out);
+                element(item, out);
             }
             out.push(']');
         }
@@ -41,7 +43,7 @@ fn write(value: &Json, out: &mut String) {
                 }
                 string(key, out);
                 out.push(':');
-                write(&members[key], out);
+                element(&members[key], out);
             }
             out.push('}');
         }
@@ -62,7 +64,7 @@ fn string(text: &str, out: &mut String) {
             ' '..='~' => out.push(c),
             _ => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }

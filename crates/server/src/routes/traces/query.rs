@@ -111,16 +111,17 @@ pub(crate) fn query(pairs: Vec<(String, String)>) -> Result<Query, Problem> {
                     }
                 }
             }
-            _ => match bound(&name, &value) {
-                Some(term) => terms.push(term),
-                None => {
-                    let field = field(&name)?;
-                    match equal.iter_mut().find(|(held, _)| *held == field) {
-                        Some((_, values)) => values.push(value),
-                        None => equal.push((field, vec![value])),
-                    }
+            _ => {
+                if let Some(term) = bound(&name, &value) {
+                    terms.push(term);
+                    continue;
                 }
-            },
+                let field = field(&name)?;
+                match equal.iter_mut().find(|(held, _)| *held == field) {
+                    Some((_, values)) => values.push(value),
+                    None => equal.push((field, vec![value])),
+                }
+            }
         }
     }
     for (field, values) in equal {
@@ -153,21 +154,19 @@ fn field(name: &str) -> Result<String, Problem> {
         "trace_id" => "id",
         name => name,
     };
-    match Field::parse(known) {
-        Some(_) => match known.split_once('.') {
-            Some((prefix, key)) => Ok(format!("{prefix}.{}", quoted(key))),
-            None => Ok(known.to_owned()),
-        },
-        None => {
-            let fields: Vec<_> = Field::names().filter(|n| *n != "text").collect();
-            let detail = format!(
-                "There is no parameter `{name}`. There are filter, q, from, to, limit, cursor, order, \
-                 min_… and max_…, and the fields {}.",
-                fields.join(", ")
-            );
-            Err(Problem::bad("parameters", detail))
-        }
+    if Field::parse(known).is_some() {
+        return Ok(match known.split_once('.') {
+            Some((prefix, key)) => format!("{prefix}.{}", quoted(key)),
+            None => known.to_owned(),
+        });
     }
+    let fields: Vec<_> = Field::names().filter(|n| *n != "text").collect();
+    let detail = format!(
+        "There is no parameter `{name}`. There are filter, q, from, to, limit, cursor, order, min_… \
+         and max_…, and the fields {}.",
+        fields.join(", ")
+    );
+    Err(Problem::bad("parameters", detail))
 }
 
 /// A plus in a query is a space: put it back where it was an offset.
@@ -218,10 +217,16 @@ mod tests {
     #[test]
     fn parameters_say_the_same_as_the_filter_language() {
         let same = [
-            (vec![("status", "error"), ("model", "gpt-4o")], r#"status = error and model = "gpt-4o""#),
+            (
+                vec![("status", "error"), ("model", "gpt-4o")],
+                r#"status = error and model = "gpt-4o""#,
+            ),
             (vec![("tag", "a"), ("tag", "b")], "tag in (a, b)"),
             (vec![("filter", "a or b"), ("user", "u")], "(a or b) and user = u"),
-            (vec![("min_cost", "0.25"), ("max_latency_ms", "200")], "cost >= 0.25 and latency <= 200ms"),
+            (
+                vec![("min_cost", "0.25"), ("max_latency_ms", "200")],
+                "cost >= 0.25 and latency <= 200ms",
+            ),
             (vec![("from", "-7d"), ("to", "now")], "time >= -7d and time < now"),
             (vec![("metadata.team x", "blue")], r#"metadata."team x" = blue"#),
             (vec![("agent_name", r#"a "quoted" \ name"#)], r#"agent = "a \"quoted\" \\ name""#),

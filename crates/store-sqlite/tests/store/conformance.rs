@@ -1,4 +1,4 @@
-//! The contract, case by case, on a real directory.
+//! The contract, case by case.
 
 use exhibit_model::Limits;
 use exhibit_store::conformance::Subject;

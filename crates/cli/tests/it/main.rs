@@ -1,0 +1,22 @@
+//! The binary from outside: real processes in temporary directories, on free ports.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what goes wrong here is a failed test"
+)]
+
+mod backup;
+mod configuration;
+mod crash;
+mod home;
+mod http;
+mod keys;
+mod pages;
+mod provider;
+mod start;
+mod tamper;
+mod trace;
+mod traces;
+mod verify;

@@ -1,0 +1,163 @@
+//! Opening, locking, limits.
+
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
+
+use exhibit_store::{
+    CommitError, Filter, Order, SpanStore, StoreError, TraceQuery,
+    conformance::fixture::{START, call, span, trace_id},
+};
+use exhibit_store_sqlite::{Options, SqliteStore};
+
+use crate::batches::{Builder, WORKSPACE, open, verify};
+
+#[tokio::test]
+async fn a_directory_is_made_for_its_owner_only_and_opens_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let inner = dir.path().join("a/b");
+    let mut builder = Builder::new(1);
+    let store = open(&inner);
+    store.commit(builder.batch(&[call("t", "a", 0, 5)])).await.unwrap();
+    drop(store);
+    let mode = std::fs::metadata(&inner).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let wal = std::fs::metadata(inner.join("exhibit.db-wal")).map_or(0, |m| m.len());
+    assert_eq!(wal, 0, "closing empties the write-ahead log");
+    let store = open(&inner);
+    store.commit(builder.batch(&[call("t", "b", 1, 6)])).await.unwrap();
+    verify(&store).await;
+}
+
+#[test]
+fn a_second_process_is_told_who_has_the_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = open(dir.path());
+    let error = SqliteStore::open(dir.path(), Options::default()).unwrap_err().to_string();
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    drop(first);
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn a_reader_sees_what_a_server_writes_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut builder = Builder::new(2);
+    store.commit(builder.batch(&[span("t", "a", 0)])).await.unwrap();
+    let reader = SqliteStore::open_read_only(dir.path(), Options::default()).unwrap();
+    assert!(reader.trace(WORKSPACE, &trace_id("t")).await.unwrap().is_some());
+    store.commit(builder.batch(&[span("u", "a", 0)])).await.unwrap();
+    assert!(reader.trace(WORKSPACE, &trace_id("u")).await.unwrap().is_some());
+    let refused = reader.commit(builder.batch(&[span("v", "a", 0)])).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Unsupported(_)))));
+}
+
+#[test]
+fn a_directory_without_a_store_is_not_opened_to_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = SqliteStore::open_read_only(dir.path(), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("exhibit.db"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("exhibit.db");
+    std::fs::write(&path, "not a database, and longer than a header would be".repeat(50)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(SqliteStore::open(dir.path(), Options::default()).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_store_of_a_newer_version_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    let db = rusqlite::Connection::open(dir.path().join("exhibit.db")).unwrap();
+    db.pragma_update(None, "user_version", 1_000).unwrap();
+    drop(db);
+    for opened in [
+        SqliteStore::open(dir.path(), Options::default()),
+        SqliteStore::open_read_only(dir.path(), Options::default()),
+    ] {
+        let error = opened.unwrap_err().to_string();
+        assert!(error.contains("schema 1000"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_answers_at_once_and_what_was_taken_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { queue_spans_max: 10, ..Options::default() };
+    let store = Arc::new(SqliteStore::open(dir.path(), options).unwrap());
+    let mut builder = Builder::new(3);
+    let batches: Vec<_> = (0..200)
+        .map(|n| {
+            let spans: Vec<_> = (0..4).map(|m| call(&format!("t{n}"), &format!("s{m}"), m, 5)).collect();
+            builder.batch(&spans)
+        })
+        .collect();
+    let commits: Vec<_> = batches
+        .into_iter()
+        .map(|batch| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.commit(batch).await.map(drop) })
+        })
+        .collect();
+    let (mut written, mut busy) = (0, 0);
+    for commit in commits {
+        match commit.await.unwrap() {
+            Ok(()) => written += 1,
+            Err(CommitError::Store(StoreError::Busy { retry_after_ms })) => {
+                assert!(retry_after_ms > 0);
+                busy += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(busy > 0, "{written} were written");
+    let query =
+        TraceQuery { filter: Filter::All, order: Order::Newest, after: None, limit: 1_000 };
+    assert_eq!(store.traces(WORKSPACE, &query).await.unwrap().rows.len(), written);
+    verify(&store).await;
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_the_queue_is_taken_when_nothing_waits() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { queue_spans_max: 10, ..Options::default() };
+    let store = SqliteStore::open(dir.path(), options).unwrap();
+    let spans: Vec<_> = (0..50).map(|n| span("t", &format!("s{n}"), n)).collect();
+    store.commit(Builder::new(4).batch(&spans)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_ahead_log_above_its_bound_is_emptied_and_writing_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { wal_bytes_max: 1, ..Options::default() };
+    let store = SqliteStore::open(dir.path(), options).unwrap();
+    let mut builder = Builder::new(6);
+    let mut busy = 0;
+    for n in 0..10 {
+        let batch = builder.batch(&[span(&format!("t{n}"), "a", START.0 % 7 + n)]);
+        loop {
+            match store.commit(batch.clone()).await {
+                Ok(_) => break,
+                Err(CommitError::Store(StoreError::Busy { .. })) => busy += 1,
+                Err(other) => panic!("{other}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    }
+    assert!(busy > 0);
+    verify(&store).await;
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.close();
+    let refused = store.commit(Builder::new(7).batch(&[span("t", "a", 0)])).await;
+    assert!(matches!(refused, Err(CommitError::Store(StoreError::Closed))));
+    assert!(matches!(store.trace(WORKSPACE, &trace_id("t")).await, Err(StoreError::Closed)));
+}
