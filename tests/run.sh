@@ -69,7 +69,7 @@ python_tests() {
     make_venv "$venv" && "$venv/bin/pip" install -q -r "$wants" || return 1
     cp "$wants" "$venv/installed.txt"
   fi
-  EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs "$E2E/python"
+  EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider "$E2E/python"
 }
 
 node_tests() (

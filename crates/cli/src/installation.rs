@@ -34,7 +34,10 @@ impl Installation {
             .with_context(|| {
             format!("cannot open the data directory {}", data.path().display())
         })?;
-        Self::over(loaded, store).await
+        let rules = RuleSource { dir: rules_dir(loaded) };
+        let (parts, store, keys) = Self::parts(loaded, store, rules)?;
+        let recorder = Recorder::open(parts).await.map_err(explained)?;
+        Ok(Self { recorder, store, keys })
     }
 
     /// Opens it to read, whether a server runs on it or not. Writes nothing.
@@ -51,7 +54,9 @@ impl Installation {
                 .with_context(|| {
                     format!("cannot read the data directory {}", data.path().display())
                 })?;
-        Self::over(loaded, store).await
+        let (parts, store, keys) = Self::parts(loaded, store, RuleSource::default())?;
+        let recorder = Recorder::open_read_only(parts).await.map_err(explained)?;
+        Ok(Self { recorder, store, keys })
     }
 
     /// Signs what was written, and closes the store.
@@ -63,7 +68,11 @@ impl Installation {
         Ok(())
     }
 
-    async fn over(loaded: &Loaded, store: SqliteStore) -> anyhow::Result<Self> {
+    fn parts(
+        loaded: &Loaded,
+        store: SqliteStore,
+        rules: RuleSource,
+    ) -> anyhow::Result<(Parts, Arc<SqliteStore>, Arc<Keys>)> {
         let store = Arc::new(store);
         let keys = Arc::new(Keys::open(&loaded.config.data_dir, &OsEntropy)?);
         let parts = Parts {
@@ -72,11 +81,10 @@ impl Installation {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             keys: Arc::clone(&keys),
-            rules: RuleSource { dir: rules_dir(loaded) },
+            rules,
             search: loaded.config.search,
         };
-        let recorder = Recorder::open(parts).await.map_err(explained)?;
-        Ok(Self { recorder, store, keys })
+        Ok((parts, store, keys))
     }
 }
 
@@ -88,13 +96,6 @@ fn explained(error: Error) -> anyhow::Error {
                 .hint("`exhibit doctor` checks every rule file")
                 .into()
         }
-        // The only thing that a recorder writes when it opens an installation that is there.
-        Error::Unsupported(_) => Failure::new(
-            "the rule files are not those that the data directory was last used with, and it can \
-             only be read",
-        )
-        .hint("start the server once, so that the change of rules is recorded")
-        .into(),
         error => error.into(),
     }
 }

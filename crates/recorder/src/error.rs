@@ -50,6 +50,10 @@ impl From<StoreError> for Error {
             StoreError::Busy { retry_after_ms } => Self::Busy { retry_after_ms },
             StoreError::Unsupported(what) => Self::Unsupported(what),
             StoreError::Taken(what) => Self::Taken(what),
+            StoreError::Cursor => Self::Invalid {
+                field: "cursor",
+                message: "this is not a cursor of this list; start again without one".to_owned(),
+            },
             other => Self::Internal(other.to_string()),
         }
     }

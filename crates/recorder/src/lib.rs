@@ -79,9 +79,25 @@ impl Recorder {
     /// Puts the parts together. Refuses to start on a store that has been rolled back behind the
     /// last signed checkpoint (see the guard in `checkpoint`).
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
+        let recorder = Self::assemble(parts)?;
+        recorder.check_guard().await?;
+        recorder.ensure_default_workspace().await?;
+        recorder.record_rules("start").await?;
+        Ok(recorder)
+    }
+
+    /// A recorder that only reads and verifies: it writes nothing, so the store may be read-only and
+    /// another process may be writing to it. The rules in force elsewhere do not matter to it.
+    pub async fn open_read_only(parts: Parts) -> Result<Arc<Self>, Error> {
+        let recorder = Self::assemble(Parts { rules: RuleSource::default(), ..parts })?;
+        recorder.check_guard().await?;
+        Ok(recorder)
+    }
+
+    fn assemble(parts: Parts) -> Result<Arc<Self>, Error> {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let started = parts.clock.now();
-        let recorder = Arc::new(Self {
+        Ok(Arc::new(Self {
             vault: vault::Vault::new(&parts.keys),
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
             live: live::Live::new(parts.limits.live_backlog_max),
@@ -96,11 +112,7 @@ impl Recorder {
             keys: parts.keys,
             search: parts.search,
             started,
-        });
-        recorder.check_guard().await?;
-        recorder.ensure_default_workspace().await?;
-        recorder.record_rules("start").await?;
-        Ok(recorder)
+        }))
     }
 
     /// The bounds in force.

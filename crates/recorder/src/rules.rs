@@ -88,6 +88,10 @@ impl Loaded {
         let mut detectors_and_policies: Vec<(String, String)> = Vec::new();
         let mut pricing = None;
         if let Some(dir) = &source.dir {
+            if !dir.is_dir() {
+                let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+                return Err(RulesError::File { path: dir.clone(), source });
+            }
             pricing = read_optional(&dir.join("pricing.yaml"))?;
             for sub in ["detectors", "policies"] {
                 for path in yaml_files(&dir.join(sub))? {

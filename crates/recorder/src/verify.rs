@@ -242,6 +242,10 @@ impl Recorder {
                     .err(),
             );
         }
+        for name in &trace.differing {
+            let what = format!("the trace's {name} is not what its summary says");
+            faults.push(Fault::new(Verdict::Altered, what).at(id, None, None));
+        }
         let seals = self.check_seals(workspace, &trace, &mut faults).await?;
         let times = time_checks(heads.iter().map(|(h, _)| h), trace.row.last_received);
         let worst_record = records.iter().map(|r| r.verdict).max().unwrap_or(Verdict::Pending);

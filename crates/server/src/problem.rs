@@ -12,7 +12,6 @@ use axum::{
 use exhibit_capture::DecodeError;
 use exhibit_model::{Json, JsonMap, Scope};
 use exhibit_recorder::{Error, KeyRefusal};
-use exhibit_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -136,6 +135,7 @@ impl From<Error> for Problem {
                 let detail = sentence(&format!("the filter does not read: {message}"));
                 Self::bad("filter", detail).with("position", position as u64)
             }
+            Error::Invalid { field: "cursor", message } => Self::bad("cursor", message),
             Error::Invalid { field, message } => {
                 Self::unprocessable("invalid", format!("{field}: {message}")).with("field", field)
             }
@@ -149,10 +149,6 @@ impl From<Error> for Problem {
                 "unsupported",
                 format!("This installation cannot {what}."),
             ),
-            // The recorder has no word of its own for it; it is the client's mistake, not ours.
-            Error::Internal(text) if text == StoreError::Cursor.to_string() => {
-                Self::bad("cursor", "The cursor is not one that this list gave; start without it.")
-            }
             Error::Internal(text) => Self::internal(&text),
         }
     }

@@ -293,7 +293,8 @@ async fn main() {
     let per = (TEMPLATES * SPANS_PER_TRACE) as f64;
     println!("raw {:.0} B/span, blocks {:.0} B/span", raw as f64 / per, zipped as f64 / per);
 
-    let options = Options { search: std::env::var("SEARCH").as_deref() != Ok("0"), ..Options::default() };
+    let options =
+        Options { search: std::env::var("SEARCH").as_deref() != Ok("0"), ..Options::default() };
     let search = options.search;
     let begun = Instant::now();
     let store = Arc::new(SqliteStore::open(&directory, options.clone()).unwrap());
@@ -416,8 +417,10 @@ async fn read(store: &SqliteStore, words: &[String], search: bool) {
         "environment = nowhere",
     ] {
         let query = query(filter);
-        timed(&format!("list {filter}"), 40, async |_| store.traces(WORKSPACE, &query).await.unwrap())
-            .await;
+        timed(&format!("list {filter}"), 40, async |_| {
+            store.traces(WORKSPACE, &query).await.unwrap()
+        })
+        .await;
     }
     if search {
         for n in [0, 3, 40, 600, 6_000] {
@@ -445,10 +448,7 @@ async fn read(store: &SqliteStore, words: &[String], search: bool) {
         (row, store.load(WORKSPACE, &wanted).await.unwrap())
     })
     .await;
-    timed("sessions", 20, async |_| {
-        store.sessions(WORKSPACE, &query("")).await.unwrap()
-    })
-    .await;
+    timed("sessions", 20, async |_| store.sessions(WORKSPACE, &query("")).await.unwrap()).await;
     for (name, from, step_s) in [
         ("30 days by the day", NOW - 30 * DAY, 86_400),
         ("30 days by the hour", NOW - 30 * DAY, 3_600),
@@ -519,8 +519,11 @@ async fn audit(store: &SqliteStore) {
 
 fn sizes(directory: &Path, spans: f64) {
     let total = bytes_in(directory) as f64;
-    println!("on disk {:.0} B/span, search {:.0}", total / spans,
-        bytes_in(&directory.join("search")) as f64 / spans);
+    println!(
+        "on disk {:.0} B/span, search {:.0}",
+        total / spans,
+        bytes_in(&directory.join("search")) as f64 / spans
+    );
     let db = rusqlite::Connection::open(directory.join("exhibit.db")).unwrap();
     let mut statement = db
         .prepare("SELECT name, sum(pgsize), sum(unused) FROM dbstat GROUP BY name ORDER BY 2 DESC")

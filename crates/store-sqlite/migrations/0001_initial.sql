@@ -116,41 +116,16 @@ CREATE TABLE contexts (
   PRIMARY KEY (trace, number)
 ) STRICT, WITHOUT ROWID;
 
--- The current revision of each span. A trace is one range of this table.
+-- The current revision of each span. A trace is one range of this table. `packed` holds everything
+-- that no statement looks at: the record's id and digest, its leaf, where its parts stand, and the
+-- values that lists show.
 CREATE TABLE spans (
-  trace          INTEGER NOT NULL,
-  span_id        TEXT NOT NULL,
-  start          INTEGER NOT NULL,
-  "end"          INTEGER,
-  parent         TEXT,
-  name           TEXT NOT NULL,
-  kind           INTEGER NOT NULL,
-  status         INTEGER NOT NULL,
-  verdict        INTEGER NOT NULL,
-  context        INTEGER NOT NULL,
-  model          TEXT,
-  provider       TEXT,
-  tool           TEXT,
-  response_id    TEXT,
-  usage          BLOB,
-  usage_role     INTEGER NOT NULL,
-  cost           INTEGER,
-  cost_source    INTEGER NOT NULL,
-  ttft           INTEGER,
-  findings       INTEGER NOT NULL,
-  flags          BLOB,              -- one code a byte, in order
-  quarantined    INTEGER NOT NULL,
-  counted        INTEGER NOT NULL,
-  input_preview  TEXT,
-  output_preview TEXT,
-  record         BLOB NOT NULL,
-  digest         BLOB NOT NULL,
-  block          INTEGER NOT NULL,
-  offset         INTEGER NOT NULL,
-  lengths        BLOB NOT NULL,
-  leaf           INTEGER,           -- index in the workspace's log
-  leaf_hash      BLOB,
-  received       INTEGER,           -- while it runs: when this revision came
+  trace    INTEGER NOT NULL,
+  span_id  TEXT NOT NULL,
+  start    INTEGER NOT NULL,
+  parent   TEXT,
+  received INTEGER,                 -- while it runs: when this revision came
+  packed   BLOB NOT NULL,
   PRIMARY KEY (trace, span_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX spans_running ON spans (received) WHERE received IS NOT NULL;

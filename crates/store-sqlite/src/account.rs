@@ -18,12 +18,7 @@ use crate::{
 
 #[async_trait]
 impl AccountStore for SqliteStore {
-    async fn create_user(
-        &self,
-        user: User,
-        workspace: Workspace,
-        leaf: Leaf,
-    ) -> Result<Workspace> {
+    async fn create_user(&self, user: User, workspace: Workspace, leaf: Leaf) -> Result<Workspace> {
         self.queue()?
             .run(move |step| {
                 if exists(step.db, "SELECT 1 FROM users WHERE email = ?1", &user.email)? {
@@ -82,14 +77,14 @@ impl AccountStore for SqliteStore {
     async fn workspace(&self, public_id: &str) -> Result<Option<Workspace>> {
         let public_id = public_id.to_owned();
         self.pool
-            .read(move |db| workspaces(db, "WHERE public_id = ?1", [public_id]).map(|mut w| w.pop()))
+            .read(move |db| {
+                workspaces(db, "WHERE public_id = ?1", [public_id]).map(|mut w| w.pop())
+            })
             .await
     }
 
     async fn workspace_by_id(&self, id: WorkspaceId) -> Result<Option<Workspace>> {
-        self.pool
-            .read(move |db| workspaces(db, "WHERE id = ?1", [id.0]).map(|mut w| w.pop()))
-            .await
+        self.pool.read(move |db| workspaces(db, "WHERE id = ?1", [id.0]).map(|mut w| w.pop())).await
     }
 
     async fn workspaces(&self) -> Result<Vec<Workspace>> {

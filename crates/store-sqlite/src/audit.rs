@@ -1,5 +1,7 @@
 //! Reads for verification: the contract's [`AuditStore`].
 
+mod columns;
+
 use async_trait::async_trait;
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{
@@ -45,9 +47,11 @@ impl AuditStore for SqliteStore {
         let trace = trace.clone();
         self.pool
             .read(move |db| {
-                let Some((id, row)) = traces::trace(db, workspace, &trace)? else { return Ok(None) };
+                let Some((id, row)) = traces::trace(db, workspace, &trace)? else {
+                    return Ok(None);
+                };
                 let mut payloads = Payloads::new(db)?;
-                audited(db, id, row, Some(&mut payloads)).map(Some)
+                audited(db, workspace, id, row, Some(&mut payloads)).map(Some)
             })
             .await
     }
@@ -129,7 +133,7 @@ fn page(
         }
         let listed = ListedTrace::read(row, 0)?.with_seal(db)?;
         last = Some(listed.id);
-        found.push(audited(db, listed.id, listed.row, payloads.as_mut())?);
+        found.push(audited(db, workspace, listed.id, listed.row, payloads.as_mut())?);
     }
     Ok(Page { rows: found, next })
 }
@@ -137,6 +141,7 @@ fn page(
 /// One trace with all its records.
 fn audited(
     db: &Connection,
+    workspace: WorkspaceId,
     id: i64,
     row: exhibit_store::TraceRow,
     mut payloads: Option<&mut Payloads<'_>>,
@@ -174,7 +179,8 @@ fn audited(
         };
         superseded.push(StoredSpan { parts, ..stored });
     }
-    Ok(AuditTrace { row, spans, lengths, superseded, seals: seals(db, id, 0)? })
+    let differing = columns::differing(db, workspace, id, &row)?;
+    Ok(AuditTrace { row, spans, lengths, superseded, seals: seals(db, id, 0)?, differing })
 }
 
 /// A page of cells in key order: chunks and waiting deltas added up.

@@ -18,8 +18,9 @@ use rusqlite::{
 use tokio::sync::oneshot;
 
 use crate::{
-    SqliteStore, migrate,
+    SqliteStore,
     failure::{Result, SqlContext, io},
+    migrate,
     open::DATABASE,
 };
 
@@ -62,9 +63,8 @@ impl SqliteStore {
         let doing = "checking a backup";
         let db = crate::pool::open_reader(&directory.join(DATABASE))?;
         migrate::check(&db)?;
-        let found: String = db
-            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-            .when(doing)?;
+        let found: String =
+            db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).when(doing)?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Corrupt(found)) }
     }
 }

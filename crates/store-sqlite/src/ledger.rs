@@ -5,9 +5,7 @@ pub(crate) mod run;
 use async_trait::async_trait;
 use exhibit_ledger::empty_root;
 use exhibit_model::{Nanos, WorkspaceId};
-use exhibit_store::{
-    LedgerStore, LogHead, LogId, StoreError, StoredCheckpoint, span::Leaf,
-};
+use exhibit_store::{LedgerStore, LogHead, LogId, StoreError, StoredCheckpoint, span::Leaf};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
@@ -140,7 +138,11 @@ impl LedgerStore for SqliteStore {
     async fn hashes(&self, log: LogId, level: u8, from: u64, to: u64) -> Result<Vec<[u8; 32]>> {
         self.pool
             .read(move |db| {
-                if level == 0 { leaf_hashes(db, log, from, to) } else { tiles(db, log, level, from, to) }
+                if level == 0 {
+                    leaf_hashes(db, log, from, to)
+                } else {
+                    tiles(db, log, level, from, to)
+                }
             })
             .await
     }

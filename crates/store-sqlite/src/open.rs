@@ -21,7 +21,7 @@ pub(crate) const DATABASE: &str = "exhibit.db";
 const SEARCH: &str = "search";
 
 /// Bytes of a database page.
-const PAGE_BYTES: i64 = 8192;
+const PAGE_BYTES: i64 = 16384;
 /// Page cache of the writer, KiB: holds the pages that every commit touches.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 
@@ -139,9 +139,8 @@ fn open_writer(path: &Path) -> Result<Connection> {
     };
     set("page_size", &PAGE_BYTES)?;
     set("auto_vacuum", &"INCREMENTAL")?;
-    let mode: String = db
-        .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0))
-        .when(doing)?;
+    let mode: String =
+        db.pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get(0)).when(doing)?;
     if mode != "wal" {
         return Err(StoreError::Failed(format!(
             "{} cannot use a write-ahead log ({mode}); is it on a network file system?",

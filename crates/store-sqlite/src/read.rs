@@ -86,11 +86,7 @@ impl SpanStore for SqliteStore {
         self.pool.read(move |db| sessions::page(db, search.as_deref(), workspace, &query)).await
     }
 
-    async fn analytics(
-        &self,
-        workspace: WorkspaceId,
-        query: &AnalyticsQuery,
-    ) -> Result<Analytics> {
+    async fn analytics(&self, workspace: WorkspaceId, query: &AnalyticsQuery) -> Result<Analytics> {
         let query = query.clone();
         self.pool.read(move |db| analytics::analytics(db, workspace, &query)).await
     }
@@ -126,8 +122,7 @@ impl SpanStore for SqliteStore {
         span: &SpanId,
     ) -> Result<Option<(LogId, u64)>> {
         let (trace, span) = (trace.clone(), span.clone());
-        let index =
-            self.pool.read(move |db| spans::locate(db, workspace, &trace, &span)).await?;
+        let index = self.pool.read(move |db| spans::locate(db, workspace, &trace, &span)).await?;
         Ok(index.map(|index| (LogId::Workspace(workspace), index)))
     }
 

@@ -159,7 +159,12 @@ fn decode_from(rest: &mut &[u8]) -> Option<Cell> {
 mod tests {
     use super::*;
 
-    fn key(grain: Grain, bucket_start: i64, dimension: Option<Dimension>, value: Option<&str>) -> Key {
+    fn key(
+        grain: Grain,
+        bucket_start: i64,
+        dimension: Option<Dimension>,
+        value: Option<&str>,
+    ) -> Key {
         Key { grain, bucket_start, dimension, value: value.map(str::to_owned) }
     }
 

@@ -23,6 +23,9 @@ pub struct AuditTrace {
     pub superseded: Vec<StoredSpan>,
     /// Every seal.
     pub seals: Vec<StoredSeal>,
+    /// What the store keeps beside the summary for filters and sorting and what does not follow from
+    /// it, by name. Always empty in a store that keeps nothing beside.
+    pub differing: Vec<String>,
 }
 
 /// Reads for verification. Reads see one consistent state per call and never block writers.

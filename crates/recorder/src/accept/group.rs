@@ -3,15 +3,23 @@
 use std::collections::{HashMap, HashSet};
 
 use exhibit_capture::Rejected;
-use exhibit_model::{Span, SpanId, TraceId, merge};
+use exhibit_model::{Door, Span, SpanId, TraceId, merge};
 
 /// Spans of one trace that arrived together, each identity once.
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) trace_id: TraceId,
     pub(crate) spans: Vec<Span>,
+    /// Where each span stood in the request.
+    places: Vec<usize>,
     /// How many deliveries they were before repeated identities were merged.
     pub(crate) delivered: u64,
+}
+
+impl Group {
+    fn new(trace_id: TraceId) -> Self {
+        Self { trace_id, spans: Vec::new(), places: Vec::new(), delivered: 0 }
+    }
 }
 
 /// Gathers spans by trace in order of first appearance, merges repeated identities, and refuses
@@ -19,13 +27,17 @@ pub(crate) struct Group {
 pub(crate) fn by_trace(spans: Vec<Span>, rejected: &mut Vec<Rejected>) -> Vec<Group> {
     let mut places: HashMap<TraceId, usize> = HashMap::new();
     let mut groups: Vec<Group> = Vec::new();
-    for span in spans {
+    // Spans that were refused before have kept their places.
+    let refused: HashSet<usize> = rejected.iter().map(|r| r.index).collect();
+    let numbers = (0..).filter(|place| !refused.contains(place));
+    for (span, number) in spans.into_iter().zip(numbers) {
         let place = *places.entry(span.trace_id.clone()).or_insert_with(|| {
-            groups.push(Group { trace_id: span.trace_id.clone(), spans: Vec::new(), delivered: 0 });
+            groups.push(Group::new(span.trace_id.clone()));
             groups.len() - 1
         });
         groups[place].delivered += 1;
         groups[place].spans.push(span);
+        groups[place].places.push(number);
     }
     for group in &mut groups {
         merge_repeated(group);
@@ -42,7 +54,8 @@ fn merge_repeated(group: &mut Group) {
     }
     places.clear();
     let mut once: Vec<Span> = Vec::with_capacity(group.spans.len());
-    for span in group.spans.drain(..) {
+    let mut first_places = Vec::with_capacity(group.spans.len());
+    for (span, number) in group.spans.drain(..).zip(group.places.drain(..)) {
         if let Some(place) = places.get(&span.span_id) {
             // Within one request, the order of the request decides between equals.
             let (earlier, later) = ([0; 16], [1; 16]);
@@ -51,9 +64,11 @@ fn merge_repeated(group: &mut Group) {
         } else {
             places.insert(span.span_id.clone(), once.len());
             once.push(span);
+            first_places.push(number);
         }
     }
     group.spans = once;
+    group.places = first_places;
 }
 
 /// A chain of parents that leads back to itself can be drawn by nobody.
@@ -87,21 +102,26 @@ fn refuse_cycles(group: &mut Group, rejected: &mut Vec<Rejected>) {
         return;
     }
     let trace_id = group.trace_id.clone();
-    let (mut index, mut refused) = (0, 0);
+    let mut refused = 0;
+    let mut places = group.places.iter();
     group.spans.retain(|span| {
+        let index = places.next().copied().unwrap_or_default();
         let keep = !cyclic.contains(&span.span_id);
         if !keep {
             refused += 1;
+            let pointer = match span.door {
+                Door::Native => format!("/batch/{index}/parent_span_id"),
+                _ => String::new(),
+            };
             rejected.push(Rejected {
                 index,
-                pointer: String::new(),
+                pointer,
                 reason: "the span's parents form a cycle; send a parent_id that leads to a root"
                     .to_owned(),
                 span_id: Some(span.span_id.to_string()),
                 trace_id: Some(trace_id.to_string()),
             });
         }
-        index += 1;
         keep
     });
     group.delivered = group.delivered.saturating_sub(refused);
@@ -152,12 +172,12 @@ fn slices(group: Group) -> Vec<Group> {
         return vec![group];
     }
     let mut out = Vec::new();
-    let mut slice = Group { trace_id: group.trace_id.clone(), spans: Vec::new(), delivered: 0 };
+    let mut slice = Group::new(group.trace_id.clone());
     let mut bytes = 0;
     for span in group.spans {
         let size = estimate(&span);
         if bytes > 0 && bytes + size > BLOCK_BYTES {
-            let next = Group { trace_id: group.trace_id.clone(), spans: Vec::new(), delivered: 0 };
+            let next = Group::new(group.trace_id.clone());
             out.push(std::mem::replace(&mut slice, next));
             bytes = 0;
         }

@@ -1,6 +1,9 @@
 //! A whole installation: every log, every record, every trace, every rollup.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use exhibit_model::{Span, SpanHead, SpanId, WorkspaceId};
 use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
@@ -111,6 +114,14 @@ impl Recorder {
             self.check_log(LogId::Installation, &BTreeMap::new(), None, progress).await?;
         report.leaves += installation.size;
         installation.faults.into_iter().for_each(|f| report.fault(f));
+        let known: BTreeSet<String> =
+            workspaces.iter().map(|w| self.log_origin(LogId::Workspace(w.id))).collect();
+        for origin in installation.heads.keys().filter(|origin| !known.contains(*origin)) {
+            let mut fault =
+                Fault::new(Verdict::Missing, "a workspace with a published log is not there");
+            fault.log = Some(origin.clone());
+            report.fault(fault);
+        }
         for workspace in &workspaces {
             report.workspaces += 1;
             let claimed = self.check_traces(workspace.id, bodies, &mut report, progress).await?;
@@ -273,15 +284,18 @@ impl Recorder {
         }
         for stored in &trace.superseded {
             out.claims.extend(stored.index);
-            let checked = record::check_leaf(true, stored, None, leaf(stored));
-            let checked = checked.and_then(|()| {
+            let checked = record::check_leaf(true, stored, None, leaf(stored)).and_then(|()| {
                 if bodies {
-                    record::check_parts(key.as_ref(), stored, leaf(stored)).map(drop)
-                } else {
-                    Ok(())
+                    let span = record::check_parts(key.as_ref(), stored, leaf(stored))?;
+                    sealed_as(stored.index, &span);
                 }
+                Ok(())
             });
             out.faults.extend(checked.map_err(|f| f.at(id, None, stored.index)).err());
+        }
+        for name in &trace.differing {
+            let what = format!("the trace's {name} is not what its summary says");
+            out.faults.push(Fault::new(Verdict::Altered, what).at(id, None, None));
         }
         let leaves = record::leaf_hashes(trace);
         for seal in &trace.seals {

@@ -22,7 +22,7 @@ pub(super) fn check(
     if span.status.is_sealed() != stored.index.is_some() {
         return Err(Fault::new(Verdict::Missing, "a sealed record has no leaf"));
     }
-    check_row(&SpanHead::of(&span), row)?;
+    check_row(&crate::accept::head(&span), row)?;
     Ok(span)
 }
 
@@ -82,36 +82,19 @@ pub(super) fn check_parts(
 
 /// Checks that a list shows what the record says.
 fn check_row(head: &SpanHead, row: &SpanRow) -> Result<(), Fault> {
-    let shown = &row.head;
-    let differs =
-        |field: &str| Err(altered(format!("the {field} that lists show is not the sealed one")));
-    macro_rules! same {
-        ($($field:ident),+) => { $( if head.$field != shown.$field { return differs(stringify!($field)); } )+ };
+    if *head == row.head {
+        return Ok(());
     }
-    same!(
-        trace_id,
-        span_id,
-        parent_id,
-        name,
-        kind,
-        status,
-        start,
-        end,
-        model,
-        provider,
-        agent,
-        tool,
-        usage,
-        usage_role,
-        cost,
-        cost_source,
-        ttft,
-        verdict,
-        quarantined,
-        findings,
-        flags
-    );
-    Ok(())
+    let field = differing_field(head, &row.head).unwrap_or_else(|| "row".to_owned());
+    Err(altered(format!("the {field} that lists show is not the sealed one")))
+}
+
+/// The first field in which two values of one shape differ.
+fn differing_field<T: serde::Serialize>(one: &T, other: &T) -> Option<String> {
+    let (one, other) = (serde_json::to_value(one).ok()?, serde_json::to_value(other).ok()?);
+    let differs =
+        |(name, value): &(&String, &serde_json::Value)| other.get(name.as_str()) != Some(value);
+    one.as_object()?.iter().find(differs).map(|(name, _)| name.clone())
 }
 
 /// Checks that a trace's summary is what its records add up to.
@@ -125,14 +108,7 @@ pub(super) fn check_summary(shown: &TraceSummary, heads: &[(SpanHead, bool)]) ->
     if derived == *shown {
         return Ok(());
     }
-    let (derived, shown) = (serde_json::to_value(&derived), serde_json::to_value(shown));
-    let field = derived.ok().zip(shown.ok()).and_then(|(d, s)| {
-        d.as_object()?
-            .iter()
-            .find(|(name, value)| s.get(name.as_str()) != Some(value))
-            .map(|(n, _)| n.clone())
-    });
-    let field = field.unwrap_or_else(|| "summary".to_owned());
+    let field = differing_field(&derived, shown).unwrap_or_else(|| "summary".to_owned());
     Err(altered(format!("the trace's {field} is not what its records add up to")))
 }
 

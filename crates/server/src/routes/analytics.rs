@@ -22,7 +22,9 @@ const DEFAULT_SPAN_S: i64 = 30 * DAY_S;
 const STEPS: i64 = 60;
 /// Most steps of a series.
 const STEPS_MAX: i64 = 1_500;
+/// Without a number, this many groups.
 const GROUPS: usize = 20;
+/// Most groups of an answer; the rest is summed as `other`.
 const GROUPS_MAX: usize = 200;
 
 /// What to sum.

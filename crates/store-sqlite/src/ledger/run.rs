@@ -31,8 +31,7 @@ impl Run {
         }
         let mut decompressor =
             zstd::bulk::Decompressor::new().map_err(|e| corrupt(format!("zstd: {e}")))?;
-        let raw =
-            payload::inflate(&mut decompressor, raw_bytes, c.bytes()?).ok_or_else(wrong)?;
+        let raw = payload::inflate(&mut decompressor, raw_bytes, c.bytes()?).ok_or_else(wrong)?;
         let run = Self { first, hashes, raw };
         if run.entries().count() as u64 == count { Ok(run) } else { Err(wrong()) }
     }
@@ -60,8 +59,9 @@ pub(crate) fn split_hashes(bytes: &[u8]) -> Result<Vec<Hash>> {
 
 /// Appends a leaf to a bundle: its length in two bytes, then itself (as in tlog-tiles).
 pub(crate) fn push_entry(bundle: &mut Vec<u8>, leaf: &[u8]) -> Result<()> {
-    let length = u16::try_from(leaf.len())
-        .map_err(|_| StoreError::Failed("malformed batch: a leaf beyond 65,535 bytes".to_owned()))?;
+    let length = u16::try_from(leaf.len()).map_err(|_| {
+        StoreError::Failed("malformed batch: a leaf beyond 65,535 bytes".to_owned())
+    })?;
     bundle.extend_from_slice(&length.to_be_bytes());
     bundle.extend_from_slice(leaf);
     Ok(())

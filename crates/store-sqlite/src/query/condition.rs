@@ -46,9 +46,7 @@ impl<'h> Conditions<'h> {
                 let known: Vec<_> = members.iter().filter_map(|m| self.necessary(m)).collect();
                 join(&known, " AND ")
             }
-            Filter::Or(members) => {
-                join(&self.all(members, Self::necessary)?, " OR ")
-            }
+            Filter::Or(members) => join(&self.all(members, Self::necessary)?, " OR "),
             Filter::Not(inner) => self.sufficient(inner).map(|sql| format!("NOT {sql}")),
             Filter::Test(test) => self.exact(test).or_else(|| self.loose(test)),
         }
@@ -58,9 +56,7 @@ impl<'h> Conditions<'h> {
     fn sufficient(&mut self, filter: &Filter) -> Option<String> {
         match filter {
             Filter::All => Some("1".to_owned()),
-            Filter::And(members) => {
-                join(&self.all(members, Self::sufficient)?, " AND ")
-            }
+            Filter::And(members) => join(&self.all(members, Self::sufficient)?, " AND "),
             Filter::Or(members) => {
                 let known: Vec<_> = members.iter().filter_map(|m| self.sufficient(m)).collect();
                 join(&known, " OR ")
@@ -148,7 +144,9 @@ impl<'h> Conditions<'h> {
             many => format!("x.hash IN ({})", many.join(", ")),
         };
         let (start, trace) = self.key;
-        format!("EXISTS (SELECT 1 FROM facets AS x WHERE {test} AND x.start = {start} AND x.trace = {trace})")
+        format!(
+            "EXISTS (SELECT 1 FROM facets AS x WHERE {test} AND x.start = {start} AND x.trace = {trace})"
+        )
     }
 
     /// A comparison that is false for nothing known.

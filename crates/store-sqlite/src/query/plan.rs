@@ -193,10 +193,7 @@ pub(crate) fn statement(
 fn without(filter: &Filter, driver: &Driver, hasher: &FacetHasher) -> Filter {
     let seen_to = |conjunct: &Filter| {
         let parts = Parts::of(conjunct, hasher);
-        let bound = matches!(
-            conjunct,
-            Filter::Test(Test::Time { field: TimeField::Start, .. })
-        );
+        let bound = matches!(conjunct, Filter::Test(Test::Time { field: TimeField::Start, .. }));
         let driving = match (driver, parts.facets.as_slice()) {
             (Driver::Facets(hashes), [set]) => hashes == set,
             _ => false,

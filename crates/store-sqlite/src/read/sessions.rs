@@ -91,9 +91,7 @@ fn starts(db: &Connection, workspace: WorkspaceId) -> Result<BTreeMap<String, i6
         "SELECT session, min(start) FROM traces INDEXED BY traces_by_session \
          WHERE workspace = ?1 AND session IS NOT NULL GROUP BY session",
     )
-    .and_then(|mut s| {
-        s.query_map([workspace.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
-    })
+    .and_then(|mut s| s.query_map([workspace.0], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
     .when("listing sessions")
 }
 

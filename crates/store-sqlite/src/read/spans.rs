@@ -14,7 +14,7 @@ use crate::{
         Columns,
         context::Contexts,
         payload::Payloads,
-        span::{self, COLUMNS, Place as Payload, Revision},
+        span::{self, COLUMNS, Packed, Place as Payload, Revision},
     },
 };
 
@@ -28,10 +28,7 @@ pub(crate) fn load(
     let mut payloads = Payloads::new(db)?;
     let mut numbers: HashMap<&TraceId, Option<i64>> = HashMap::new();
     let mut statement = db
-        .prepare_cached(
-            "SELECT record, digest, block, offset, lengths, leaf, leaf_hash, counted FROM spans \
-             WHERE trace = ?1 AND span_id = ?2",
-        )
+        .prepare_cached("SELECT packed FROM spans WHERE trace = ?1 AND span_id = ?2")
         .when(doing)?;
     let mut found = Vec::with_capacity(ids.len());
     for (trace, span) in ids {
@@ -44,18 +41,30 @@ pub(crate) fn load(
             continue;
         };
         let stored = statement
-            .query_row((number, span.as_str()), |row| Ok(read_stored(row)))
+            .query_row((number, span.as_str()), |row| Ok(read_packed(row)))
             .optional()
             .when(doing)?
             .transpose()?;
         found.push(match stored {
             None => None,
-            Some((stored, place)) => {
-                Some(StoredSpan { parts: payloads.parts(&place)?, ..stored })
-            }
+            Some((stored, place)) => Some(StoredSpan { parts: payloads.parts(&place)?, ..stored }),
         });
     }
     Ok(found)
+}
+
+/// Reads `packed`.
+fn read_packed(row: &rusqlite::Row<'_>) -> Result<(StoredSpan, Payload)> {
+    let packed = Packed::read(Columns::of(row).bytes()?)?;
+    let stored = StoredSpan {
+        record: packed.record,
+        digest: packed.digest,
+        parts: Default::default(),
+        index: packed.leaf.map(|(index, _)| index),
+        leaf_hash: packed.leaf.map(|(_, hash)| hash),
+        counted: packed.counted,
+    };
+    Ok((stored, packed.place))
 }
 
 /// Reads `record, digest, block, offset, lengths, leaf, leaf_hash, counted`.
@@ -159,14 +168,16 @@ pub(crate) fn leaves(
 ) -> Result<Vec<(u64, [u8; 32])>> {
     let doing = "reading the leaves of a trace";
     let Some(number) = number(db, workspace, trace)? else { return Ok(Vec::new()) };
-    let mut statement = db
-        .prepare_cached(
-            "SELECT leaf, leaf_hash FROM spans WHERE trace = ?1 AND leaf IS NOT NULL UNION ALL \
-             SELECT leaf, leaf_hash FROM superseded WHERE trace = ?1",
-        )
-        .when(doing)?;
-    let mut rows = statement.query([number]).when(doing)?;
     let mut leaves = Vec::new();
+    let mut statement =
+        db.prepare_cached("SELECT packed FROM spans WHERE trace = ?1").when(doing)?;
+    let mut rows = statement.query([number]).when(doing)?;
+    while let Some(row) = rows.next().when(doing)? {
+        leaves.extend(Packed::read(Columns::of(row).bytes()?)?.leaf);
+    }
+    let mut statement =
+        db.prepare_cached("SELECT leaf, leaf_hash FROM superseded WHERE trace = ?1").when(doing)?;
+    let mut rows = statement.query([number]).when(doing)?;
     while let Some(row) = rows.next().when(doing)? {
         leaves.extend(span::leaf(&mut Columns::of(row))?);
     }
@@ -182,9 +193,12 @@ pub(crate) fn locate(
     span: &SpanId,
 ) -> Result<Option<u64>> {
     let Some(number) = number(db, workspace, trace)? else { return Ok(None) };
-    let found: Option<Option<i64>> = db
-        .prepare_cached("SELECT leaf FROM spans WHERE trace = ?1 AND span_id = ?2")
-        .and_then(|mut s| s.query_row((number, span.as_str()), |row| row.get(0)).optional())
-        .when("looking for a leaf")?;
-    Ok(found.flatten().and_then(|index| u64::try_from(index).ok()))
+    let found = db
+        .prepare_cached("SELECT packed FROM spans WHERE trace = ?1 AND span_id = ?2")
+        .and_then(|mut s| {
+            s.query_row((number, span.as_str()), |row| Ok(read_packed(row))).optional()
+        })
+        .when("looking for a leaf")?
+        .transpose()?;
+    Ok(found.and_then(|(stored, _)| stored.index))
 }

@@ -32,9 +32,7 @@ pub(crate) fn number(
     trace: &TraceId,
 ) -> Result<Option<i64>> {
     db.prepare_cached("SELECT id FROM traces WHERE workspace = ?1 AND trace_id = ?2")
-        .and_then(|mut s| {
-            s.query_row((workspace.0, trace.as_str()), |row| row.get(0)).optional()
-        })
+        .and_then(|mut s| s.query_row((workspace.0, trace.as_str()), |row| row.get(0)).optional())
         .when("looking for a trace")
 }
 

@@ -50,7 +50,9 @@ impl TraceSet {
     /// Its traces, ascending.
     pub(crate) fn iter(&self) -> impl Iterator<Item = i64> + '_ {
         self.0.iter().enumerate().flat_map(|(place, word)| {
-            (0..64).filter(move |bit| word >> bit & 1 == 1).map(move |bit| (place * 64 + bit) as i64)
+            (0..64)
+                .filter(move |bit| word >> bit & 1 == 1)
+                .map(move |bit| (place * 64 + bit) as i64)
         })
     }
 }
@@ -126,8 +128,7 @@ fn traces_with(searcher: &Searcher, fields: Fields, word: &str) -> Result<TraceS
     let mut traces = TraceSet::default();
     for segment in searcher.segment_readers() {
         let Some(mut postings) = postings(segment, fields.words, &term)? else { continue };
-        let column =
-            segment.fast_fields().u64(TRACE).map_err(|e| failed(doing, &e))?;
+        let column = segment.fast_fields().u64(TRACE).map_err(|e| failed(doing, &e))?;
         while postings.doc() != TERMINATED {
             let doc = postings.doc();
             if !segment.is_deleted(doc)

@@ -6,6 +6,7 @@
 //! the store.
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -31,7 +32,7 @@ use crate::{
     row::{
         Columns,
         payload::{Payloads, slices},
-        span::Place,
+        span::{Packed, Place},
     },
 };
 
@@ -244,10 +245,11 @@ impl Indexer {
         let db = crate::pool::open_reader(&self.database)?;
         while self.position < target {
             let upto = target.min(self.position + CATCH_UP_BLOCKS);
-            for (block, trace, workspace) in blocks(&db, self.position, upto)? {
-                self.words.begin(workspace);
-                read_words(&db, block, trace, &mut self.words)?;
-                self.add_document(trace)?;
+            let mut found = blocks(&db, self.position, upto)?;
+            // Trace by trace: the spans of a trace are read once for all of its blocks.
+            found.sort_unstable_by_key(|(_, trace, _)| *trace);
+            for of_trace in found.chunk_by(|a, b| a.1 == b.1) {
+                self.add_blocks(&db, of_trace)?;
             }
             self.advance(upto);
             if self.dirty_since.is_some_and(|since| since.elapsed() > COMMIT_AFTER) {
@@ -255,6 +257,21 @@ impl Indexer {
             }
         }
         tracing::info!(blocks = target - begun, "the search index caught up from the store");
+        Ok(())
+    }
+
+    /// Adds blocks of one trace from the store.
+    fn add_blocks(&mut self, db: &Connection, blocks: &[(i64, i64, i64)]) -> Result<()> {
+        let Some((_, trace, workspace)) = blocks.first().copied() else { return Ok(()) };
+        let places = places(db, trace)?;
+        let mut payloads = Payloads::new(db)?;
+        for (block, ..) in blocks {
+            if let Some(places) = places.get(block) {
+                self.words.begin(workspace);
+                read_words(&mut payloads, *block, places, &mut self.words)?;
+                self.add_document(trace)?;
+            }
+        }
         Ok(())
     }
 }
@@ -271,22 +288,39 @@ fn blocks(db: &Connection, after: i64, upto: i64) -> Result<Vec<(i64, i64, i64)>
     .when("reading blocks for the search index")
 }
 
-/// The words of the records in a block, but of those that are quarantined.
-fn read_words(db: &Connection, block: i64, trace: i64, words: &mut Words) -> Result<()> {
+/// The records of a trace by the block they stand in.
+fn places(db: &Connection, trace: i64) -> Result<HashMap<i64, Vec<Place>>> {
     let doing = "reading records for the search index";
+    let mut places: HashMap<i64, Vec<Place>> = HashMap::new();
+    let mut statement =
+        db.prepare_cached("SELECT packed FROM spans WHERE trace = ?1").when(doing)?;
+    let mut rows = statement.query([trace]).when(doing)?;
+    while let Some(row) = rows.next().when(doing)? {
+        let place = Packed::read(Columns::of(row).bytes()?)?.place;
+        places.entry(place.block).or_default().push(place);
+    }
     let mut statement = db
-        .prepare_cached(
-            "SELECT block, offset, lengths FROM spans WHERE trace = ?1 AND block = ?2 UNION ALL \
-             SELECT block, offset, lengths FROM superseded WHERE trace = ?1 AND block = ?2",
-        )
+        .prepare_cached("SELECT block, offset, lengths FROM superseded WHERE trace = ?1")
         .when(doing)?;
-    let mut rows = statement.query((trace, block)).when(doing)?;
-    let mut payloads = Payloads::new(db)?;
-    let mut text = String::new();
+    let mut rows = statement.query([trace]).when(doing)?;
     while let Some(row) = rows.next().when(doing)? {
         let place = Place::read(&mut Columns::of(row))?;
-        let parts = slices(payloads.block(block)?, &place)?;
-        match record::decode(parts) {
+        places.entry(place.block).or_default().push(place);
+    }
+    Ok(places)
+}
+
+/// The words of the records at some places of a block, but of those that are quarantined.
+fn read_words(
+    payloads: &mut Payloads<'_>,
+    block: i64,
+    places: &[Place],
+    words: &mut Words,
+) -> Result<()> {
+    let raw = payloads.block(block)?;
+    let mut text = String::new();
+    for place in places {
+        match record::decode(slices(raw, place)?) {
             Ok(span) if span.decision.is_quarantine() => {}
             Ok(span) => {
                 text.clear();

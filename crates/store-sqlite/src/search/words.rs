@@ -221,7 +221,8 @@ mod tests {
 
     #[test]
     fn whatever_is_asked_of_a_text_is_among_its_entries() {
-        for text in ["Grüße aus 東京都 (Ｔｏｋｙｏ)", "ภาษาไทย v2", "हिन्दी में", "a\u{301}b が"] {
+        for text in ["Grüße aus 東京都 (Ｔｏｋｙｏ)", "ภาษาไทย v2", "हिन्दी में", "a\u{301}b が"]
+        {
             let have: HashSet<String> = words(text).into_iter().collect();
             for word in asked(7, text) {
                 assert!(have.contains(&word), "{word} of {text}");

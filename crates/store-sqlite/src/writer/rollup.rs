@@ -44,14 +44,13 @@ pub(crate) fn flush(
         Some(known) => known,
         None => count_waiting(db, workspace)?,
     };
-    let cells: Vec<(Vec<u8>, Cell)> =
-        sum.into_cells().into_iter().map(|(key, cell)| (key_bytes(&key), cell)).collect();
+    let cells = sum.into_cells();
     if cells.is_empty() {
         return Ok(waiting);
     }
+    let mut blob = Vec::with_capacity(cells.len() * 48);
+    cells.iter().for_each(|(key, cell)| put_cell(&mut blob, &key_bytes(key), cell));
     if waiting.rows + 1 < DELTA_ROWS_MAX && waiting.cells + cells.len() < DELTA_CELLS_MAX {
-        let mut blob = Vec::with_capacity(cells.len() * 48);
-        cells.iter().for_each(|(key, cell)| put_cell(&mut blob, key, cell));
         db.prepare_cached("INSERT INTO rollup_deltas (workspace, cells) VALUES (?1, ?2)")
             .and_then(|mut s| s.execute((workspace, blob)))
             .when(doing)?;
@@ -59,20 +58,37 @@ pub(crate) fn flush(
         waiting.cells += cells.len();
         return Ok(waiting);
     }
-    if waiting.rows == 0 {
-        fold(db, workspace, &cells)?;
-        return Ok(Waiting::default());
+    let mut blobs = if waiting.rows > 0 { read_blobs(db, workspace)? } else { Vec::new() };
+    blobs.push(blob);
+    fold(db, workspace, &sorted(&blobs)?)?;
+    if waiting.rows > 0 {
+        db.prepare_cached("DELETE FROM rollup_deltas WHERE workspace = ?1")
+            .and_then(|mut s| s.execute([workspace]))
+            .when(doing)?;
     }
-    let mut all: BTreeMap<Vec<u8>, Cell> = read_deltas(db, workspace)?;
-    for (key, cell) in cells {
-        all.entry(key).or_default().add(&cell);
-    }
-    let all: Vec<_> = all.into_iter().collect();
-    fold(db, workspace, &all)?;
-    db.prepare_cached("DELETE FROM rollup_deltas WHERE workspace = ?1")
-        .and_then(|mut s| s.execute([workspace]))
-        .when(doing)?;
     Ok(Waiting::default())
+}
+
+/// A key and the bytes of a cell, as they stand in a delta.
+type Delta<'b> = (&'b [u8], &'b [u8]);
+
+fn read_blobs(db: &Connection, workspace: i64) -> Result<Vec<Vec<u8>>> {
+    db.prepare_cached("SELECT cells FROM rollup_deltas WHERE workspace = ?1 ORDER BY id")
+        .and_then(|mut s| s.query_map([workspace], |row| row.get(0))?.collect())
+        .when("reading rollup deltas")
+}
+
+/// The cells of all blobs in key order. Each blob is sorted already, which the sort makes use of.
+fn sorted(blobs: &[Vec<u8>]) -> Result<Vec<Delta<'_>>> {
+    let mut all = Vec::new();
+    for blob in blobs {
+        let mut rest = blob.as_slice();
+        while let Some(cell) = take_cell(&mut rest)? {
+            all.push(cell);
+        }
+    }
+    all.sort_by_key(|(key, _)| *key);
+    Ok(all)
 }
 
 fn count_waiting(db: &Connection, workspace: i64) -> Result<Waiting> {
@@ -106,9 +122,8 @@ pub(crate) fn visit_deltas(
     mut visit: impl FnMut(&[u8], &[u8]) -> Result<()>,
 ) -> Result<()> {
     let doing = "reading rollup deltas";
-    let mut statement = db
-        .prepare_cached("SELECT cells FROM rollup_deltas WHERE workspace = ?1")
-        .when(doing)?;
+    let mut statement =
+        db.prepare_cached("SELECT cells FROM rollup_deltas WHERE workspace = ?1").when(doing)?;
     let mut rows = statement.query([workspace]).when(doing)?;
     while let Some(row) = rows.next().when(doing)? {
         let mut rest = crate::row::Columns::of(row).bytes()?;
@@ -120,7 +135,7 @@ pub(crate) fn visit_deltas(
 }
 
 /// Adds cells, in key order, to the chunks.
-fn fold(db: &Connection, workspace: i64, cells: &[(Vec<u8>, Cell)]) -> Result<()> {
+fn fold(db: &Connection, workspace: i64, cells: &[Delta<'_>]) -> Result<()> {
     for bucket in cells.chunk_by(|(a, _), (b, _)| same_bucket(a, b)) {
         let mut rest = bucket;
         while let Some((key, _)) = rest.first() {
@@ -131,12 +146,12 @@ fn fold(db: &Connection, workspace: i64, cells: &[(Vec<u8>, Cell)]) -> Result<()
 }
 
 /// Adds those cells that belong into the chunk of the first; the others of the bucket.
-fn fold_chunk<'c>(
+fn fold_chunk<'c, 'b>(
     db: &Connection,
     workspace: i64,
     first: &[u8],
-    cells: &'c [(Vec<u8>, Cell)],
-) -> Result<&'c [(Vec<u8>, Cell)]> {
+    cells: &'c [Delta<'b>],
+) -> Result<&'c [Delta<'b>]> {
     let doing = "folding rollups";
     let (grain, bucket, place) = split_key(first)?;
     let id = (workspace, grain.code(), bucket);
@@ -184,25 +199,35 @@ struct Merged {
     starts: Vec<usize>,
 }
 
-/// Adds cells to a chunk; cells that become zero are dropped, untouched ones are copied as they are.
-fn merge(old: &[u8], cells: &[(Vec<u8>, Cell)]) -> Result<Merged> {
-    let mut out = Merged { blob: Vec::with_capacity(old.len() + cells.len() * 48), starts: Vec::new() };
+/// Adds cells to a chunk; cells that become zero are dropped. Only cells that meet another are
+/// decoded, the rest are copied as they are.
+fn merge(old: &[u8], cells: &[Delta<'_>]) -> Result<Merged> {
+    let mut out =
+        Merged { blob: Vec::with_capacity(old.len() + cells.len() * 48), starts: Vec::new() };
     let mut rest = old;
     let mut held = take_cell(&mut rest)?;
-    for (key, cell) in cells {
-        let place = split_key(key)?.2;
+    for same in cells.chunk_by(|(a, _), (b, _)| a == b) {
+        let place = split_key(same[0].0)?.2;
         while let Some((before, bytes)) = held.filter(|(before, _)| *before < place) {
             out.copy(before, bytes);
             held = take_cell(&mut rest)?;
         }
-        match held.filter(|(same, _)| *same == place) {
-            Some((_, bytes)) => {
-                let mut sum = decode(bytes)?;
-                sum.add(cell);
+        let met = held.filter(|(at, _)| *at == place);
+        match (met, same) {
+            (None, [(_, only)]) => out.copy(place, only),
+            (met, all) => {
+                let mut sum = match met {
+                    Some((_, bytes)) => decode(bytes)?,
+                    None => Cell::default(),
+                };
+                for (_, bytes) in all {
+                    sum.add(&decode(bytes)?);
+                }
                 out.put(place, &sum);
-                held = take_cell(&mut rest)?;
             }
-            None => out.put(place, cell),
+        }
+        if met.is_some() {
+            held = take_cell(&mut rest)?;
         }
     }
     while let Some((place, bytes)) = held {
@@ -303,7 +328,8 @@ mod tests {
         rollup::{Grain, Key},
     };
 
-    fn cells(values: std::ops::Range<u32>, spans: i64) -> Vec<(Vec<u8>, Cell)> {
+    fn fold_users(db: &Connection, values: std::ops::Range<u32>, spans: i64) {
+        let mut blob = Vec::new();
         values
             .map(|n| {
                 let key = Key {
@@ -314,7 +340,8 @@ mod tests {
                 };
                 (key_bytes(&key), Cell { spans, ..Cell::default() })
             })
-            .collect()
+            .for_each(|(key, cell)| put_cell(&mut blob, &key, &cell));
+        fold(db, 1, &sorted(&[blob]).unwrap()).unwrap();
     }
 
     fn stored(db: &Connection) -> Vec<(Vec<u8>, i64)> {
@@ -336,14 +363,14 @@ mod tests {
     fn chunks_split_grow_and_vanish_in_key_order() {
         let db = Connection::open_in_memory().unwrap();
         crate::migrate::run(&db).unwrap();
-        fold(&db, 1, &cells(500..700, 1)).unwrap();
-        fold(&db, 1, &cells(0..1000, 2)).unwrap();
+        fold_users(&db, 500..700, 1);
+        fold_users(&db, 0..1000, 2);
         let held = stored(&db);
         assert_eq!(held.len(), 1000);
         assert!(held.is_sorted_by_key(|(place, _)| place.clone()));
         assert_eq!(held.iter().map(|(_, spans)| spans).sum::<i64>(), 2200);
-        fold(&db, 1, &cells(500..700, -1)).unwrap();
-        fold(&db, 1, &cells(0..1000, -2)).unwrap();
+        fold_users(&db, 500..700, -1);
+        fold_users(&db, 0..1000, -2);
         assert_eq!(stored(&db), []);
         let rows: i64 = db.query_row("SELECT count(*) FROM rollups", [], |r| r.get(0)).unwrap();
         assert_eq!(rows, 0);

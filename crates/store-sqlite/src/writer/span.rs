@@ -14,8 +14,7 @@ use crate::{
     failure::{Result, SqlContext},
     row::{
         context::Contexts,
-        span::{COLUMNS, Revision, pack_flags, pack_lengths, pack_usage,
-            usage_role_code},
+        span::{COLUMNS, Packed, Place, Revision, Stated, put_lengths},
     },
 };
 
@@ -160,6 +159,8 @@ impl<'a, 'w> Revising<'a, 'w> {
 
     fn keep_superseded(&self, old: &Revision) -> Result<()> {
         let Some((index, hash)) = &old.leaf else { return Ok(()) };
+        let mut lengths = Vec::with_capacity(12);
+        put_lengths(&mut lengths, old.place.lengths);
         self.step
             .db
             .prepare_cached(
@@ -177,7 +178,7 @@ impl<'a, 'w> Revising<'a, 'w> {
                     old.counted,
                     old.place.block,
                     old.place.offset,
-                    pack_lengths(old.place.lengths),
+                    lengths,
                 ])
             })
             .when("keeping a superseded revision")?;
@@ -200,44 +201,23 @@ impl<'a, 'w> Revising<'a, 'w> {
                 .and_then(|mut s| s.execute((trace, context, new.to_json().unwrap_or_default())))
                 .when("writing a context")?;
         }
-        let sql = if replace { REPLACE } else { INSERT };
-        db.prepare_cached(sql)
+        let leaf = index.zip(span.leaf.as_ref()).map(|(index, leaf)| (index, leaf.hash));
+        let place = Place { block: self.block, offset: span.offset, lengths: span.lengths };
+        let digest = &span.digest;
+        let stated = Stated { record: span.record, digest, place, leaf, counted, context };
+        let packed = &mut self.step.packed;
+        packed.clear();
+        Packed::write(packed, head, &stated);
+        db.prepare_cached(if replace { REPLACE } else { INSERT })
             .and_then(|mut s| {
-                s.execute(params![
+                s.execute((
                     trace,
                     head.span_id.as_str(),
                     head.start.0,
-                    head.end.map(|t| t.0),
                     head.parent_id.as_ref().map(SpanId::as_str),
-                    head.name,
-                    head.kind.code(),
-                    head.status.code(),
-                    head.verdict.code(),
-                    context,
-                    head.model,
-                    head.provider,
-                    head.tool,
-                    head.response_id,
-                    head.usage.as_ref().map(pack_usage),
-                    usage_role_code(head.usage_role),
-                    head.cost.map(|c| c.0),
-                    head.cost_source.code(),
-                    head.ttft.map(|t| t.0),
-                    head.findings,
-                    pack_flags(&head.flags),
-                    head.quarantined,
-                    counted,
-                    head.input_preview,
-                    head.output_preview,
-                    &span.record.0[..],
-                    &span.digest[..],
-                    self.block,
-                    span.offset,
-                    pack_lengths(span.lengths),
-                    index.map(|index| index as i64),
-                    span.leaf.as_ref().map(|leaf| &leaf.hash[..]),
                     is_waiting(head.status, &head.span_id).then_some(self.received.0),
-                ])
+                    packed.as_slice(),
+                ))
             })
             .when(doing)?;
         Ok(())
@@ -279,16 +259,8 @@ fn is_waiting(status: Status, id: &SpanId) -> bool {
     status == Status::Running && !id.is_registration()
 }
 
-const INSERT: &str = "INSERT INTO spans (trace, span_id, start, \"end\", parent, name, kind, \
-    status, verdict, context, model, provider, tool, response_id, usage, usage_role, cost, \
-    cost_source, ttft, findings, flags, quarantined, counted, input_preview, output_preview, \
-    record, digest, block, offset, lengths, leaf, leaf_hash, received) VALUES (?1, ?2, ?3, ?4, \
-    ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-    ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+const INSERT: &str = "INSERT INTO spans (trace, span_id, start, parent, received, packed) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-const REPLACE: &str = "INSERT OR REPLACE INTO spans (trace, span_id, start, \"end\", parent, name, \
-    kind, status, verdict, context, model, provider, tool, response_id, usage, usage_role, cost, \
-    cost_source, ttft, findings, flags, quarantined, counted, input_preview, output_preview, \
-    record, digest, block, offset, lengths, leaf, leaf_hash, received) VALUES (?1, ?2, ?3, ?4, \
-    ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, \
-    ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+const REPLACE: &str = "INSERT OR REPLACE INTO spans (trace, span_id, start, parent, received, \
+    packed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

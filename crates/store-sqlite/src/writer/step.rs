@@ -73,6 +73,8 @@ pub(crate) struct Step<'w> {
     pub(crate) rollups: BTreeMap<i64, Accumulator>,
     /// Blocks that were written, in order, for the text index.
     pub(crate) indexed: Vec<IndexEntry>,
+    /// Room for the packed value of a row.
+    pub(crate) packed: Vec<u8>,
     traces: HashMap<(i64, TraceId), OpenTrace>,
     logs: OpenLogs,
 }
@@ -86,6 +88,7 @@ impl<'w> Step<'w> {
             kept,
             rollups: BTreeMap::new(),
             indexed: Vec::new(),
+            packed: Vec::with_capacity(1_024),
             traces: HashMap::new(),
             logs: OpenLogs::default(),
         }
@@ -112,9 +115,8 @@ impl<'w> Step<'w> {
     }
 
     fn load_trace(&self, workspace: WorkspaceId, id: &TraceId) -> Result<Option<TraceState>> {
-        let sql = format!(
-            "SELECT {STATE_COLUMNS} FROM traces WHERE workspace = ?1 AND trace_id = ?2"
-        );
+        let sql =
+            format!("SELECT {STATE_COLUMNS} FROM traces WHERE workspace = ?1 AND trace_id = ?2");
         self.db
             .prepare_cached(&sql)
             .and_then(|mut s| {

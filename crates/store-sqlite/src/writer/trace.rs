@@ -10,10 +10,7 @@ use crate::{
     Options,
     failure::{Result, SqlContext},
     query::{facet::FacetHasher, known},
-    row::{
-        context::RecentContexts,
-        trace::TraceState,
-    },
+    row::{context::RecentContexts, trace::TraceState},
 };
 
 /// A trace with what the writer wants to know of it.

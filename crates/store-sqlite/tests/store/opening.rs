@@ -92,7 +92,8 @@ async fn a_full_queue_answers_at_once_and_what_was_taken_is_written() {
     let mut builder = Builder::new(3);
     let batches: Vec<_> = (0..200)
         .map(|n| {
-            let spans: Vec<_> = (0..4).map(|m| call(&format!("t{n}"), &format!("s{m}"), m, 5)).collect();
+            let spans: Vec<_> =
+                (0..4).map(|m| call(&format!("t{n}"), &format!("s{m}"), m, 5)).collect();
             builder.batch(&spans)
         })
         .collect();
@@ -115,8 +116,7 @@ async fn a_full_queue_answers_at_once_and_what_was_taken_is_written() {
         }
     }
     assert!(busy > 0, "{written} were written");
-    let query =
-        TraceQuery { filter: Filter::All, order: Order::Newest, after: None, limit: 1_000 };
+    let query = TraceQuery { filter: Filter::All, order: Order::Newest, after: None, limit: 1_000 };
     assert_eq!(store.traces(WORKSPACE, &query).await.unwrap().rows.len(), written);
     verify(&store).await;
 }

@@ -21,8 +21,7 @@ async fn find(store: &SqliteStore, filter: &str) -> Result<Vec<String>, StoreErr
     let filter = Filter::parse(filter, START).unwrap();
     let query = TraceQuery { filter, order: Order::Newest, after: None, limit: 100 };
     let page = store.traces(WORKSPACE, &query).await?;
-    let mut ids: Vec<_> =
-        page.rows.iter().map(|row| row.summary.trace_id.to_string()).collect();
+    let mut ids: Vec<_> = page.rows.iter().map(|row| row.summary.trace_id.to_string()).collect();
     ids.sort();
     Ok(ids)
 }

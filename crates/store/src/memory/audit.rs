@@ -31,6 +31,7 @@ fn audited(trace: &Trace, bodies: bool) -> Result<AuditTrace, StoreError> {
             .map(stored)
             .collect::<Result<_, StoreError>>()?,
         seals: trace.seals.clone(),
+        differing: Vec::new(),
     })
 }
 
