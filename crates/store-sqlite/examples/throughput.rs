@@ -2,11 +2,19 @@
 //!
 //! `cargo run --release -p exhibit-store-sqlite --example throughput -- [SPANS] [DIRECTORY] [now]`
 //!
+//! `WORKERS` commit at once (12), batches have `TRACES` traces (4), `SEARCH=0` leaves the index out.
+//! With one worker and 40 traces the writer works alone on groups of about 1,000 spans.
+//!
 //! Spans are about 2.8 KB of raw records each, 24 to a trace, about 100 to a batch, spread over 30
 //! days (or, with `now`, starting as they are written). CPU time is that of the store's own threads,
 //! which is what stays comparable when the machine does other work.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a measurement, not a program")]
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement, not a program"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +40,6 @@ use exhibit_store_sqlite::{Options, SqliteStore};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const SPANS_PER_TRACE: usize = 24;
-const TRACES_PER_BATCH: usize = 4;
 const TEMPLATES: usize = 600;
 const NOW: i64 = 1_800_000_000_000_000_000;
 const DAY: i64 = 86_400_000_000_000;
@@ -50,7 +57,7 @@ impl Dice {
     }
 
     fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(n)) >> 64) as u64
     }
 
     fn unit(&mut self) -> f64 {
@@ -80,6 +87,10 @@ impl Dice {
         text.truncate(digits);
         text
     }
+}
+
+fn setting(name: &str, default: usize) -> usize {
+    std::env::var(name).map_or(default, |n| n.parse().unwrap())
 }
 
 fn vocabulary() -> Vec<String> {
@@ -243,6 +254,14 @@ fn thread_cpu() -> BTreeMap<String, Duration> {
     cpu
 }
 
+/// CPU time of the whole process, threads that have ended included.
+fn process_cpu() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split(' ').collect();
+    let ticks = |n: usize| fields.get(n).and_then(|t| t.parse::<u64>().ok()).unwrap_or(0);
+    Duration::from_millis((ticks(12) + ticks(13)) * 10)
+}
+
 fn rss_mb() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS"));
@@ -321,18 +340,19 @@ async fn main() {
 }
 
 async fn write(store: &Arc<SqliteStore>, templates: &Arc<Vec<Template>>, spans: usize, now: bool) {
-    let batches = spans / (SPANS_PER_TRACE * TRACES_PER_BATCH);
+    let traces_per_batch = setting("TRACES", 4);
+    let batches = spans / (SPANS_PER_TRACE * traces_per_batch);
     let done = Arc::new(AtomicU64::new(0));
-    let before = thread_cpu();
+    let (before, process_before) = (thread_cpu(), process_cpu());
     let begun = Instant::now();
-    let workers: Vec<_> = (0..12_u64)
+    let workers: Vec<_> = (0..setting("WORKERS", 12) as u64)
         .map(|worker| {
             let (store, templates, done) = (store.clone(), templates.clone(), done.clone());
             tokio::spawn(async move {
                 let mut dice = Dice(1_000 + worker);
                 let mut acks = Vec::new();
                 while (done.fetch_add(1, Ordering::Relaxed) as usize) < batches {
-                    let traces = (0..TRACES_PER_BATCH)
+                    let traces = (0..traces_per_batch)
                         .map(|_| {
                             let n = dice.below(templates.len() as u64) as usize;
                             let base = if now {
@@ -366,7 +386,7 @@ async fn write(store: &Arc<SqliteStore>, templates: &Arc<Vec<Template>>, spans: 
     }
     let took = begun.elapsed();
     acks.sort();
-    let written = (batches * SPANS_PER_TRACE * TRACES_PER_BATCH) as f64;
+    let written = (batches * SPANS_PER_TRACE * traces_per_batch) as f64;
     println!(
         "{written} spans in {:.2} s: {:.0} spans/s, ack p50 {:.1} ms p99 {:.1} ms, rss {peak} MB",
         took.as_secs_f64(),
@@ -376,6 +396,8 @@ async fn write(store: &Arc<SqliteStore>, templates: &Arc<Vec<Template>>, spans: 
     );
     store.search_settled().await.unwrap();
     println!("all searchable after {:.2} s", begun.elapsed().as_secs_f64());
+    let process = (process_cpu() - process_before).as_secs_f64() * 1e6 / written;
+    println!("  {:24} {process:6.2} µs CPU per span", "whole process");
     for (name, cpu) in thread_cpu() {
         let spent = cpu - before.get(&name).copied().unwrap_or_default();
         let micros = spent.as_secs_f64() * 1e6 / written;

@@ -21,7 +21,7 @@ pub(crate) const DATABASE: &str = "exhibit.db";
 const SEARCH: &str = "search";
 
 /// Bytes of a database page.
-const PAGE_BYTES: i64 = 16384;
+const PAGE_BYTES: i64 = 8192;
 /// Page cache of the writer, KiB: holds the pages that every commit touches.
 const WRITER_CACHE_KIB: i64 = 32 * 1024;
 

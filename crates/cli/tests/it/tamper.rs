@@ -38,34 +38,9 @@ const NOT_EVIDENCE: &[(&str, &str)] = &[
 /// Columns that are shown or searched and whose change is not found yet. Each one that is found from
 /// now on must leave this list: it may only become shorter.
 const OPEN: &[&str] = &[
-    "workspaces.id",
-    "traces.trace_id",
-    "traces.start",
-    "traces.end",
-    "traces.duration",
-    "traces.status",
-    "traces.verdict",
-    "traces.cost",
-    "traces.tokens_in",
-    "traces.tokens_out",
-    "traces.spans",
-    "traces.errors",
-    "traces.findings",
-    "traces.known",
-    "traces.sealed",
-    "traces.session",
-    "traces.user",
     "traces.first_received",
     "traces.last_received",
     "traces.first_span",
-    "facets.hash",
-    "facets.start",
-    "facets.trace",
-    "contexts.body",
-    "spans.response_id",
-    "spans.counted",
-    "spans.input_preview",
-    "spans.output_preview",
     "superseded.span_id",
     "superseded.counted",
 ];
@@ -242,7 +217,7 @@ fn an_altered_record_is_named() {
     let home = sealed();
     let ran = after(&home, "edited", |db| {
         assert_eq!(
-            db.execute("UPDATE spans SET name = 'else' WHERE span_id = 'tool'", []).unwrap(),
+            db.execute("UPDATE spans SET start = start + 1 WHERE span_id = 'tool'", []).unwrap(),
             2
         );
     });
@@ -281,9 +256,16 @@ fn an_inserted_copy_is_found() {
 fn swapped_payloads_are_found() {
     let home = sealed();
     let ran = after(&home, "edited", |db| {
-        let sql = "UPDATE spans SET block = (SELECT min(block) + max(block) FROM spans) - block
-                   WHERE block IN ((SELECT min(block) FROM spans), (SELECT max(block) FROM spans))";
-        assert!(db.execute(sql, []).unwrap() >= 2);
+        let data = |which: &str| {
+            let sql = format!("SELECT id, raw_bytes, data FROM blocks ORDER BY id {which} LIMIT 1");
+            let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?, r.get(2)?));
+            db.query_row::<(i64, i64, Vec<u8>), _, _>(&sql, [], row).unwrap()
+        };
+        let (one, other) = (data("ASC"), data("DESC"));
+        assert_ne!(one.0, other.0);
+        let sql = "UPDATE blocks SET raw_bytes = ?2, data = ?3 WHERE id = ?1";
+        db.execute(sql, (one.0, other.1, &other.2)).unwrap();
+        db.execute(sql, (other.0, one.1, &one.2)).unwrap();
     });
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
 }
@@ -294,7 +276,7 @@ fn a_single_trace_is_checked_as_strictly() {
     let data = home.path().join("edited");
     copy(&home.data(), &data);
     let db = Connection::open(data.join("exhibit.db")).unwrap();
-    db.execute("UPDATE spans SET cost = 1 WHERE span_id = 'root'", []).unwrap();
+    db.execute("UPDATE spans SET start = start + 1 WHERE span_id = 'root'", []).unwrap();
     drop(db);
     let data = data.to_str().unwrap();
     let found =

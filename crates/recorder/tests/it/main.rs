@@ -1,5 +1,12 @@
 //! The recorder through its public door, over the store in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod accept;
 mod accounts;
 mod clocks;

@@ -48,7 +48,7 @@ impl<'h> Conditions<'h> {
             }
             Filter::Or(members) => join(&self.all(members, Self::necessary)?, " OR "),
             Filter::Not(inner) => self.sufficient(inner).map(|sql| format!("NOT {sql}")),
-            Filter::Test(test) => self.exact(test).or_else(|| self.loose(test)),
+            Filter::Test(test) => self.exact(test).or_else(|| Self::loose(test)),
         }
     }
 
@@ -116,7 +116,7 @@ impl<'h> Conditions<'h> {
     }
 
     /// A condition that a test implies.
-    fn loose(&mut self, test: &Test) -> Option<String> {
+    fn loose(test: &Test) -> Option<String> {
         match test {
             Test::Contains { field, .. } => has(&Field::Text(field.clone()))
                 .or_else(|| matches!(field, TextField::Metadata(_)).then(any_metadata)),

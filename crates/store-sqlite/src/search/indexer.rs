@@ -37,7 +37,7 @@ use crate::{
 };
 
 /// How long a document may wait to be found. Half of what is promised.
-const COMMIT_AFTER: Duration = Duration::from_millis(1_000);
+const COMMIT_AFTER: Duration = Duration::from_secs(1);
 /// Blocks read from the store at a time.
 const CATCH_UP_BLOCKS: i64 = 256;
 /// After a failure, how long until the next attempt.
@@ -64,7 +64,6 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    #[expect(clippy::too_many_arguments, reason = "made in one place, from its parts")]
     pub(super) fn new(
         index: Index,
         fields: Fields,

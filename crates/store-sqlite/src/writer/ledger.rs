@@ -4,7 +4,7 @@
 //! hashes and compressed entries), the tiles they complete, and the log's new head. One row per
 //! leaf cost ten times the pages.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use exhibit_ledger::{Frontier, Hash, empty_root};
 use exhibit_store::{LogId, StoreError, span::Leaf};
@@ -52,21 +52,22 @@ impl OpenLogs {
         kept: &mut LruCache<i64, LogState>,
         log: i64,
     ) -> Result<&mut OpenLog> {
-        if !self.0.contains_key(&log) {
-            let state = match kept.get(&log) {
-                Some(state) => state.clone(),
-                None => load(db, log)?,
-            };
-            let open = OpenLog {
-                state,
-                entries: Vec::new(),
-                entry_ends: Vec::new(),
-                hashes: Vec::new(),
-                changed: false,
-            };
-            self.0.insert(log, open);
+        match self.0.entry(log) {
+            Entry::Occupied(open) => Ok(open.into_mut()),
+            Entry::Vacant(place) => {
+                let state = match kept.get(&log) {
+                    Some(state) => state.clone(),
+                    None => load(db, log)?,
+                };
+                Ok(place.insert(OpenLog {
+                    state,
+                    entries: Vec::new(),
+                    entry_ends: Vec::new(),
+                    hashes: Vec::new(),
+                    changed: false,
+                }))
+            }
         }
-        self.0.get_mut(&log).ok_or_else(|| corrupt("a log that was just opened"))
     }
 
     /// Appends a leaf; its index.
