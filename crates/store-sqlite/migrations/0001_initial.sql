@@ -108,6 +108,15 @@ CREATE TABLE facets (
   PRIMARY KEY (hash, start, trace)
 ) STRICT, WITHOUT ROWID;
 
+-- Facets of traces that came out of the order of time, on their way into `facets`: a slice of the
+-- hashes at a time, since neighbours share pages there and newcomers do not.
+CREATE TABLE facets_late (
+  hash  INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  trace INTEGER NOT NULL,
+  PRIMARY KEY (hash, start, trace)
+) STRICT, WITHOUT ROWID;
+
 -- What spans of one trace have in common (agent, session, user, tags, metadata, …), said once.
 CREATE TABLE contexts (
   trace  INTEGER NOT NULL,

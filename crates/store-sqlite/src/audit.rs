@@ -36,7 +36,7 @@ impl AuditStore for SqliteStore {
         limit: usize,
         bodies: bool,
     ) -> Result<Page<AuditTrace>> {
-        self.pool.read(move |db| page(db, workspace, after.as_ref(), limit, bodies)).await
+        self.pool.audit(move |db| page(db, workspace, after.as_ref(), limit, bodies)).await
     }
 
     async fn audit_trace(
@@ -46,7 +46,7 @@ impl AuditStore for SqliteStore {
     ) -> Result<Option<AuditTrace>> {
         let trace = trace.clone();
         self.pool
-            .read(move |db| {
+            .audit(move |db| {
                 let Some((id, row)) = traces::trace(db, workspace, &trace)? else {
                     return Ok(None);
                 };
@@ -74,7 +74,7 @@ impl AuditStore for SqliteStore {
         after: Option<String>,
         limit: usize,
     ) -> Result<Page<(Key, Cell)>> {
-        self.pool.read(move |db| rollups(db, workspace, after.as_ref(), limit)).await
+        self.pool.audit(move |db| rollups(db, workspace, after.as_ref(), limit)).await
     }
 
     async fn audit_search(
@@ -87,7 +87,7 @@ impl AuditStore for SqliteStore {
         };
         let asked = traces.to_vec();
         self.pool
-            .read(move |db| {
+            .audit(move |db| {
                 let mut missing = Vec::new();
                 for (trace, text) in asked {
                     let found = match traces::number(db, workspace, &trace)? {
@@ -116,7 +116,7 @@ fn page(
     let after: Option<Place<i64>> = cursor::read(List::AuditTraces, after)?;
     // By number: records lie in this order on disk.
     let sql = format!(
-        "SELECT {LISTED_COLUMNS} FROM traces AS t INDEXED BY traces_by_workspace \
+        "SELECT t.trace_id, {LISTED_COLUMNS} FROM traces AS t INDEXED BY traces_by_workspace \
          WHERE t.id > ?1 AND t.workspace = ?2 ORDER BY t.id"
     );
     let mut statement = db.prepare_cached(&sql).when(doing)?;
@@ -131,11 +131,24 @@ fn page(
             next = last.map(|tie| cursor::write(List::AuditTraces, &Place { start: 0, tie }));
             break;
         }
-        let listed = ListedTrace::read(row, 0)?.with_seal(db)?;
-        last = Some(listed.id);
-        found.push(audited(db, workspace, listed.id, listed.row, payloads.as_mut())?);
+        let trace = Columns::of(row).text()?;
+        let mut read = || -> Result<(i64, AuditTrace)> {
+            let listed = ListedTrace::read(row, 1)?.with_seal(db)?;
+            Ok((listed.id, audited(db, workspace, listed.id, listed.row, payloads.as_mut())?))
+        };
+        let (id, audited) = read().map_err(|error| named("trace", trace, error))?;
+        last = Some(id);
+        found.push(audited);
     }
     Ok(Page { rows: found, next })
+}
+
+/// Says where something stands that does not read, for whoever has to find it.
+fn named(what: &str, id: &str, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt(why) => StoreError::Corrupt(format!("{what} {id}: {why}")),
+        other => other,
+    }
 }
 
 /// One trace with all its records.
@@ -154,11 +167,16 @@ fn audited(
     let mut spans = Vec::with_capacity(row.summary.span_count.min(4_096) as usize);
     let mut lengths = Vec::with_capacity(spans.capacity());
     while let Some(span) = found.next().when(doing)? {
-        let revision = Revision::read(span, &row.summary.trace_id, &contexts)?;
-        let parts = match &mut payloads {
-            Some(payloads) => payloads.parts(&revision.place)?,
-            None => Default::default(),
+        let mut read = || -> Result<_> {
+            let revision = Revision::read(span, &row.summary.trace_id, &contexts)?;
+            let parts = match &mut payloads {
+                Some(payloads) => payloads.parts(&revision.place)?,
+                None => Default::default(),
+            };
+            Ok((revision, parts))
         };
+        let (revision, parts) = read()
+            .map_err(|error| named("span", Columns::of(span).text().unwrap_or_default(), error))?;
         lengths.push(revision.place.lengths);
         let stored = revision.stored(parts);
         spans.push((revision.into_row(), stored));

@@ -121,7 +121,7 @@ impl LedgerStore for SqliteStore {
 
     async fn leaves(&self, log: LogId, from: u64, to: u64) -> Result<Vec<Vec<u8>>> {
         self.pool
-            .read(move |db| {
+            .audit(move |db| {
                 let mut leaves = Vec::new();
                 runs(db, log, from, to, "entries", |row| {
                     let run = Run::read(row, 0)?;

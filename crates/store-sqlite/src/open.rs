@@ -125,7 +125,12 @@ pub(crate) fn make_directory(directory: &Path) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         builder.mode(0o700);
     }
-    builder.create(directory).map_err(|e| io(&format!("creating {}", directory.display()), &e))
+    let made = builder.create(directory).and_then(|()| match directory.parent() {
+        // Its name is durable too.
+        Some(parent) if !parent.as_os_str().is_empty() => std::fs::File::open(parent)?.sync_all(),
+        _ => Ok(()),
+    });
+    made.map_err(|e| io(&format!("creating {}", directory.display()), &e))
 }
 
 fn open_writer(path: &Path) -> Result<Connection> {

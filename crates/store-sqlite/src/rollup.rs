@@ -122,6 +122,39 @@ fn encode(out: &mut Vec<u8>, cell: &Cell) {
     }
 }
 
+/// Adds what [`put_cell`] wrote after the place to a cell. The same as adding what
+/// [`decode`] reads, without making a cell of it first.
+pub(crate) fn add_encoded(sum: &mut Cell, bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    add_from(sum, &mut rest).filter(|()| rest.is_empty()).ok_or_else(|| corrupt("a rollup cell"))
+}
+
+fn add_from(sum: &mut Cell, rest: &mut &[u8]) -> Option<()> {
+    let bits = varint::take(rest)?;
+    if bits >> 18 != 0 {
+        return None;
+    }
+    let first = [&mut sum.traces, &mut sum.spans, &mut sum.errors, &mut sum.calls];
+    let last = [&mut sum.cost_nano, &mut sum.cost_unknown];
+    let all = first.into_iter().chain(&mut sum.usage).chain(last);
+    for (place, sum) in all.enumerate() {
+        if bits >> place & 1 == 1 {
+            *sum = sum.wrapping_add(varint::take_signed(rest)?);
+        }
+    }
+    for histogram in [&mut sum.latency, &mut sum.ttft] {
+        let mut counts = varint::take_bytes(rest)?;
+        let mut next = 0_u64;
+        for _ in 0..varint::take(&mut counts)? {
+            let bucket = next.checked_add(varint::take(&mut counts)?)?;
+            histogram.record(u16::try_from(bucket).ok()?, varint::take_signed(&mut counts)?);
+            next = bucket + 1;
+        }
+        counts.is_empty().then_some(())?;
+    }
+    Some(())
+}
+
 /// Reads what [`put_cell`] wrote after the place.
 pub(crate) fn decode(mut bytes: &[u8]) -> Result<Cell> {
     decode_from(&mut bytes).filter(|_| bytes.is_empty()).ok_or_else(|| corrupt("a rollup cell"))
@@ -205,5 +238,29 @@ mod tests {
         let (_, bytes) = take_cell(&mut rest).unwrap().unwrap();
         assert_eq!(decode(bytes).unwrap(), Cell::default());
         assert!(take_cell(&mut rest).unwrap().is_none());
+    }
+
+    #[test]
+    fn adding_encoded_cells_is_adding_cells() {
+        let mut cells = Vec::new();
+        for n in 1..20 {
+            let mut cell = Cell { spans: n, errors: -n, usage: [n; 12], ..Cell::default() };
+            cell.cost_unknown = n % 3;
+            for bucket in 0..n as u16 {
+                cell.latency.record(bucket * 7, n);
+                cell.ttft.record(1_500, 1);
+            }
+            cells.push(cell);
+        }
+        let (mut expected, mut sum) = (Cell::default(), Cell::default());
+        for cell in &cells {
+            expected.add(cell);
+            let mut blob = Vec::new();
+            put_cell(&mut blob, &[0], cell);
+            let (_, bytes) = take_cell(&mut blob.as_slice()).unwrap().unwrap();
+            add_encoded(&mut sum, bytes).unwrap();
+            assert!(add_encoded(&mut sum.clone(), &bytes[..bytes.len() - 1]).is_err());
+        }
+        assert_eq!(sum, expected);
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 mod checkpointing;
+mod facets;
 pub(crate) mod ledger;
 pub(crate) mod rollup;
 pub(crate) mod span;
@@ -35,6 +36,7 @@ use crate::{
     search::IndexFeed,
 };
 use checkpointing::Checkpointing;
+use facets::FacetFlow;
 use ledger::LogState;
 use step::{Counters, Finished, Step};
 use trace::OpenTrace;
@@ -191,6 +193,7 @@ pub(crate) struct Kept {
     traces_bytes: usize,
     pub(crate) logs: LruCache<i64, LogState>,
     pub(crate) waiting: rollup::WaitingDeltas,
+    pub(crate) facets: FacetFlow,
     pub(crate) compressor: zstd::bulk::Compressor<'static>,
 }
 
@@ -204,6 +207,7 @@ impl Kept {
             traces_bytes: 0,
             logs: LruCache::new(KEPT_LOGS),
             waiting: rollup::WaitingDeltas::new(),
+            facets: FacetFlow::default(),
             compressor,
         })
     }
@@ -211,6 +215,7 @@ impl Kept {
     /// Takes over what a committed transaction learnt.
     fn absorb(&mut self, finished: Finished) {
         self.counters = finished.counters;
+        self.facets = finished.facets;
         for (key, trace) in finished.traces {
             self.traces_bytes += trace.weight();
             if let Some(older) = self.traces.push(key, trace) {
@@ -241,6 +246,7 @@ impl Kept {
         self.traces_bytes = 0;
         self.logs.clear();
         self.waiting.clear();
+        self.facets = FacetFlow::default();
         self.counters = Counters::load(db)?;
         Ok(())
     }

@@ -54,7 +54,10 @@ pub(super) fn differing(
         .collect();
 
     let mut probe = db
-        .prepare_cached("SELECT count(*) FROM facets WHERE hash = ?1 AND start = ?2 AND trace = ?3")
+        .prepare_cached(
+            "SELECT (SELECT count(*) FROM facets WHERE hash = ?1 AND start = ?2 AND trace = ?3) \
+             + (SELECT count(*) FROM facets_late WHERE hash = ?1 AND start = ?2 AND trace = ?3)",
+        )
         .when(doing)?;
     let sealed = row.seal.as_ref().is_some_and(|seal| !seal.partial);
     for hash in FacetHasher::new(workspace.0).all(&row.summary, sealed) {

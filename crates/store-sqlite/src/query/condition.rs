@@ -136,7 +136,7 @@ impl<'h> Conditions<'h> {
         self.facets(&hashes)
     }
 
-    /// The trace stands under one of these hashes.
+    /// The trace stands under one of these hashes, in one of the two tables.
     fn facets(&mut self, hashes: &[i64]) -> String {
         let names: Vec<_> = hashes.iter().map(|hash| self.value(*hash)).collect();
         let test = match names.as_slice() {
@@ -144,8 +144,10 @@ impl<'h> Conditions<'h> {
             many => format!("x.hash IN ({})", many.join(", ")),
         };
         let (start, trace) = self.key;
+        let test = format!("{test} AND x.start = {start} AND x.trace = {trace}");
         format!(
-            "EXISTS (SELECT 1 FROM facets AS x WHERE {test} AND x.start = {start} AND x.trace = {trace})"
+            "(EXISTS (SELECT 1 FROM facets AS x WHERE {test}) \
+             OR EXISTS (SELECT 1 FROM facets_late AS x WHERE {test}))"
         )
     }
 

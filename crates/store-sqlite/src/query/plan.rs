@@ -135,28 +135,50 @@ pub(crate) struct Statement {
     pub(crate) values: Vec<Value>,
 }
 
-/// The statement that walks over a driver. For facets, the first parameter is set for each of them.
-pub(crate) fn statement(
+/// What a list asks for.
+pub(crate) struct Asked<'q> {
+    pub(crate) workspace: i64,
+    pub(crate) filter: &'q Filter,
+    /// Earliest and latest start, both inclusive.
+    pub(crate) starts: (i64, i64),
+    pub(crate) order: Order,
+    pub(crate) after: Option<&'q Place<i64>>,
+}
+
+/// The statements that walk over a driver side by side: one for all traces; two for each facet, which
+/// may stand in either table.
+pub(crate) fn statements(
     driver: &Driver,
-    workspace: i64,
     hasher: &FacetHasher,
-    filter: &Filter,
-    starts: (i64, i64),
-    order: Order,
-    after: Option<&Place<i64>>,
-) -> Statement {
-    let (from, key, first) = match driver {
-        Driver::Start => (
+    asked: &Asked<'_>,
+) -> Vec<Statement> {
+    match driver {
+        Driver::Start => vec![statement(
             "FROM traces AS t INDEXED BY traces_by_start WHERE t.workspace = ?1",
             ("t.start", "t.id"),
-            workspace,
-        ),
-        Driver::Facets(hashes) => (
-            "FROM facets AS f CROSS JOIN traces AS t ON t.id = f.trace WHERE f.hash = ?1",
-            ("f.start", "f.trace"),
-            hashes.first().copied().unwrap_or_default(),
-        ),
-    };
+            asked.workspace,
+            (driver, hasher, asked),
+        )],
+        Driver::Facets(hashes) => {
+            let over = |table: &str, hash: i64| {
+                let from = format!(
+                    "FROM {table} AS f CROSS JOIN traces AS t ON t.id = f.trace WHERE f.hash = ?1"
+                );
+                statement(&from, ("f.start", "f.trace"), hash, (driver, hasher, asked))
+            };
+            let both = |hash: &i64| [over("facets", *hash), over("facets_late", *hash)];
+            hashes.iter().flat_map(both).collect()
+        }
+    }
+}
+
+fn statement(
+    from: &str,
+    key: (&'static str, &'static str),
+    first: i64,
+    (driver, hasher, asked): (&Driver, &FacetHasher, &Asked<'_>),
+) -> Statement {
+    let Asked { filter, starts, order, after, .. } = *asked;
     let mut conditions = Conditions::new(hasher, key, vec![Value::Integer(first)]);
     let (start, trace) = key;
     let mut sql = format!("SELECT {start}, {LISTED_COLUMNS} {from}");

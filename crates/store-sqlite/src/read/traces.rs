@@ -4,7 +4,7 @@ use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{Order, Page, TraceKey, TraceQuery, TraceRow, filter::Filter};
 use rusqlite::{
     Connection, OptionalExtension, Rows, fallible_streaming_iterator::FallibleStreamingIterator,
-    params_from_iter, types::Value,
+    params_from_iter,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     failure::{Result, SqlContext, corrupt},
     query::{
         facet::FacetHasher,
-        plan::{Driver, Parts, STREAMS_MAX, Statement, statement},
+        plan::{Asked, Driver, Parts, STREAMS_MAX, Statement, statements},
     },
     row::trace::{LISTED_COLUMNS, ListedTrace},
     search::{
@@ -133,14 +133,10 @@ pub(crate) fn walk(
         return visit_few(db, ids, order, after, &mut visit);
     }
     let driver = choose(db, &parts)?;
-    let Statement { sql, values } =
-        statement(&driver, workspace.0, &hasher, filter, parts.starts, order, after);
-    let firsts = match &driver {
-        Driver::Start => vec![workspace.0],
-        Driver::Facets(hashes) => hashes.clone(),
-    };
+    let asked = Asked { workspace: workspace.0, filter, starts: parts.starts, order, after };
+    let statements = statements(&driver, &hasher, &asked);
     let possible = |id: i64| sets.iter().all(|set| set.has(id));
-    merge(db, &sql, values, &firsts, order, possible, &mut visit)
+    merge(db, statements, order, possible, &mut visit)
 }
 
 /// The text terms of a filter, wherever they stand in it.
@@ -233,8 +229,9 @@ fn choose(db: &Connection, parts: &Parts<'_>) -> Result<Driver> {
     }
     let mut statement = db
         .prepare_cached(
-            "SELECT count(*) FROM (SELECT 1 FROM facets WHERE hash = ?1 AND start >= ?2 \
-             AND start <= ?3 LIMIT ?4)",
+            "SELECT (SELECT count(*) FROM (SELECT 1 FROM facets WHERE hash = ?1 AND start >= ?2 \
+             AND start <= ?3 LIMIT ?4)) + (SELECT count(*) FROM (SELECT 1 FROM facets_late \
+             WHERE hash = ?1 AND start >= ?2 AND start <= ?3 LIMIT ?4))",
         )
         .when(doing)?;
     let mut best: Option<(i64, &Vec<i64>)> = None;
@@ -253,27 +250,23 @@ fn choose(db: &Connection, parts: &Parts<'_>) -> Result<Driver> {
     Ok(best.map_or(Driver::Start, |(_, set)| Driver::Facets(set.clone())))
 }
 
-/// Runs one statement for each first parameter, side by side, and visits their rows in one order,
-/// each trace once.
+/// Runs statements side by side and visits their rows in one order, each trace once.
 fn merge(
     db: &Connection,
-    sql: &str,
-    values: Vec<Value>,
-    firsts: &[i64],
+    statements: Vec<Statement>,
     order: Order,
     possible: impl Fn(i64) -> bool,
     visit: &mut impl FnMut(ListedTrace) -> Result<bool>,
 ) -> Result<()> {
     let doing = "listing traces";
-    let mut statements = Vec::with_capacity(firsts.len());
-    for _ in firsts {
-        statements.push(db.prepare_cached(sql).when(doing)?);
+    let mut prepared = Vec::with_capacity(statements.len());
+    for statement in &statements {
+        prepared.push(db.prepare_cached(&statement.sql).when(doing)?);
     }
-    let mut streams = Vec::with_capacity(firsts.len());
-    for (statement, first) in statements.iter_mut().zip(firsts) {
-        let mut values = values.clone();
-        values[0] = Value::Integer(*first);
-        streams.push(Stream::open(statement.query(params_from_iter(values)).when(doing)?)?);
+    let mut streams = Vec::with_capacity(statements.len());
+    for (prepared, statement) in prepared.iter_mut().zip(statements) {
+        let rows = prepared.query(params_from_iter(statement.values)).when(doing)?;
+        streams.push(Stream::open(rows)?);
     }
     loop {
         let heads = streams.iter().filter_map(|stream| stream.at);

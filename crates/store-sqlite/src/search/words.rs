@@ -17,6 +17,19 @@ use sha2::{Digest, Sha256};
 const WORD_BYTES_MAX: usize = 64;
 const WORD_BEGINNING: usize = 32;
 
+/// ASCII letters and digits in lower case; zero for everything that stands between words.
+const LOWER: [u8; 256] = {
+    let mut lower = [0; 256];
+    let mut b = 0;
+    while b < 128 {
+        if (b as u8).is_ascii_alphanumeric() {
+            lower[b] = (b as u8).to_ascii_lowercase();
+        }
+        b += 1;
+    }
+    lower
+};
+
 /// Appends a workspace's prefix: a letter for each hexadecimal digit, then a mark that no word has.
 fn put_prefix(out: &mut String, workspace: i64) {
     use std::fmt::Write;
@@ -32,7 +45,6 @@ pub(crate) struct Words {
     prefix: String,
     seen: HashSet<u64, BuildHasherDefault<Ready>>,
     seeds: (u64, u64),
-    lower: Vec<u8>,
 }
 
 impl Words {
@@ -44,7 +56,6 @@ impl Words {
             prefix: String::new(),
             seen: HashSet::default(),
             seeds: (random.hash_one(1), random.hash_one(2) | 1),
-            lower: Vec::new(),
         }
     }
 
@@ -58,12 +69,22 @@ impl Words {
 
     /// Adds the words of a text.
     pub(crate) fn push(&mut self, text: &str) {
-        // Words never reach over white space, so its pieces can be cut apart one by one.
-        for piece in text.split_ascii_whitespace() {
-            if piece.is_ascii() {
-                self.push_ascii(piece.as_bytes());
-            } else {
-                self.push_tokens(&tokens(piece));
+        if text.is_ascii() {
+            self.push_ascii(text.as_bytes());
+            return;
+        }
+        // Words never reach over white space, so the pieces between can be cut apart one by one.
+        for line in text.split('\n') {
+            if line.is_ascii() {
+                self.push_ascii(line.as_bytes());
+                continue;
+            }
+            for piece in line.split_ascii_whitespace() {
+                if piece.is_ascii() {
+                    self.push_ascii(piece.as_bytes());
+                } else {
+                    self.push_tokens(&tokens(piece));
+                }
             }
         }
     }
@@ -73,15 +94,32 @@ impl Words {
         &self.lines
     }
 
-    fn push_ascii(&mut self, piece: &[u8]) {
-        for word in piece.split(|b| !b.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
-            let mut lower = std::mem::take(&mut self.lower);
-            lower.clear();
-            lower.extend(word.iter().map(u8::to_ascii_lowercase));
-            if let Ok(word) = std::str::from_utf8(&lower) {
-                self.add(word);
+    /// Most of what indexing costs is here: a pass over the letters into a buffer of known size, a
+    /// hash of that, and nothing more for a word that was seen before.
+    fn push_ascii(&mut self, text: &[u8]) {
+        let mut rest = text;
+        while let Some(start) = rest.iter().position(|b| LOWER[usize::from(*b)] != 0) {
+            rest = &rest[start..];
+            let mut short = Padded::default();
+            let mut length = 0;
+            for b in rest {
+                let lower = LOWER[usize::from(*b)];
+                if lower == 0 {
+                    break;
+                }
+                if let Some(place) = short.0.get_mut(length) {
+                    *place = lower;
+                }
+                length += 1;
             }
-            self.lower = lower;
+            let (word, after) = rest.split_at(length);
+            rest = after;
+            if length > WORD_BYTES_MAX {
+                self.add(&String::from_utf8_lossy(word).to_ascii_lowercase());
+            } else if self.seen.insert(short.hash(self.seeds, length)) {
+                // Letters and digits only: always text.
+                self.add_line(&String::from_utf8_lossy(&short.0[..length]));
+            }
         }
     }
 
@@ -97,9 +135,24 @@ impl Words {
     }
 
     fn add(&mut self, word: &str) {
-        if !self.seen.insert(hash(self.seeds, word.as_bytes())) {
-            return;
+        let hash = if word.len() <= WORD_BYTES_MAX {
+            let mut short = Padded::default();
+            short.0[..word.len()].copy_from_slice(word.as_bytes());
+            short.hash(self.seeds, word.len())
+        } else {
+            let chunks = word.as_bytes().chunks(WORD_BYTES_MAX);
+            chunks.fold(self.seeds.0 ^ word.len() as u64, |state, chunk| {
+                let mut short = Padded::default();
+                short.0[..chunk.len()].copy_from_slice(chunk);
+                short.hash((state, self.seeds.1), chunk.len())
+            })
+        };
+        if self.seen.insert(hash) {
+            self.add_line(word);
         }
+    }
+
+    fn add_line(&mut self, word: &str) {
         self.lines.push_str(&self.prefix);
         put_entry(&mut self.lines, word);
         self.lines.push('\n');
@@ -158,20 +211,29 @@ fn put_entry(out: &mut String, word: &str) {
     }
 }
 
-/// A short keyed hash: eight bytes and one multiplication at a time.
-fn hash(seeds: (u64, u64), word: &[u8]) -> u64 {
-    let fold = |a: u64, b: u64| {
-        let wide = u128::from(a) * u128::from(b);
-        wide as u64 ^ (wide >> 64) as u64
-    };
-    let (chunks, rest) = word.as_chunks::<8>();
-    let mut state = seeds.0 ^ word.len() as u64;
-    for chunk in chunks {
-        state = fold(state ^ u64::from_le_bytes(*chunk), seeds.1);
+/// A word, followed by zeros.
+struct Padded([u8; WORD_BYTES_MAX]);
+
+impl Default for Padded {
+    fn default() -> Self {
+        Self([0; WORD_BYTES_MAX])
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(fold(state ^ u64::from_le_bytes(last), seeds.1), seeds.0 | 1)
+}
+
+impl Padded {
+    /// A keyed hash: eight bytes and one multiplication at a time.
+    fn hash(&self, seeds: (u64, u64), length: usize) -> u64 {
+        let fold = |a: u64, b: u64| {
+            let wide = u128::from(a) * u128::from(b);
+            wide as u64 ^ (wide >> 64) as u64
+        };
+        let (chunks, _) = self.0.as_chunks::<8>();
+        let mut state = seeds.0 ^ length as u64;
+        for chunk in chunks.iter().take(length.div_ceil(8)) {
+            state = fold(state ^ u64::from_le_bytes(*chunk), seeds.1);
+        }
+        fold(state, seeds.0 | 1)
+    }
 }
 
 /// Hands a hash through.

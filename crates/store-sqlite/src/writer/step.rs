@@ -13,9 +13,10 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{
     Kept,
+    facets::{FacetChanges, FacetFlow},
     ledger::OpenLogs,
     rollup,
-    trace::{FacetChanges, OpenTrace},
+    trace::OpenTrace,
 };
 use crate::{
     Options,
@@ -159,7 +160,7 @@ impl<'w> Step<'w> {
         for ((workspace, _), trace) in &mut self.traces {
             trace.flush(self.db, self.options, *workspace, &mut changes)?;
         }
-        changes.write(self.db)?;
+        let facets = changes.write(self.db, self.kept.facets)?;
         let mut waiting = Vec::with_capacity(self.rollups.len());
         for (workspace, sum) in std::mem::take(&mut self.rollups) {
             let before = self.kept.waiting.get(&workspace).copied();
@@ -169,6 +170,7 @@ impl<'w> Step<'w> {
         self.counters.save(self.db, self.kept.counters)?;
         Ok(Finished {
             counters: self.counters,
+            facets,
             traces: self.traces,
             logs: self.logs,
             waiting,
@@ -180,6 +182,7 @@ impl<'w> Step<'w> {
 /// What a transaction leaves for the next ones.
 pub(crate) struct Finished {
     pub(super) counters: Counters,
+    pub(super) facets: FacetFlow,
     pub(super) traces: HashMap<(i64, TraceId), OpenTrace>,
     pub(super) logs: OpenLogs,
     pub(super) waiting: Vec<(i64, rollup::Waiting)>,

@@ -6,6 +6,7 @@ use exhibit_model::{Nanos, Status, TraceId, TraceSummary, WorkspaceId};
 use exhibit_store::{SealWrite, StoreError, TraceKey};
 use rusqlite::{Connection, params};
 
+use super::facets::FacetChanges;
 use crate::{
     Options,
     failure::{Result, SqlContext},
@@ -222,47 +223,6 @@ impl OpenTrace {
                         .when(doing)?;
                 }
             }
-        }
-        Ok(())
-    }
-}
-
-/// Facets to remove and to add, written in key order so that neighbours share their pages.
-#[derive(Debug, Default)]
-pub(crate) struct FacetChanges {
-    removed: Vec<(i64, i64, i64)>,
-    added: Vec<(i64, i64, i64)>,
-}
-
-impl FacetChanges {
-    fn replace(&mut self, trace: i64, old: Option<&(Nanos, Vec<i64>)>, new: (Nanos, &[i64])) {
-        let (start, hashes) = new;
-        let Some((old_start, old_hashes)) = old else {
-            self.added.extend(hashes.iter().map(|hash| (*hash, start.0, trace)));
-            return;
-        };
-        let moved = *old_start != start;
-        let gone = old_hashes.iter().filter(|h| moved || hashes.binary_search(h).is_err());
-        self.removed.extend(gone.map(|hash| (*hash, old_start.0, trace)));
-        let come = hashes.iter().filter(|h| moved || old_hashes.binary_search(h).is_err());
-        self.added.extend(come.map(|hash| (*hash, start.0, trace)));
-    }
-
-    pub(crate) fn write(mut self, db: &Connection) -> Result<()> {
-        let doing = "writing facets";
-        self.removed.sort_unstable();
-        self.added.sort_unstable();
-        let mut remove = db
-            .prepare_cached("DELETE FROM facets WHERE hash = ?1 AND start = ?2 AND trace = ?3")
-            .when(doing)?;
-        for key in self.removed {
-            remove.execute(key).when(doing)?;
-        }
-        let mut add = db
-            .prepare_cached("INSERT INTO facets (hash, start, trace) VALUES (?1, ?2, ?3)")
-            .when(doing)?;
-        for key in self.added {
-            add.execute(key).when(doing)?;
         }
         Ok(())
     }

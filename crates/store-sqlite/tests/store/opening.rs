@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use exhibit_store::{
-    CommitError, Filter, Order, SpanStore, StoreError, TraceQuery,
+    AuditStore, CommitError, Filter, Order, SpanStore, StoreError, TraceQuery,
     conformance::fixture::{START, call, span, trace_id},
 };
 use exhibit_store_sqlite::{Options, SqliteStore};
@@ -49,6 +49,26 @@ async fn a_reader_sees_what_a_server_writes_and_changes_nothing() {
     assert!(reader.trace(WORKSPACE, &trace_id("u")).await.unwrap().is_some());
     let refused = reader.commit(builder.batch(&[span("v", "a", 0)])).await;
     assert!(matches!(refused, Err(CommitError::Store(StoreError::Unsupported(_)))));
+    drop((store, reader));
+    let alone = SqliteStore::open_read_only(dir.path(), Options::default()).unwrap();
+    assert!(alone.trace(WORKSPACE, &trace_id("u")).await.unwrap().is_some());
+    verify(&alone).await;
+}
+
+#[tokio::test]
+async fn an_audit_names_the_record_that_does_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let spans = [span("t", "a", 0), span("t", "b", 0), span("u", "a", 0)];
+    store.commit(Builder::new(8).batch(&spans)).await.unwrap();
+    drop(store);
+    let db = rusqlite::Connection::open(dir.path().join("exhibit.db")).unwrap();
+    db.execute("UPDATE spans SET packed = x'01' WHERE span_id = 'b'", []).unwrap();
+    drop(db);
+    let store = open(dir.path());
+    let error = store.audit_traces(WORKSPACE, None, 10, true).await.unwrap_err();
+    let StoreError::Corrupt(what) = error else { panic!("{error}") };
+    assert!(what.starts_with("trace t: span b: "), "{what}");
 }
 
 #[test]
