@@ -147,7 +147,6 @@ CREATE TABLE superseded (
   leaf_hash BLOB NOT NULL,
   record    BLOB NOT NULL,
   digest    BLOB NOT NULL,
-  counted   INTEGER NOT NULL,
   block     INTEGER NOT NULL,
   offset    INTEGER NOT NULL,
   lengths   BLOB NOT NULL,

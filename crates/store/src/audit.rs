@@ -1,7 +1,7 @@
 //! What verification reads: everything a store shows, beside everything it was derived from.
 
 use async_trait::async_trait;
-use exhibit_model::{TraceId, WorkspaceId};
+use exhibit_model::{SpanId, TraceId, WorkspaceId};
 
 use crate::{
     Page, StoreError,
@@ -19,8 +19,10 @@ pub struct AuditTrace {
     pub spans: Vec<(SpanRow, StoredSpan)>,
     /// Part lengths of each span, as the row states them; they stand in the leaf too.
     pub lengths: Vec<[u32; 5]>,
-    /// Every superseded terminal revision.
-    pub superseded: Vec<StoredSpan>,
+    /// Every superseded terminal revision, with its span. None of them counts any more.
+    pub superseded: Vec<(SpanId, StoredSpan)>,
+    /// The span in whose rollup cells the trace itself counts: the first that was sealed.
+    pub first_span: Option<SpanId>,
     /// Every seal.
     pub seals: Vec<StoredSeal>,
     /// What the store keeps beside the summary for filters and sorting and what does not follow from

@@ -182,7 +182,6 @@ GAPS = {
         "workspaces.public_id", "workspaces.name", "workspaces.created", "api_keys.id", "api_keys.workspace",
         "api_keys.name", "api_keys.prefix", "api_keys.hash", "api_keys.scopes", "api_keys.created",
     ],
-    "shown as it stands": ["traces.first_received", "traces.last_received"],
 }  # fmt: skip
 
 

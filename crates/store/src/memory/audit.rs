@@ -26,10 +26,11 @@ fn audited(trace: &Trace, bodies: bool) -> Result<AuditTrace, StoreError> {
         lengths: rows.map(|row| row.lengths).collect(),
         superseded: trace
             .superseded
-            .values()
-            .flatten()
-            .map(stored)
+            .iter()
+            .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
+            .map(|(id, row)| Ok((id.clone(), stored(row)?)))
             .collect::<Result<_, StoreError>>()?,
+        first_span: trace.first_span.clone(),
         seals: trace.seals.clone(),
         differing: Vec::new(),
     })
