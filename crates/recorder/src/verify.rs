@@ -4,6 +4,7 @@
 //! installation. Both re-derive everything an API shows from the sealed records, so that a change of
 //! any value is found, whichever table it stands in. `record` checks one record, `log` one log.
 
+mod accounts;
 mod all;
 mod log;
 mod record;

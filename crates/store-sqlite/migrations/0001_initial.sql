@@ -60,6 +60,14 @@ CREATE TABLE sessions (
   expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What was done to all of these: the bodies that the leaves of administration commit to.
+CREATE TABLE acts (
+  log  INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (log, leaf)
+) STRICT, WITHOUT ROWID;
+
 -- ── Traces ──────────────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE traces (

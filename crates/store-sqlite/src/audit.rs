@@ -5,7 +5,7 @@ mod columns;
 use async_trait::async_trait;
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{
-    AuditStore, AuditTrace, Page, StoreError, StoredSpan,
+    AuditStore, AuditTrace, Page, StoreError, StoredAct, StoredSpan,
     rollup::{Cell, Key},
 };
 use rusqlite::Connection;
@@ -75,6 +75,34 @@ impl AuditStore for SqliteStore {
         limit: usize,
     ) -> Result<Page<(Key, Cell)>> {
         self.pool.audit(move |db| rollups(db, workspace, after.as_ref(), limit)).await
+    }
+
+    async fn audit_acts(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAct>> {
+        self.pool
+            .audit(move |db| {
+                let doing = "reading acts of administration";
+                let mut statement = db
+                    .prepare_cached(
+                        "SELECT leaf, body FROM acts WHERE log = ?1 AND leaf >= ?2 \
+                         ORDER BY leaf LIMIT ?3",
+                    )
+                    .when(doing)?;
+                let mut rows = statement
+                    .query((workspace.0, from as i64, i64::try_from(limit).unwrap_or(i64::MAX)))
+                    .when(doing)?;
+                let mut acts = Vec::new();
+                while let Some(row) = rows.next().when(doing)? {
+                    let mut c = Columns::of(row);
+                    acts.push(StoredAct { index: c.count()?, body: c.bytes()?.to_vec() });
+                }
+                Ok(acts)
+            })
+            .await
     }
 
     async fn audit_search(

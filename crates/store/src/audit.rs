@@ -30,6 +30,15 @@ pub struct AuditTrace {
     pub differing: Vec<String>,
 }
 
+/// An act of administration as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAct {
+    /// Index of its leaf in the workspace's log.
+    pub index: u64,
+    /// What was done.
+    pub body: Vec<u8>,
+}
+
 /// Reads for verification. Reads see one consistent state per call and never block writers.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
@@ -59,6 +68,15 @@ pub trait AuditStore: Send + Sync + 'static {
         after: Option<String>,
         limit: usize,
     ) -> Result<Page<(Key, Cell)>, StoreError>;
+
+    /// The acts of administration of a workspace whose leaves stand at `from` or later, in the order
+    /// of their leaves, at most `limit`.
+    async fn audit_acts(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAct>, StoreError>;
 
     /// Of these traces, those that full-text search would not find although it should.
     async fn audit_search(

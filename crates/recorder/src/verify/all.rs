@@ -124,7 +124,10 @@ impl Recorder {
         }
         for workspace in &workspaces {
             report.workspaces += 1;
-            let claimed = self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let mut claimed =
+                self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let accounts = self.check_accounts(workspace, &mut claimed).await?;
+            accounts.into_iter().for_each(|f| report.fault(f));
             let log = LogId::Workspace(workspace.id);
             let none = BTreeMap::new();
             let heads = installation.heads.get(&self.log_origin(log)).unwrap_or(&none);
