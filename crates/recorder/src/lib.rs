@@ -10,6 +10,7 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod dead_letter;
 mod error;
 mod keys;
 mod live;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use exhibit_capture::{Context, DecodeError};
+use exhibit_model::WorkspaceId;
 use exhibit_recorder::Recorder;
 use tokio::sync::{Semaphore, watch};
 
@@ -58,9 +59,12 @@ impl App {
     }
 
     /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is
-    /// kept until the request is answered.
+    /// kept until the request is answered. A body that does not decode leaves a dead letter in the
+    /// workspace, under the name of the door.
     pub(crate) async fn decode<T: Send + 'static>(
         &self,
+        workspace: WorkspaceId,
+        door: &'static str,
         received: Received,
         labels: Vec<(String, String)>,
         decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
@@ -70,16 +74,24 @@ impl App {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
         })?;
         let recorder = Arc::clone(&self.recorder);
-        tokio::task::spawn_blocking(move || {
+        let decoded = tokio::task::spawn_blocking(move || {
             let limits = recorder.limits();
             let (body, share) = received.inflate(limits)?;
             let context = Context { received: recorder.now(), limits, labels: &labels };
-            let decoded = decode(&body, &context)?;
+            let decoded = decode(&body, &context);
             drop(permit);
-            Ok((decoded, share))
-        })
-        .await
-        .map_err(closed)?
+            Ok::<_, Problem>((decoded.map_err(|error| (error, body)), share))
+        });
+        let (decoded, share) = decoded.await.map_err(closed)??;
+        match decoded {
+            Ok(decoded) => Ok((decoded, share)),
+            Err((error, body)) => {
+                let pointer = error.pointer().unwrap_or_default().to_owned();
+                let reason = error.to_string();
+                self.recorder.bury_undecoded(workspace, door, &body, &reason, &pointer).await;
+                Err(error.into())
+            }
+        }
     }
 }
 

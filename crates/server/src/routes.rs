@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
+pub(crate) mod dead_letters;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod ingest;
@@ -34,6 +35,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(dead_letters::list, dead_letters::clear))
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
