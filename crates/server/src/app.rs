@@ -13,6 +13,7 @@ use crate::{
     auth::rate::Rates,
     body::{Budget, Received, Share},
     problem::Problem,
+    routes::tracium,
 };
 
 /// The state of the server.
@@ -28,6 +29,8 @@ pub(crate) struct App {
     /// Live connections that may still be opened.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) rates: Rates,
+    /// Trees of traces whose client does not send parents.
+    pub(crate) trees: tracium::Trees,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -51,6 +54,7 @@ impl App {
             hashing: Semaphore::new(cores),
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
+            trees: tracium::Trees::default(),
             openapi: openapi.into(),
             recorder,
             config,

@@ -16,7 +16,9 @@ pub(crate) mod members;
 pub(crate) mod pages;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod shape;
 pub(crate) mod traces;
+pub(crate) mod tracium;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -60,4 +62,5 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
         .routes(routes!(live::sse::live))
+        .merge(tracium::router())
 }

@@ -44,6 +44,11 @@ pub fn root() -> Result<SpanId, DecodeError> {
     span_id(ROOT, "id").map_err(whole)
 }
 
+/// A raw field of a span as the client sent it.
+pub fn field<'a>(span: &'a Span, name: &str) -> Option<&'a Json> {
+    span.attributes.iter().find(|a| a.key.strip_prefix(PREFIX) == Some(name)).map(|a| &a.value)
+}
+
 /// A trace that was created.
 #[derive(Debug)]
 pub struct Created {
