@@ -161,6 +161,7 @@ fn too_large(index: usize, span: &Span, max: usize) -> Rejected {
         reason: format!("the span is larger than {max} bytes; send large contents by reference"),
         span_id: Some(span.span_id.to_string()),
         trace_id: Some(span.trace_id.to_string()),
+        body: None,
     }
 }
 
