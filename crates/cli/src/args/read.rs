@@ -78,6 +78,9 @@ pub(crate) struct VerifyArgs {
     /// Check leaves, proofs and checkpoints, but do not read the bodies of records
     #[arg(long, conflicts_with = "trace")]
     pub(crate) no_bodies: bool,
+    /// Also look every word of every record up in the full-text index
+    #[arg(long, conflicts_with_all = ["trace", "no_bodies"])]
+    pub(crate) search: bool,
     /// Verifier key of the installation, pinned from outside
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,

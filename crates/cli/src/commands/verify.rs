@@ -8,7 +8,7 @@ mod settle;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
     Error,
-    verify::{Fault, Verdict},
+    verify::{Depth, Fault, Verdict},
 };
 use serde::Serialize;
 
@@ -66,7 +66,8 @@ async fn all(
     };
     settle::wait(&installation, loaded).await?;
     let bar = bar::Bar::new(output);
-    let report = installation.recorder.verify_all(!args.no_bodies, &bar).await;
+    let depth = Depth { bodies: !args.no_bodies, search: args.search };
+    let report = installation.recorder.verify_all(depth, &bar).await;
     bar.finish();
     let mut report = match report {
         Ok(report) => report,

@@ -72,8 +72,7 @@ pub(crate) async fn create(
         tracium::create(body, context, &mut mint)
     };
     let labels = labels(&headers);
-    let (created, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (created, _share) = app.decode(caller.workspace, DOOR, received, labels, decode).await?;
     let id = created.span.trace_id.clone();
     let decoded = Decoded { spans: vec![created.span], protocol: DOOR, ..Decoded::default() };
     accept(&app, &caller, decoded).await?;
@@ -113,8 +112,7 @@ pub(crate) async fn spans(
         tracium::spans(body, context, &trace, &mut tree)
     };
     let labels = labels(&headers);
-    let (decoded, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (decoded, _share) = app.decode(caller.workspace, DOOR, received, labels, decode).await?;
     let accepted = accept(&app, &caller, Decoded { protocol: DOOR, ..decoded }).await?;
     let rejected: Vec<Value> = accepted
         .rejected
@@ -176,8 +174,7 @@ async fn end(
         tracium::end(body, context, trace, failed)
     };
     let labels = labels(&headers);
-    let (decoded, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (decoded, _share) = app.decode(caller.workspace, DOOR, received, labels, decode).await?;
     accept(app, caller, Decoded { protocol: DOOR, ..decoded }).await?;
     app.trees.forget(caller.workspace, &id);
     let status = if failed { "failed" } else { "completed" };
