@@ -6,6 +6,7 @@
 
 mod fields;
 pub(crate) mod foreign;
+pub(crate) mod multipart;
 mod register;
 mod simple;
 mod span;

@@ -21,6 +21,7 @@ mod rules;
 mod system;
 mod vault;
 pub mod verify;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -40,6 +41,7 @@ pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use read::{Health, SpanDetail, SpanView};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use system::{OsEntropy, SystemClock};
+pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
 /// What a recorder is made of.
 pub struct Parts {

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode},
+};
 use exhibit_capture::{Context, DecodeError};
 use exhibit_model::WorkspaceId;
 use exhibit_recorder::Recorder;
@@ -11,7 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     Config,
     auth::rate::Rates,
-    body::{Budget, Received, Share},
+    body::{self, Budget, Received, Share},
+    otlp::labels,
     problem::Problem,
     routes::tracium,
 };
@@ -60,6 +64,19 @@ impl App {
             config,
             stop,
         })
+    }
+
+    /// Receives and decodes the body of a request that came to a product's own door.
+    pub(crate) async fn intake<T: Send + 'static>(
+        &self,
+        workspace: WorkspaceId,
+        door: &'static str,
+        headers: &HeaderMap,
+        body: Body,
+        decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
+    ) -> Result<(T, Share), Problem> {
+        let received = body::receive(&self.budget, self.recorder.limits(), headers, body).await?;
+        self.decode(workspace, door, received, labels(headers), decode).await
     }
 
     /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is

@@ -6,6 +6,7 @@
 //! It stands in the answer only; what is sealed is the record.
 
 mod canonical;
+pub(crate) mod side_doors;
 
 use std::sync::Arc;
 
