@@ -105,7 +105,7 @@ class Exhibit:
                 state.metadata = {**state.metadata, "requested_trace_id": str(trace_id)[:512]}
             if input is not None:
                 root.record_input(input)
-            return Trace(self, state, lazy_start, options)
+            return Trace(self, state, root, options)
         except Exception:
             internal("opening a trace")
             return NOTHING  # type: ignore[return-value]
@@ -118,8 +118,9 @@ class Exhibit:
             return NOTHING  # type: ignore[return-value]
         return Span(self, span_type, name, None, None, model_id)
 
-    def _new_trace(self, root: Span) -> TraceState:
-        state = TraceState(new_trace_id(), root, self._common)
+    def _new_trace(self, root: Span | None, trace_id: str | None = None) -> TraceState:
+        chosen = usable_id(trace_id) if trace_id is not None else None
+        state = TraceState(chosen or new_trace_id(), root, self._common)
         state.tags = list(self.settings.tags)
         return state
 

@@ -40,7 +40,7 @@ def propagate_to_threads() -> None:
         return
     _wrapped = True
     start = threading.Thread.start
-    submit = concurrent.futures.ThreadPoolExecutor.submit
+    submit: Any = concurrent.futures.ThreadPoolExecutor.submit
 
     @functools.wraps(start)
     def start_with_span(self: threading.Thread) -> None:
@@ -53,7 +53,7 @@ def propagate_to_threads() -> None:
     @functools.wraps(submit)
     def submit_with_span(
         self: concurrent.futures.ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
-    ) -> concurrent.futures.Future[Any]:
+    ) -> Any:
         span = current.get()
         if span is None:
             return submit(self, fn, *args, **kwargs)

@@ -384,7 +384,7 @@ def wrap_calls(
         async def iterate_async(*args: Any, **kwargs: Any) -> Any:
             with open_span() as span:
                 asked(span, args, kwargs)
-                said = []
+                said: list[Any] = []
                 async for item in function(*args, **kwargs):
                     if len(said) < 10_000:
                         said.append(item)
@@ -399,7 +399,7 @@ def wrap_calls(
         def iterate(*args: Any, **kwargs: Any) -> Any:
             with open_span() as span:
                 asked(span, args, kwargs)
-                said = []
+                said: list[Any] = []
                 for item in function(*args, **kwargs):
                     if len(said) < 10_000:
                         said.append(item)

@@ -22,8 +22,11 @@ class TraceState:
 
     __slots__ = ("begun", "common", "id", "metadata", "model", "root", "tags")
 
-    def __init__(self, id: str, root: Span, common: dict[str, Json], lazy: bool = False) -> None:
+    def __init__(
+        self, id: str, root: Span | None, common: dict[str, Json], lazy: bool = False
+    ) -> None:
         self.id = id
+        #: The span that encloses the others; none until a trace that was only named has one.
         self.root = root
         self.common = common
         self.tags: list[str] = []
@@ -34,25 +37,25 @@ class TraceState:
     def begin(self) -> None:
         """A lazy trace has its first span: the root counts from now on."""
         self.begun = True
-        self.root._client._delivery.started(self.root)
+        if self.root is not None:
+            self.root._client._delivery.started(self.root)
 
 
 class Trace:
     """The handle of a trace. Use it as a context manager (`with` or `async with`)."""
 
-    __slots__ = ("_client", "_lazy", "_options", "_root", "_state")
+    __slots__ = ("_client", "_options", "_root", "_state")
 
     def __init__(
         self,
         client: Exhibit,
         state: TraceState,
-        lazy: bool,
+        root: Span,
         options: dict[str, Any],
     ) -> None:
         self._client = client
         self._state = state
-        self._root = state.root
-        self._lazy = lazy
+        self._root = root
         self._options = options
 
     @property

@@ -58,9 +58,11 @@ def _copy(value: Any, budget: list[int], depth: int) -> Json:
     kind = type(value)
     if kind is str:
         budget[1] += len(value)
-        return value if len(value) <= TEXT_CHARS_MAX else _cut(value)
-    if value is None or kind is bool:
-        return value
+        return str(value) if len(value) <= TEXT_CHARS_MAX else _cut(value)
+    if value is None:
+        return None
+    if kind is bool:
+        return bool(value)
     budget[0] -= 1
     budget[1] += 8
     if budget[0] < 0:
