@@ -369,7 +369,8 @@ def test_a_run_of_the_agents_sdk_is_recorded(recording, provider, async_openai, 
     assert names["get_weather"]["input"] == {"city": "Köln"}
     assert names["get_weather"]["output"] == "sunny in Köln"
     assert names["Forecaster"]["span_type"] == "agent"
-    assert answer in json.dumps(stored["by_name"]["forecast"]["output"])
+    [root] = [s for s in stored["spans"] if s["span_id"] == stored["root_span_id"]]
+    assert answer in json.dumps(root["output"]) and "The weather?" in json.dumps(root["input"])
 
 
 # -- opentelemetry ------------------------------------------------------------------------------
