@@ -3,6 +3,7 @@
 mod backup;
 mod config;
 mod doctor;
+mod export;
 mod keys;
 mod pages;
 mod restore;
@@ -47,6 +48,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Trace(args) => trace::run(args, &loaded, output).await,
                     Command::Traces(args) => traces::run(args, &loaded, output).await,
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
+                    Command::Export(args) => export::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,

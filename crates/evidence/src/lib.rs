@@ -11,6 +11,7 @@ pub mod bundle;
 pub mod cover;
 pub mod line;
 pub mod manifest;
+pub mod report;
 pub mod verify;
 pub mod zip;
 

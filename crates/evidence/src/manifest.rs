@@ -192,3 +192,8 @@ pub(crate) fn signed_digest(envelope: &[u8], key: &VerifierKey) -> Result<String
         _ => Err(malformed),
     }
 }
+
+/// What to do with a bundle, for people; stands in every bundle as `README.txt`.
+pub const README: &str = include_str!("readme.txt");
+/// The verifier in Python; stands in every bundle as `verifier/exhibit_verify.py`.
+pub const PYTHON_VERIFIER: &str = include_str!("../../../verifiers/python/exhibit_verify.py");

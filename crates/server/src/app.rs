@@ -14,6 +14,9 @@ use crate::{
     problem::Problem,
 };
 
+/// Exports at once.
+const EXPORTS: usize = 3;
+
 /// The state of the server.
 pub(crate) struct App {
     pub(crate) recorder: Arc<Recorder>,
@@ -27,6 +30,8 @@ pub(crate) struct App {
     /// Live connections that may still be opened.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) rates: Rates,
+    /// Exports that may still be begun: each holds a thread while it is read.
+    pub(crate) exports: Arc<Semaphore>,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -50,6 +55,7 @@ impl App {
             hashing: Semaphore::new(cores),
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             openapi: openapi.into(),
             recorder,
             config,

@@ -223,7 +223,7 @@ impl Draft {
         let text = String::from_utf8(self.files[name].clone()).unwrap();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         change(&mut lines);
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = lines.join("\n") + if lines.is_empty() { "" } else { "\n" };
         self.files.insert(name.to_owned(), text.into_bytes());
         self
     }

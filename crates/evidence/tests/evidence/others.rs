@@ -28,7 +28,7 @@ fn ask(mut verifier: Command, cases: &[Case]) -> Option<BTreeMap<String, (String
     let output = match verifier.output() {
         Ok(output) => output,
         Err(error) => {
-            println!("skipped: {:?} does not start: {error}", verifier.get_program());
+            println!("skipped: {} does not start: {error}", verifier.get_program().display());
             return None;
         }
     };
