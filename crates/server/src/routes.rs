@@ -8,6 +8,7 @@ pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
 pub(crate) mod docs;
+pub(crate) mod evidence;
 pub(crate) mod health;
 pub(crate) mod ingest;
 pub(crate) mod keys;
@@ -46,10 +47,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(aitracer::side_doors::feedback))
         .routes(routes!(aitracer::side_doors::webhook))
         .routes(routes!(aitracer::side_doors::agents))
-        .routes(routes!(
-            aitracer::side_doors::renew_secret,
-            aitracer::side_doors::drop_secret
-        ))
+        .routes(routes!(aitracer::side_doors::renew_secret, aitracer::side_doors::drop_secret))
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
@@ -73,6 +71,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(evidence::bundle))
+        .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))
         .merge(openai_agents::router())
         .merge(tracium::router())

@@ -1,6 +1,7 @@
 //! `exhibit verify`: a data directory, one trace of it, or one trace of a server elsewhere.
 
-mod bar;
+pub(super) mod bar;
+mod bundle;
 mod elsewhere;
 mod pin;
 mod settle;
@@ -24,6 +25,9 @@ use pin::Pin;
 
 /// Runs the command.
 pub(crate) async fn run(args: VerifyArgs, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.file {
+        return bundle::run(&args, file, output);
+    }
     let pin = args.key.as_deref().map(Pin::parse).transpose()?;
     if let Some(id) = &args.trace {
         let id = TraceId::new(id).map_err(|error| {

@@ -201,7 +201,8 @@ fn score(mut map: JsonMap, context: &Context) -> Result<Span, Fault> {
     };
     let id = take_text(&mut map, &["id"])?;
     let name = map.get("name").and_then(read::text).unwrap_or_else(|| "score".to_owned());
-    let id = id.unwrap_or_else(|| format!("score:{}", crate::ids::digest_hex(&[&trace, &name], 16)));
+    let id =
+        id.unwrap_or_else(|| format!("score:{}", crate::ids::digest_hex(&[&trace, &name], 16)));
     let mut span = Span::new(trace_id(&trace, "traceId")?, span_id(&id, "id")?, Door::Compat);
     let on = take_text(&mut map, &["observationId"])?;
     span.parent_id = on.map(|id| span_id(&id, "observationId")).transpose()?;
