@@ -17,6 +17,7 @@ pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod remap;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
@@ -46,16 +47,15 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(aitracer::side_doors::feedback))
         .routes(routes!(aitracer::side_doors::webhook))
         .routes(routes!(aitracer::side_doors::agents))
-        .routes(routes!(
-            aitracer::side_doors::renew_secret,
-            aitracer::side_doors::drop_secret
-        ))
+        .routes(routes!(aitracer::side_doors::renew_secret, aitracer::side_doors::drop_secret))
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(remap::step))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))

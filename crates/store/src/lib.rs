@@ -36,9 +36,6 @@ pub use span::{
 };
 
 /// A whole back end.
-pub trait Store:
-    SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore
-{
-}
+pub trait Store: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore {}
 
 impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore> Store for T {}

@@ -23,7 +23,8 @@ pub(super) static DIALECT: Dialect =
 
 const PREFIX: &str = "aitracer.";
 const TRACE: &[&str] = &["traceId", "trace_id"];
-const LATENCY: &[&str] = &["latencyMs", "latency_ms", "durationMs", "duration_ms", "latencyMsAdded"];
+const LATENCY: &[&str] =
+    &["latencyMs", "latency_ms", "durationMs", "duration_ms", "latencyMsAdded"];
 
 /// What came to a side door.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +147,6 @@ fn refine(span: &Span, draft: &mut Draft) {
         draft.tool.clone_from(&span.name);
     }
 }
-
 
 const RULES: &[Rule] = &[
     kind(6, "aitracer.event", kind_of),

@@ -59,37 +59,83 @@ const RULES: &[Rule] = &[
     on(Field::Output, 35, OUTPUTS),
     on(Field::TokensIn, 81, OUTPUTS).at(&["usage_metadata", "input_tokens"]),
     on(Field::TokensIn, 82, EXTRA).at(&["metadata", "usage_metadata", "input_tokens"]),
-    on(Field::TokensIn, 83, OUTPUTS)
-        .at(&[MESSAGE[0], MESSAGE[1], MESSAGE[2], MESSAGE[3], MESSAGE[4], "usage_metadata", "input_tokens"]),
+    on(Field::TokensIn, 83, OUTPUTS).at(&[
+        MESSAGE[0],
+        MESSAGE[1],
+        MESSAGE[2],
+        MESSAGE[3],
+        MESSAGE[4],
+        "usage_metadata",
+        "input_tokens",
+    ]),
     on(Field::TokensIn, 84, OUTPUTS).at(&["llm_output", "token_usage", "prompt_tokens"]),
     on(Field::TokensIn, 85, OUTPUTS).at(&["usage", "prompt_tokens"]),
     on(Field::TokensOut, 81, OUTPUTS).at(&["usage_metadata", "output_tokens"]),
     on(Field::TokensOut, 82, EXTRA).at(&["metadata", "usage_metadata", "output_tokens"]),
-    on(Field::TokensOut, 83, OUTPUTS)
-        .at(&[MESSAGE[0], MESSAGE[1], MESSAGE[2], MESSAGE[3], MESSAGE[4], "usage_metadata", "output_tokens"]),
+    on(Field::TokensOut, 83, OUTPUTS).at(&[
+        MESSAGE[0],
+        MESSAGE[1],
+        MESSAGE[2],
+        MESSAGE[3],
+        MESSAGE[4],
+        "usage_metadata",
+        "output_tokens",
+    ]),
     on(Field::TokensOut, 84, OUTPUTS).at(&["llm_output", "token_usage", "completion_tokens"]),
     on(Field::TokensOut, 85, OUTPUTS).at(&["usage", "completion_tokens"]),
     on(Field::TokensTotal, 46, OUTPUTS).at(&["usage_metadata", "total_tokens"]),
     on(Field::TokensTotal, 47, EXTRA).at(&["metadata", "usage_metadata", "total_tokens"]),
     on(Field::CacheRead, 137, OUTPUTS).at(&["usage_metadata", "input_token_details", "cache_read"]),
-    on(Field::CacheRead, 138, EXTRA)
-        .at(&["metadata", "usage_metadata", "input_token_details", "cache_read"]),
-    on(Field::CacheRead, 139, OUTPUTS)
-        .at(&[MESSAGE[0], MESSAGE[1], MESSAGE[2], MESSAGE[3], MESSAGE[4], "usage_metadata", "input_token_details", "cache_read"]),
-    on(Field::CacheWrite, 132, OUTPUTS)
-        .at(&["usage_metadata", "input_token_details", "cache_creation"]),
-    on(Field::CacheWrite, 133, EXTRA)
-        .at(&["metadata", "usage_metadata", "input_token_details", "cache_creation"]),
-    on(Field::CacheWrite5m, 22, OUTPUTS)
-        .at(&["usage_metadata", "input_token_details", "ephemeral_5m_input_tokens"]),
-    on(Field::CacheWrite1h, 22, OUTPUTS)
-        .at(&["usage_metadata", "input_token_details", "ephemeral_1h_input_tokens"]),
-    on(Field::CacheWrite1h, 23, OUTPUTS)
-        .at(&["usage_metadata", "input_token_details", "ephemeral_1hr_input_tokens"]),
+    on(Field::CacheRead, 138, EXTRA).at(&[
+        "metadata",
+        "usage_metadata",
+        "input_token_details",
+        "cache_read",
+    ]),
+    on(Field::CacheRead, 139, OUTPUTS).at(&[
+        MESSAGE[0],
+        MESSAGE[1],
+        MESSAGE[2],
+        MESSAGE[3],
+        MESSAGE[4],
+        "usage_metadata",
+        "input_token_details",
+        "cache_read",
+    ]),
+    on(Field::CacheWrite, 132, OUTPUTS).at(&[
+        "usage_metadata",
+        "input_token_details",
+        "cache_creation",
+    ]),
+    on(Field::CacheWrite, 133, EXTRA).at(&[
+        "metadata",
+        "usage_metadata",
+        "input_token_details",
+        "cache_creation",
+    ]),
+    on(Field::CacheWrite5m, 22, OUTPUTS).at(&[
+        "usage_metadata",
+        "input_token_details",
+        "ephemeral_5m_input_tokens",
+    ]),
+    on(Field::CacheWrite1h, 22, OUTPUTS).at(&[
+        "usage_metadata",
+        "input_token_details",
+        "ephemeral_1h_input_tokens",
+    ]),
+    on(Field::CacheWrite1h, 23, OUTPUTS).at(&[
+        "usage_metadata",
+        "input_token_details",
+        "ephemeral_1hr_input_tokens",
+    ]),
     on(Field::AudioIn, 41, OUTPUTS).at(&["usage_metadata", "input_token_details", "audio"]),
     on(Field::Reasoning, 102, OUTPUTS).at(&["usage_metadata", "output_token_details", "reasoning"]),
-    on(Field::Reasoning, 103, EXTRA)
-        .at(&["metadata", "usage_metadata", "output_token_details", "reasoning"]),
+    on(Field::Reasoning, 103, EXTRA).at(&[
+        "metadata",
+        "usage_metadata",
+        "output_token_details",
+        "reasoning",
+    ]),
     on(Field::AudioOut, 51, OUTPUTS).at(&["usage_metadata", "output_token_details", "audio"]),
     on(Field::Cost, 101, OUTPUTS).at(&["usage_metadata", "total_cost"]),
     on(Field::Cost, 102, EXTRA).at(&["metadata", "usage_metadata", "total_cost"]),

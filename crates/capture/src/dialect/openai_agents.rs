@@ -4,7 +4,9 @@
 //! A trace says its name, group and metadata and has no times: it is kept as the trace's
 //! registration. Every field of `span_data` becomes a raw attribute under [`PREFIX`].
 
-use exhibit_model::{Attribute, Door, Flag, Json, JsonMap, Span, SpanId, SpanKind, Status, TraceId};
+use exhibit_model::{
+    Attribute, Door, Flag, Json, JsonMap, Span, SpanId, SpanKind, Status, TraceId,
+};
 
 use super::rule::{Dialect, Draft, Field, Rule, kind, on};
 use crate::{

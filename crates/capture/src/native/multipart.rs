@@ -96,13 +96,18 @@ mod tests {
                      \r\n--abc--\r\n";
         let parts = parts(body, TYPE, 10).unwrap();
         assert_eq!(parts[0].name, "post.1");
-        assert_eq!((parts[0].body, parts[0].content_type.as_str()), (&b"{\"a\":1}"[..], "application/json"));
+        assert_eq!(
+            (parts[0].body, parts[0].content_type.as_str()),
+            (&b"{\"a\":1}"[..], "application/json")
+        );
         assert_eq!((parts[1].name.as_str(), parts[1].body), ("attachment.1.x", &b"\0\r\n\xff"[..]));
     }
 
     #[test]
     fn broken_bodies_are_refused_and_never_panic() {
-        for body in [&b""[..], b"--abc", b"--abc\r\n", b"--abc\r\nx", b"--abcx", b"--abc\r\n\r\n--abc--"] {
+        for body in
+            [&b""[..], b"--abc", b"--abc\r\n", b"--abc\r\nx", b"--abcx", b"--abc\r\n\r\n--abc--"]
+        {
             assert!(parts(body, TYPE, 10).is_err() || parts(body, TYPE, 10).unwrap().is_empty());
         }
         assert!(parts(b"--abc--", "multipart/form-data", 10).is_err());

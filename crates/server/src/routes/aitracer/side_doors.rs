@@ -84,11 +84,7 @@ async fn event(
     record(app, caller, span).await
 }
 
-async fn record(
-    app: &Shared,
-    caller: &Caller<Ingest>,
-    span: Span,
-) -> Result<Response, Problem> {
+async fn record(app: &Shared, caller: &Caller<Ingest>, span: Span) -> Result<Response, Problem> {
     let (trace_id, span_id) = (span.trace_id.clone(), span.span_id.clone());
     let decoded = Decoded { spans: vec![span], protocol: DOOR, ..Decoded::default() };
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
