@@ -3,6 +3,7 @@
 //! A secret is shown once and kept only as a hash. Keys and session cookies have at least 160 random
 //! bits, so SHA-256 is enough for them; passwords are Argon2id. Every change is a ledger leaf.
 
+pub(crate) mod act;
 mod key;
 mod password;
 mod people;
@@ -14,10 +15,12 @@ use exhibit_ledger::{Leaf, LeafKind};
 use exhibit_model::{
     ApiKey, ApiKeyId, Nanos, RecordId, Role, Scopes, UserId, Workspace, WorkspaceId,
 };
+use exhibit_store::Batch;
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::{Error, Recorder, accept::finish};
+use act::Act;
 
 pub use key::{KeyPrefix, KeyRefusal, NewKey};
 
@@ -79,13 +82,22 @@ fn sha256(text: &str) -> [u8; 32] {
 }
 
 impl Recorder {
-    /// A leaf for an act of administration. Names stay out of it: they would outlive erasure.
-    fn act(&self, kind: LeafKind, what: &str) -> Result<exhibit_store::Leaf, Error> {
-        let received = u64::try_from(self.now().0).unwrap_or(0);
-        let id = RecordId::mint(&*self.entropy).0.into();
-        let mut leaf = Leaf::new(kind, id, "server", received);
-        leaf.facts.insert("act".into(), what.to_owned());
-        finish(&leaf)
+    /// Enters an act into the log of a workspace. `facts` may name nobody.
+    pub(crate) async fn record_act(
+        &self,
+        workspace: WorkspaceId,
+        kind: LeafKind,
+        facts: &[(&'static str, String)],
+    ) -> Result<(), Error> {
+        let received = self.now();
+        let stamp = u64::try_from(received.0).unwrap_or(0);
+        let mut leaf = Leaf::new(kind, RecordId::mint(&*self.entropy).0.into(), "server", stamp);
+        leaf.facts.extend(facts.iter().map(|(name, value)| ((*name).into(), value.clone())));
+        let acts = vec![finish(&leaf)?];
+        let batch = Batch { workspace, received, traces: Vec::new(), seals: Vec::new(), acts };
+        self.store.commit(batch).await?;
+        self.grown.notify_one();
+        Ok(())
     }
 
     pub(crate) async fn ensure_default_workspace(&self) -> Result<(), Error> {
@@ -93,8 +105,8 @@ impl Recorder {
             return Ok(());
         }
         let workspace = self.new_workspace(DEFAULT_WORKSPACE.to_owned(), "Default");
-        let leaf = self.act(LeafKind::Admin, "workspace created")?;
-        self.store.create_workspace(workspace, leaf).await?;
+        let act = self.sealed_act(&Act::WorkspaceCreated { workspace: workspace.clone() })?;
+        self.store.create_workspace(workspace, act).await?;
         Ok(())
     }
 

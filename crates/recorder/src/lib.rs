@@ -13,6 +13,7 @@ mod complete;
 mod dead_letter;
 mod drift;
 mod error;
+mod evidence;
 mod keys;
 mod live;
 mod notes;
@@ -39,6 +40,7 @@ pub use drift::{
     Windows as DriftWindows,
 };
 pub use error::Error;
+pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use read::{Health, SpanDetail, SpanView};

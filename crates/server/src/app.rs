@@ -20,6 +20,9 @@ use crate::{
     routes::tracium,
 };
 
+/// Exports at once.
+const EXPORTS: usize = 3;
+
 /// The state of the server.
 pub(crate) struct App {
     pub(crate) recorder: Arc<Recorder>,
@@ -35,6 +38,8 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     /// Trees of traces whose client does not send parents.
     pub(crate) trees: tracium::Trees,
+    /// Exports that may still be begun: each holds a thread while it is read.
+    pub(crate) exports: Arc<Semaphore>,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -59,6 +64,7 @@ impl App {
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
             trees: tracium::Trees::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             openapi: openapi.into(),
             recorder,
             config,

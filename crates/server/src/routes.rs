@@ -8,6 +8,7 @@ pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
 pub(crate) mod docs;
+pub(crate) mod evidence;
 pub(crate) mod health;
 pub(crate) mod ingest;
 pub(crate) mod keys;
@@ -73,6 +74,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(evidence::bundle))
+        .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))
         .merge(openai_agents::router())
         .merge(tracium::router())

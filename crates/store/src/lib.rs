@@ -22,9 +22,9 @@ pub mod rollup;
 pub mod search;
 pub mod span;
 
-pub use account::{AccountStore, Login};
+pub use account::{AccountStore, AdminAct, Login};
 pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
-pub use audit::{AuditStore, AuditTrace};
+pub use audit::{AuditStore, AuditTrace, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use error::StoreError;
 pub use filter::Filter;

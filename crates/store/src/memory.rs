@@ -52,6 +52,7 @@ struct Space {
     traces: BTreeMap<TraceId, Trace>,
     rollups: BTreeMap<Key, Cell>,
     log: Log,
+    acts: Vec<crate::StoredAct>,
     /// How many leaves were published last.
     published: u64,
 }

@@ -33,7 +33,7 @@ async fn all(args: &RemapArgs, remote: &Remote, output: Output) -> anyhow::Resul
             Err(error) => {
                 bar.finish_and_clear();
                 if let Some(cursor) = &cursor {
-                    output.note(&format!("go on with: exhibit remap --cursor {cursor}"));
+                    output.note(format!("go on with: exhibit remap --cursor {cursor}"));
                 }
                 return Err(error);
             }

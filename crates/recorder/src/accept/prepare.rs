@@ -210,15 +210,18 @@ impl Revision {
             }));
         }
         let received = before.received;
+        let first_received = before.first_received;
         let held = [before.findings.as_slice(), &delivered.findings].concat();
         let mut span = merge::merge((before, stored.digest), (delivered.clone(), digest));
         let now = std::mem::replace(&mut span.received, received);
+        span.first_received = first_received;
         span.findings = held;
         judge(rules, &mut span);
         if record::encode(&span).0 == stored.parts {
             return Ok(None);
         }
         span.received = now;
+        span.first_received = first_received.or(Some(received));
         let parts = record::encode(&span);
         let head = head(&span);
         Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
@@ -369,6 +372,7 @@ impl Recorder {
     /// A span marked incomplete by the server, as a delivery to be merged.
     pub(crate) fn incomplete(stored: &StoredSpan, reason: &str) -> Result<Span, Error> {
         let mut span = decode(stored)?;
+        span.first_received.get_or_insert(span.received);
         span.status = Status::Incomplete;
         span.status_message = Some(reason.to_owned());
         span.flag(Flag::Stale);

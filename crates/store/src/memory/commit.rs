@@ -104,6 +104,7 @@ impl Space {
             text: Document::default(),
             first_span: None,
         });
+        trace.first_received = trace.first_received.min(received);
         trace.last_received = trace.last_received.max(received);
         if !write.text.is_empty() {
             trace.text.push(&write.text);
@@ -180,7 +181,7 @@ impl Trace {
         rollup.subtract(&old.head, old.counted, first);
         let digest = old.digest;
         if old.leaf.is_some() {
-            self.superseded.entry(id).or_default().push(old);
+            self.superseded.entry(id).or_default().push(Row { counted: false, ..old });
         }
         Some(digest)
     }

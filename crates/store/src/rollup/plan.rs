@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     ops::Range,
 };
 
@@ -17,8 +17,9 @@ use crate::{
 /// Most steps of a series: a week of minutes, and a bound on the size of an answer.
 pub const STEPS_MAX: i64 = 10_080;
 
-/// How a query is answered from cells. Whole days come from day cells when the step allows it, the
-/// rest from minute cells, so `from` and `to` are kept to the minute at any step.
+/// How a query is answered from cells. Whole days come from day cells and whole hours from hour
+/// cells when the step allows it, the rest from minute cells, so `from` and `to` are kept to the
+/// minute at any step.
 ///
 /// Steps stand on multiples of their width since the epoch; the first and the last may be cut by
 /// `from` and `to`. A step of a day or more is rounded down to whole days. Read the cells of
@@ -86,54 +87,66 @@ impl Plan {
         self.dimension
     }
 
-    /// The ranges of cells to read, at most three; they do not overlap.
+    /// The ranges of cells to read, in the order of time; they do not overlap.
     pub fn reads(&self) -> Vec<Read> {
-        let day = Grain::Day.width_ns();
-        let mut reads = Vec::with_capacity(3);
-        let mut push = |grain, starts: Range<i64>| {
-            if !starts.is_empty() {
-                reads.push(Read { grain, starts });
-            }
-        };
-        let first = match self.from.rem_euclid(day) {
-            0 => self.from,
-            past => self.from.saturating_add(day - past),
-        };
-        let last = self.to.div_euclid(day).saturating_mul(day);
-        if self.step % day == 0 && first < last {
-            push(Grain::Minute, self.from..first);
-            push(Grain::Day, first..last);
-            push(Grain::Minute, last..self.to);
-        } else {
-            push(Grain::Minute, self.from..self.to);
-        }
+        let mut reads = Vec::with_capacity(2 * Grain::ALL.len() - 1);
+        self.cover(Grain::ALL.len() - 1, self.from..self.to, &mut reads);
         reads
+    }
+
+    /// Covers a range with whole cells of a grain, and what stands out at its ends with finer ones.
+    fn cover(&self, place: usize, range: Range<i64>, reads: &mut Vec<Read>) {
+        if range.is_empty() {
+            return;
+        }
+        let grain = Grain::ALL[place];
+        let width = grain.width_ns();
+        if place == 0 {
+            reads.push(Read { grain, starts: range });
+            return;
+        }
+        let first = match range.start.rem_euclid(width) {
+            0 => range.start,
+            past => range.start.saturating_add(width - past),
+        };
+        let last = range.end.div_euclid(width).saturating_mul(width);
+        if self.step % width == 0 && first < last {
+            self.cover(place - 1, range.start..first, reads);
+            reads.push(Read { grain, starts: first..last });
+            self.cover(place - 1, last..range.end, reads);
+        } else {
+            self.cover(place - 1, range, reads);
+        }
     }
 
     /// The answer from the cells of [`reads`](Self::reads). The series of the whole has every step,
     /// those of groups only the steps in which something happened.
     pub fn assemble(&self, cells: impl IntoIterator<Item = (Key, Cell)>) -> Analytics {
-        let mut totals = Cell::default();
         let mut steps: BTreeMap<i64, Cell> = BTreeMap::new();
-        let mut groups: HashMap<Option<String>, (Cell, BTreeMap<i64, Cell>)> = HashMap::new();
+        let mut groups: HashMap<Option<String>, BTreeMap<i64, Cell>> = HashMap::new();
         for (key, cell) in cells {
             let step = self.step_of(key.bucket_start);
-            totals.add(&cell);
             steps.entry(step).or_default().add(&cell);
             if self.dimension.is_some() {
-                let (sum, series) = groups.entry(key.value).or_default();
-                sum.add(&cell);
-                series.entry(step).or_default().add(&cell);
+                match groups.entry(key.value).or_default().entry(step) {
+                    Entry::Vacant(place) => drop(place.insert(cell)),
+                    Entry::Occupied(mut held) => held.get_mut().add(&cell),
+                }
             }
         }
-        let mut ranked: Vec<_> =
-            groups.into_iter().filter(|(_, (sum, _))| !sum.is_zero()).collect();
-        ranked.sort_by(|a, b| (Reverse(a.1.0.spans), &a.0).cmp(&(Reverse(b.1.0.spans), &b.0)));
-        let cut = ranked.split_off(self.groups_max.min(ranked.len()));
-        let other = cut.iter().fold(Cell::default(), |mut sum, (_, (cell, _))| {
-            sum.add(cell);
-            sum
-        });
+        let totals = sum(steps.values());
+        let mut ranked: Vec<_> = groups
+            .into_iter()
+            .map(|(value, steps)| {
+                (steps.values().fold(0_i64, |n, c| n.wrapping_add(c.spans)), value, steps)
+            })
+            .filter(|(spans, _, steps)| *spans != 0 || !sum(steps.values()).is_zero())
+            .collect();
+        ranked.sort_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
+        let cut = ranked.len() > self.groups_max;
+        ranked.truncate(self.groups_max);
+        // Thousands of groups may be cut: what is left of the whole is cheaper than their sum.
+        let mut other = totals.clone();
         let series = |steps: BTreeMap<i64, Cell>| {
             steps
                 .into_iter()
@@ -143,17 +156,17 @@ impl Plan {
         };
         let groups = ranked
             .into_iter()
-            .map(|(value, (sum, steps))| Group {
-                value,
-                measures: sum.measures(),
-                series: series(steps),
+            .map(|(_, value, steps)| {
+                let sum = sum(steps.values());
+                other.subtract(&sum);
+                Group { value, measures: sum.measures(), series: series(steps) }
             })
             .collect();
         Analytics {
             totals: totals.measures(),
             series: self.every_step(&steps),
             groups,
-            other: (!cut.is_empty()).then(|| other.measures()),
+            other: cut.then(|| other.measures()),
         }
     }
 
@@ -169,4 +182,11 @@ impl Plan {
             })
             .collect()
     }
+}
+
+fn sum<'c>(cells: impl Iterator<Item = &'c Cell>) -> Cell {
+    cells.fold(Cell::default(), |mut sum, cell| {
+        sum.add(cell);
+        sum
+    })
 }
