@@ -72,7 +72,12 @@ pub(crate) fn prepare(
         for (index, delivered) in group.spans.iter_mut().enumerate() {
             delivered.received = received;
             let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
-            let Some(revision) = Revision::build(recorder, &rules, delivered, stored)? else {
+            let revision = match (group.remap, stored) {
+                (true, Some(stored)) => Revision::remapped(&rules, stored)?,
+                (true, None) => None,
+                (false, stored) => Revision::build(recorder, &rules, delivered, stored)?,
+            };
+            let Some(revision) = revision else {
                 continue;
             };
             if revision.bytes() > recorder.limits.span_bytes_max {
@@ -220,6 +225,19 @@ impl Revision {
         let parts = record::encode(&span);
         let head = head(&span);
         Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
+    }
+
+    /// Maps, prices and governs a stored revision anew. `None` when it reads as before.
+    fn remapped(rules: &Loaded, stored: &StoredSpan) -> Result<Option<Self>, Error> {
+        let mut span = decode(stored)?;
+        judge(rules, &mut span);
+        let parts = record::encode(&span);
+        if parts.0 == stored.parts {
+            return Ok(None);
+        }
+        let head = head(&span);
+        let (digest, supersedes) = (stored.digest, Some(stored.record));
+        Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes }))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {
