@@ -5,6 +5,12 @@ import { defineConfig } from "vitest/config";
 /** The server that `npm run dev` talks to. */
 const server = process.env.EXHIBIT_URL ?? "http://127.0.0.1:3000";
 
+const proxy = {
+  "/api": server,
+  "/docs": server,
+  "/ws": { target: server, ws: true },
+};
+
 export default defineConfig({
   plugins: [react(), tailwindcss()],
   build: {
@@ -14,12 +20,7 @@ export default defineConfig({
     // The polyfill is an inline script in disguise, and every supported browser preloads modules.
     modulePreload: { polyfill: false },
   },
-  server: {
-    proxy: {
-      "/api": server,
-      "/docs": server,
-      "/ws": { target: server, ws: true },
-    },
-  },
+  server: { proxy },
+  preview: { proxy },
   test: { include: ["src/**/*.test.ts"] },
 });

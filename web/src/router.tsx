@@ -12,6 +12,7 @@ import {
 } from "@tanstack/react-router";
 import { meQuery } from "./api/queries";
 import { LoginPage, RegisterPage, SetupPage } from "./features/accounts/EntryPages";
+import { readCompareSearch } from "./features/compare/search";
 import { readExplorerSearch } from "./features/explorer/fns/search";
 import { readInspectorSearch } from "./features/inspector/fns/search";
 import { readRangeSearch } from "./features/overview/fns/range";
@@ -110,6 +111,12 @@ const settings = createRoute({
   path: "/settings",
   component: lazyRouteComponent(() => import("./features/settings/SettingsPage"), "SettingsPage"),
 });
+const compare = createRoute({
+  getParentRoute: () => inside,
+  path: "/compare",
+  validateSearch: readCompareSearch,
+  component: lazyRouteComponent(() => import("./features/compare/ComparePage"), "ComparePage"),
+});
 const profile = createRoute({
   getParentRoute: () => inside,
   path: "/profile",
@@ -129,7 +136,7 @@ export const router = createRouter({
     login,
     register,
     setup,
-    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, settings, profile, keys]),
+    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,

@@ -55,6 +55,187 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a trace: `{"agent_name", "model_id", "tags", "trace_id", "version", …}`. The same trace id
+         *     again is the same trace.
+         */
+        post: operations["post_agents_traces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/traces/{trace_id}/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A trace has ended well: `{"summary", "tags", "model", "system_prompt", "llm_steps"}`, all optional. */
+        post: operations["post_agents_traces_trace_id_complete"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/traces/{trace_id}/fail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A trace has failed: `{"error", "model", "system_prompt", "llm_steps"}`, all optional. */
+        post: operations["post_agents_traces_trace_id_fail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/traces/{trace_id}/gantt": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The spans of a trace with their places in time and tree. */
+        get: operations["get_agents_traces_trace_id_gantt"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agents/traces/{trace_id}/spans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send spans of a trace, running or ended: `{"spans": [{"id", "span_type", "status", "started_at",
+         *     "depth_level", …}]}`. A span id sent again updates the span.
+         */
+        post: operations["post_agents_traces_trace_id_spans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ingest/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Record what somebody thought of a trace: `traceId`, `rating` (or `thumbs`, `score`), `comment`. */
+        post: operations["post_api_ingest_feedback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ingest/tool-calls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Record a call of a tool: `toolName`, `arguments`, `result` or `error`, and the trace it belongs to. */
+        post: operations["post_api_ingest_tool_calls"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/ingest/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take in a delivery of an outside scanner (Dependabot, Snyk, …). Where the workspace has a signing
+         *     secret, it must be signed: `X-AITracer-Delivery-Timestamp` with Unix seconds, and
+         *     `X-AITracer-Signature: v1=` with the HMAC-SHA256 of `<timestamp>.<body>`, hex. A delivery that came
+         *     before is refused.
+         */
+        post: operations["post_api_ingest_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/integrations/openai-agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take in the spans of an agent's run: `{"traceId", "spans": […]}`, or the Agents SDK's own form. */
+        post: operations["post_api_integrations_openai_agents"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/integrations/openai-guardrails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Record the outcome of a guardrail or policy. */
+        post: operations["post_api_integrations_openai_guardrails"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/integrations/otlp/v1/logs": {
         parameters: {
             query?: never;
@@ -280,6 +461,44 @@ export interface paths {
          *     `default`, and logs it in.
          */
         post: operations["post_api_v1_auth_setup"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Entries that were refused at any door, newest first, with where and why. */
+        get: operations["get_api_v1_dead_letters"];
+        put?: never;
+        post?: never;
+        /** Remove all of them. They are no evidence; nothing that was recorded is touched. */
+        delete: operations["delete_api_v1_dead_letters"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make an evidence bundle: records, proofs, keys and a report in one zip that verifies offline.
+         *     It is streamed while it is made; one that breaks off has no directory and is refused by verifiers.
+         */
+        post: operations["post_api_v1_evidence"];
         delete?: never;
         options?: never;
         head?: never;
@@ -738,6 +957,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/webhook-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a signing secret for deliveries; the one before stops working. It is shown in this answer
+         *     only.
+         */
+        post: operations["post_api_v1_settings_webhook_secret"];
+        /** Take the signing secret away: deliveries need no signature any more. */
+        delete: operations["delete_api_v1_settings_webhook_secret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces": {
         parameters: {
             query?: never;
@@ -767,6 +1007,23 @@ export interface paths {
         };
         /** One trace with its spans. */
         get: operations["get_api_v1_traces_trace_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/evidence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The evidence bundle of one trace. */
+        get: operations["get_api_v1_traces_trace_id_evidence"];
         put?: never;
         post?: never;
         delete?: never;
@@ -837,6 +1094,57 @@ export interface paths {
         get: operations["get_api_v1_workspaces"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who asks. There is one plan, and it has no bounds but those of the machine. */
+        get: operations["get_auth_me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/drift/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Compare metrics of the last day with those of the days before, agent by agent. */
+        post: operations["post_drift_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/drift/prompt-embeddings/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Compare what agents are asked now with what they were asked before. */
+        post: operations["post_drift_prompt_embeddings_check"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1013,6 +1321,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/traces/ingest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take in traces and spans: `{"data": [{"object": "trace", …}, {"object": "trace.span", …}]}`. Bad
+         *     entries are named in the answer and kept as dead letters; the client never sends again, so the
+         *     good ones count.
+         */
+        post: operations["post_v1_traces_ingest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/ws": {
         parameters: {
             query?: never;
@@ -1070,6 +1399,21 @@ export interface components {
             /** @description The breakdown, most spans first. */
             groups: components["schemas"]["GroupView"][];
             other?: components["schemas"]["MeasuresView"] | null;
+        };
+        /** @description What a bundle shall hold. */
+        BundleRequest: {
+            /** @description One trace. */
+            trace_id?: string | null;
+            /** @description Else the traces that this filter finds; without one, everything. */
+            filter?: string;
+            /** @description Parts to show by their hash only: `header`, `input`, `output`, `attributes`, `events`. */
+            withhold?: string[];
+            /** @description An earlier checkpoint of the log: the bundle shows that the log only grew since. */
+            since_checkpoint?: string | null;
+            /** @description `x-exhibit-next-cursor` of the bundle before. */
+            cursor?: string | null;
+            /** @description Most traces; 1,000,000 unless given. */
+            limit?: number | null;
         };
         /** @description The claim of a new installation. */
         Claim: components["schemas"]["Registration"] & {
@@ -1442,11 +1786,90 @@ export interface components {
             /** @description RFC 3339, to the minute. */
             last_used_at?: string | null;
         };
+        /** @description A refused entry of a request, or a request that could not be decoded. */
+        Letter: {
+            /** @description Its number. */
+            id: string;
+            /** @description When it came, RFC 3339. */
+            received_at: string;
+            /** @description The door it came to. */
+            door: string;
+            /**
+             * Format: int64
+             * @description Position in its request, from 0; null for a whole request.
+             */
+            index?: number | null;
+            /** @description JSON pointer (RFC 6901) into the request. */
+            pointer: string;
+            /** @description What is wrong and what to do about it. */
+            reason: string;
+            /** @description Its trace id, where it could be read. */
+            trace_id?: string | null;
+            /** @description Its span id, where it could be read. */
+            span_id?: string | null;
+            /**
+             * @description The entry after the rules went through it; null when it could not be decoded; text where it
+             *     was cut.
+             */
+            body: Record<string, never>;
+            /** @description Whether the body was cut or left out for its size. */
+            cut: boolean;
+            /**
+             * Format: int64
+             * @description Its length as it came, bytes.
+             */
+            bytes: number;
+            /** @description Keyed digest: equal for entries that came again, hex. */
+            digest: string;
+        };
         /** @description A link to another span. */
         LinkView: {
             trace_id: string;
             span_id: string;
             attributes: Record<string, never>;
+        };
+        /** @description A page of a list. */
+        Listing_Letter: {
+            /** @description The rows. */
+            data: {
+                /** @description Its number. */
+                id: string;
+                /** @description When it came, RFC 3339. */
+                received_at: string;
+                /** @description The door it came to. */
+                door: string;
+                /**
+                 * Format: int64
+                 * @description Position in its request, from 0; null for a whole request.
+                 */
+                index?: number | null;
+                /** @description JSON pointer (RFC 6901) into the request. */
+                pointer: string;
+                /** @description What is wrong and what to do about it. */
+                reason: string;
+                /** @description Its trace id, where it could be read. */
+                trace_id?: string | null;
+                /** @description Its span id, where it could be read. */
+                span_id?: string | null;
+                /**
+                 * @description The entry after the rules went through it; null when it could not be decoded; text where it
+                 *     was cut.
+                 */
+                body: Record<string, never>;
+                /** @description Whether the body was cut or left out for its size. */
+                cut: boolean;
+                /**
+                 * Format: int64
+                 * @description Its length as it came, bytes.
+                 */
+                bytes: number;
+                /** @description Keyed digest: equal for entries that came again, hex. */
+                digest: string;
+            }[];
+            /** @description Hand this back as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
         };
         /** @description A page of a list. */
         Listing_SessionView: {
@@ -2427,6 +2850,388 @@ export interface operations {
             };
         };
     };
+    post_agents_traces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_agents_traces_trace_id_complete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_agents_traces_trace_id_fail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_agents_traces_trace_id_gantt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_agents_traces_trace_id_spans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_ingest_feedback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_ingest_tool_calls: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_ingest_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_integrations_openai_agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_integrations_openai_guardrails: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     otlp_api_integrations_otlp_logs: {
         parameters: {
             query?: never;
@@ -3126,6 +3931,120 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_dead_letters: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Most rows of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_Letter"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_api_v1_dead_letters: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BundleRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4235,6 +5154,58 @@ export interface operations {
             };
         };
     };
+    post_api_v1_settings_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_api_v1_settings_webhook_secret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_traces: {
         parameters: {
             query?: {
@@ -4343,6 +5314,44 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_evidence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": number[];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4466,6 +5475,107 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Data_Vec_Place"];
+                };
+            };
+        };
+    };
+    get_auth_me: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_drift_check: {
+        parameters: {
+            query?: {
+                /** @description latency, error_rate, total_tokens, input_tokens, output_tokens, cost, span_count; all unless given */
+                metrics?: string[];
+                /** @description 1 unless given */
+                current_days?: number;
+                /** @description 14 unless given */
+                baseline_days?: number;
+                /** @description Repeated in the answer; alerts are made by rules */
+                alert_channels?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_drift_prompt_embeddings_check: {
+        parameters: {
+            query?: {
+                /** @description Distance that matters; 0.05 unless given */
+                similarity_threshold?: number;
+                /** @description 1 unless given */
+                current_days?: number;
+                /** @description 60 unless given */
+                baseline_days?: number;
+                /** @description Labels; the key decides the workspace */
+                workspace_ids?: string[];
+                /** @description Repeated in the answer */
+                alert_channels?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -5080,6 +6190,45 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+        };
+    };
+    post_v1_traces_ingest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
             };
         };
     };

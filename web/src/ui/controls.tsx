@@ -65,18 +65,19 @@ export function Field({ label, hint, className = "", ...rest }: FieldProps) {
 }
 
 /** Copies a text, and says that it did. */
-export function CopyButton({ text, label = "Copy", small = true }: { text: string; label?: string; small?: boolean }) {
+export function CopyButton({ text, label = "Copy", small = true }: { text: string | (() => string); label?: string; small?: boolean }) {
   const [copied, setCopied] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   useEffect(() => () => clearTimeout(timer.current), []);
   const copy = async () => {
-    await copyText(text);
+    await copyText(typeof text === "string" ? text : text());
     setCopied(true);
     timer.current = setTimeout(() => setCopied(false), 1_500);
   };
   return (
-    <Button look="quiet" small={small} icon={copied ? "check" : "copy"} onClick={copy}>
-      <span aria-live="polite">{copied ? "Copied" : label}</span>
+    <Button look="quiet" small={small} icon={copied ? "check" : "copy"} onClick={copy} title={label ? undefined : "Copy"}>
+      {!label && <span className="sr-only">Copy</span>}
+      <span aria-live="polite" className={label ? "" : "contents"}>{copied ? "Copied" : label}</span>
     </Button>
   );
 }
