@@ -53,7 +53,9 @@ function Entrance() {
   }
   if (me.data) return <Shell me={me.data} />;
   if (location.pathname === "/") return <Landing />;
-  return <Navigate to="/login" search={{ next: location.href } as never} />;
+  // While the way to the log-in is under way, this is still drawn: with the address it leads to.
+  if (location.pathname === "/login") return null;
+  return <Navigate to="/login" search={{ next: location.href } as never} replace />;
 }
 const Landing = lazyRouteComponent(() => import("./features/landing/LandingPage"), "LandingPage");
 

@@ -76,10 +76,18 @@ export function Shell({ me }: { me: Me }) {
         </nav>
         <Foot me={me} onPalette={() => setOpen("palette")} />
       </aside>
-      <main id="main" tabIndex={-1} className="min-h-0 min-w-0 flex-1 overflow-auto outline-none">
-        <Suspense fallback={<Skeleton rows={8} />}>
-          <Outlet />
-        </Suspense>
+      <main id="main" tabIndex={-1} className="flex min-h-0 min-w-0 flex-1 flex-col outline-none">
+        {me.workspace === "demo" && (
+          <p className="flex flex-wrap items-center gap-x-3 border-b bg-info-soft px-4 py-1.5 text-sm">
+            The demo: recorded runs to look at. Nothing here can be changed.
+            <Link to="/register" className="text-accent underline underline-offset-2">Create an account</Link>
+          </p>
+        )}
+        <div className="min-h-0 flex-1 overflow-auto">
+          <Suspense fallback={<Skeleton rows={8} />}>
+            <Outlet />
+          </Suspense>
+        </div>
       </main>
       {open === "palette" && <Palette onClose={() => setOpen(null)} onCheats={() => setOpen("cheats")} />}
       {open === "cheats" && <Cheats onClose={() => setOpen(null)} />}

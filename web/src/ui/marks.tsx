@@ -63,7 +63,7 @@ export function VerdictMark({ verdict, findings }: { verdict: string; findings?:
   const known = VERDICT[verdict] ?? { style: "text-muted", label: verdict, why: verdict };
   return (
     <span
-      className={`inline-flex items-center gap-1 rounded px-1.5 text-xs leading-5 ${known.style}`}
+      className={`inline-flex items-center gap-1 rounded text-xs leading-5 ${verdict === "pass" ? "" : "px-1.5"} ${known.style}`}
       title={known.why}
     >
       {known.label}

@@ -1,5 +1,4 @@
 /** The trace as a graph. Loaded when it is opened: the graph library is the largest part of the page. */
-import dagre from "@dagrejs/dagre";
 import { Background, Controls, type Edge, Handle, MiniMap, type Node as FlowNode, type NodeProps, Position, ReactFlow, ReactFlowProvider } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { useMemo, useState } from "react";
@@ -9,10 +8,8 @@ import { count, duration } from "../../ui/format";
 import { kindColor, resolved } from "../../ui/kind";
 import { KindGlyph } from "../../ui/marks";
 import { type Graph, type GraphNode, graph } from "./fns/graph";
+import { HEIGHT, layout, WIDTH } from "./fns/layout";
 import type { TraceModel } from "./fns/model";
-
-const WIDTH = 210;
-const HEIGHT = 54;
 
 type Data = { it: GraphNode; chosen: boolean; onPath: boolean };
 
@@ -23,7 +20,7 @@ const Step = ({ data }: NodeProps<FlowNode<Data>>) => {
       className={`relative flex h-full items-center gap-2 rounded-md border bg-surface px-2.5 text-left ${chosen ? "ring-2 ring-accent" : onPath ? "border-accent" : "border-strong"} ${it.group ? "shadow-[3px_3px_0_var(--line),3px_3px_0_1px_var(--strong)]" : ""}`}
       style={{ width: WIDTH, height: HEIGHT, borderLeft: `4px solid ${kindColor(it.kind)}` }}
     >
-      <Handle type="target" position={Position.Top} className="!size-1 !min-h-0 !min-w-0 !border-0 !bg-transparent" />
+      <Handle type="target" position={Position.Left} className="!size-1 !min-h-0 !min-w-0 !border-0 !bg-transparent" />
       <KindGlyph kind={it.kind} />
       <div className="min-w-0 flex-1">
         <p className={`truncate text-sm font-medium ${it.errors ? "text-error" : ""}`} title={it.label}>{it.label}</p>
@@ -33,21 +30,11 @@ const Step = ({ data }: NodeProps<FlowNode<Data>>) => {
           {it.errors > 0 && ` · ${it.errors} failed`}
         </p>
       </div>
-      <Handle type="source" position={Position.Bottom} className="!size-1 !min-h-0 !min-w-0 !border-0 !bg-transparent" />
+      <Handle type="source" position={Position.Right} className="!size-1 !min-h-0 !min-w-0 !border-0 !bg-transparent" />
     </div>
   );
 };
 const TYPES = { step: Step };
-
-function layout(it: Graph): Map<string, { x: number; y: number }> {
-  const plan = new dagre.graphlib.Graph();
-  plan.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 48 });
-  plan.setDefaultEdgeLabel(() => ({}));
-  for (const node of it.nodes) plan.setNode(node.id, { width: WIDTH, height: HEIGHT });
-  for (const edge of it.edges) plan.setEdge(edge.from, edge.to);
-  dagre.layout(plan);
-  return new Map(it.nodes.map((node) => { const at = plan.node(node.id) as { x: number; y: number }; return [node.id, { x: at.x - WIDTH / 2, y: at.y - HEIGHT / 2 }]; }));
-}
 
 interface Props {
   model: TraceModel;
@@ -131,10 +118,10 @@ function png(it: Graph, places: Map<string, { x: number; y: number }>, name: str
   for (const edge of it.edges) {
     const [a, b] = [places.get(edge.from), places.get(edge.to)];
     if (!a || !b) continue;
-    const [x1, y1, x2, y2] = [a.x + WIDTH / 2, a.y + HEIGHT, b.x + WIDTH / 2, b.y];
+    const [x1, y1, x2, y2] = [a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
     pen.beginPath();
     pen.moveTo(x1, y1);
-    pen.bezierCurveTo(x1, (y1 + y2) / 2, x2, (y1 + y2) / 2, x2, y2);
+    pen.bezierCurveTo((x1 + x2) / 2, y1, (x1 + x2) / 2, y2, x2, y2);
     pen.stroke();
   }
   for (const node of it.nodes) {

@@ -35,7 +35,7 @@ export function Flame({ model, version, whole, now, by, selected, onBy, onSelect
     return () => watch.disconnect();
   }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has other boxes
-  const boxes = useMemo(() => flame(model, by, whole, now, 0.4 / width).filter((box) => box.depth < DEPTH_MAX), [model, version, by, whole, now, width]);
+  const boxes = useMemo(() => flame(model, by, whole, now, 1.2 / width).filter((box) => box.depth < DEPTH_MAX), [model, version, by, whole, now, width]);
   const height = (boxes.reduce((most, box) => Math.max(most, box.depth), 0) + 1) * ROW + 8;
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: another scheme has other colours
@@ -48,7 +48,7 @@ export function Flame({ model, version, whole, now, by, selected, onBy, onSelect
     it.height = height * ratio;
     pen.scale(ratio, ratio);
     const colors = Object.fromEntries(KINDS.map((kind) => [kind, resolved(`kind-${kind}`)]));
-    const [error, ink, paper] = [resolved("error"), resolved("ink"), resolved("surface")];
+    const [error, ink] = [resolved("error"), resolved("ink")];
     pen.font = "11px system-ui, sans-serif";
     pen.textBaseline = "middle";
     for (const { node, x, width: share, depth } of boxes) {
@@ -75,7 +75,6 @@ export function Flame({ model, version, whole, now, by, selected, onBy, onSelect
         pen.restore();
       }
     }
-    void paper;
   }, [boxes, width, height, selected, dark]);
 
   const find = (x: number, y: number) => {

@@ -151,7 +151,7 @@ export function SpanRows(p: Props) {
                   sum={sums?.get(node)}
                   version={version}
                 >
-                  {timeline && (
+                  {timeline ? (
                     <Bar
                       node={node}
                       from={from}
@@ -160,7 +160,7 @@ export function SpanRows(p: Props) {
                       critical={critical.get(node.id)}
                       ttft={p.ttft?.id === node.id ? p.ttft.ms : null}
                     />
-                  )}
+                  ) : undefined}
                 </Row>
               </div>
             );

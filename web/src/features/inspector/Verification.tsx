@@ -84,7 +84,7 @@ export function VerificationView({ traceId }: { traceId: string }) {
             <Row name="Ledger">{it.log}</Row>
             <Row name="Checkpoint" copy={it.checkpoint ?? undefined}><span className="whitespace-pre-wrap">{it.checkpoint?.trim() ?? "none yet"}</span></Row>
             <Row name="Key" copy={it.key}>{it.key}</Row>
-            {it.qualifiers.length > 0 && <Row name="Beside that">{it.qualifiers.map((q) => SAID[q] ?? q).join("; ")}</Row>}
+            {it.qualifiers.length > 0 && <Row name="Beside that"><span className="font-sans text-sm break-normal">{it.qualifiers.map((q) => SAID[q] ?? q).join("; ")}</span></Row>}
           </dl>
           {it.faults.length > 0 && (
             <ul className="border-t p-4 text-sm text-error">

@@ -2,6 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { Logo } from "../../shell/Logo";
 import { useTitle } from "../../shell/Page";
 import { Icon, type IconName } from "../../ui/Icon";
+import { DemoButton } from "./DemoButton";
 import { Specimen } from "./Specimen";
 
 const POINTS: [icon: IconName, title: string, text: string][] = [
@@ -60,12 +61,7 @@ export function LandingPage() {
               >
                 Create an account
               </Link>
-              <Link
-                to="/login"
-                className="inline-flex h-10 items-center rounded-md border border-strong bg-surface px-5 hover:bg-hover"
-              >
-                Log in
-              </Link>
+              <DemoButton />
             </div>
           </div>
           <Specimen />

@@ -10,15 +10,33 @@ export interface Box {
 
 export type Weight = "time" | "tokens" | "cost";
 
-/** Boxes between 0 and 1, none narrower than `least`. */
+/**
+ * Boxes between 0 and 1. What is narrower than `least` is drawn that wide, once per place and depth,
+ * so that there are never more boxes than places.
+ */
 export function flame(model: TraceModel, weight: Weight, whole: number, now: number, least: number): Box[] {
   const out: Box[] = [];
+  const taken = new Map<string, Box>();
+  const put = (box: Box): boolean => {
+    if (box.width >= least) {
+      out.push(box);
+      return true;
+    }
+    const key = `${box.depth}/${Math.floor(box.x / least)}`;
+    const held = taken.get(key);
+    if (!held) {
+      box.width = least;
+      taken.set(key, box);
+      out.push(box);
+      return true;
+    }
+    // A failed step is not hidden behind its neighbour.
+    if (box.node.status === "error") held.node = box.node;
+    return false;
+  };
   const all = model.all();
   if (weight === "time") {
-    for (const node of all) {
-      const width = ((node.end ?? now) - node.start) / whole;
-      if (width >= least || node.status === "error") out.push({ node, x: node.start / whole, width, depth: node.depth });
-    }
+    for (const node of all) put({ node, x: node.start / whole, width: ((node.end ?? now) - node.start) / whole, depth: node.depth });
     return out;
   }
   const sums = model.sums();
@@ -31,15 +49,15 @@ export function flame(model: TraceModel, weight: Weight, whole: number, now: num
     let x = from;
     for (const node of nodes) {
       const width = size(node) / total;
-      if (width >= least) stack.push({ node, x, width, depth });
+      if (width > 0) stack.push({ node, x, width, depth });
       x += width;
     }
   };
   lay(tops, 0, 0);
   while (stack.length > 0) {
     const box = stack.pop() as Box;
-    out.push(box);
-    lay(box.node.children, box.x, box.depth + 1);
+    const { x } = box;
+    if (put(box)) lay(box.node.children, x, box.depth + 1);
   }
   return out;
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { SpanPreview } from "../../../api/types";
 import { graph } from "./graph";
+import { HEIGHT, layout } from "./layout";
 import { TraceModel } from "./model";
 
 function wide(n: number): TraceModel {
@@ -22,4 +23,13 @@ test("a group opens, and the graph stays bounded", () => {
   const opened = graph(wide(30_000), new Set([closed.nodes[1]?.id as string]), 0);
   expect(opened.nodes.length).toBe(220);
   expect(opened.left).toBe(30_001 - 220);
+});
+
+test("children stand below one another in order, their parent beside their middle", () => {
+  const small = graph(wide(3), new Set(), 0);
+  const places = layout(small);
+  const ys = small.nodes.map((node) => places.get(node.id)?.y ?? -1);
+  expect(ys[0]).toBe(ys[2]);
+  expect((ys[2] as number) - (ys[1] as number)).toBeGreaterThan(HEIGHT);
+  expect(new Set(ys.slice(1)).size).toBe(3);
 });
