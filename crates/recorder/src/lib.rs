@@ -10,19 +10,23 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod compliance;
 mod dead_letter;
 mod drift;
 mod error;
 mod evidence;
 mod keys;
 mod live;
+mod outside;
 mod proof;
 mod read;
+mod retention;
 mod rules;
 mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -32,6 +36,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use compliance::{Compliance, Duty};
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
@@ -40,7 +45,11 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
+pub use retention::{
+    Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
+};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
@@ -80,6 +89,9 @@ pub struct Recorder {
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    eyes: outside::Eyes,
+    /// Holds are placed and records taken away one after the other.
+    keeping_turn: tokio::sync::Mutex<()>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -91,6 +103,10 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
+        {
+            recorder.vault.note_tombstones();
+        }
         recorder.ensure_default_workspace().await?;
         recorder.record_rules("start").await?;
         Ok(recorder)
@@ -114,6 +130,8 @@ impl Recorder {
             accounts: account::Recent::default(),
             preparing: Arc::new(Semaphore::new(cores)),
             proving: Semaphore::new(cores.max(2)),
+            eyes: outside::Eyes::default(),
+            keeping_turn: tokio::sync::Mutex::default(),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,

@@ -39,6 +39,8 @@ pub(crate) struct IndexEntry {
 
 enum Message {
     Entry(IndexEntry),
+    /// A trace was erased.
+    Forget(i64),
     /// Somebody waits: do not put off the commit.
     Settle,
     Stop,
@@ -59,6 +61,15 @@ struct Shared {
 }
 
 impl IndexFeed {
+    /// Hands over traces that were erased.
+    pub(crate) fn forget(&self, traces: Vec<i64>) {
+        let Some(shared) = &self.0 else { return };
+        for trace in traces {
+            // An indexer that is gone forgets nothing; rows of erased traces are found nowhere.
+            let _ = shared.messages.send(Message::Forget(trace));
+        }
+    }
+
     /// Hands over committed blocks, in order.
     pub(crate) fn send(&self, entries: Vec<IndexEntry>) {
         let Some(shared) = &self.0 else { return };
