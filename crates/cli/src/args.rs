@@ -5,6 +5,7 @@ mod admin;
 mod dead_letters;
 mod keep;
 mod read;
+mod remap;
 mod serve;
 mod trace;
 mod witness;
@@ -22,6 +23,7 @@ pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use remap::RemapArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 pub(crate) use witness::WitnessArgs;
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Read stored spans again with this version's mapping
+    Remap(RemapArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

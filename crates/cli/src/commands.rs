@@ -8,6 +8,7 @@ mod export;
 mod keep;
 mod keys;
 mod pages;
+mod remap;
 mod restore;
 mod serve;
 mod trace;
@@ -58,6 +59,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Erase(args) => keep::erase(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
+                    Command::Remap(args) => remap::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,

@@ -11,17 +11,21 @@ mod account;
 mod checkpoint;
 mod complete;
 mod compliance;
+mod cores;
 mod dead_letter;
 mod drift;
 mod error;
 mod evidence;
 mod keys;
 mod live;
+mod notes;
 mod outside;
 mod proof;
 mod read;
+mod remap;
 mod retention;
 mod rules;
+mod sequence;
 mod system;
 mod vault;
 pub mod verify;
@@ -37,6 +41,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
 pub use compliance::{Compliance, Duty};
+pub use cores::Cores;
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
@@ -47,10 +52,12 @@ pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
+pub use remap::Remapped;
 pub use retention::{
     Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
 };
 pub use rules::{RuleSource, RulesError, RulesView};
+pub use sequence::Sequence;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -84,8 +91,7 @@ pub struct Recorder {
     vault: vault::Vault,
     live: live::Live,
     accounts: account::Recent,
-    /// As many batches are prepared at once as there are cores: more would only cost memory.
-    preparing: Arc<Semaphore>,
+    cores: cores::Cores,
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
@@ -128,7 +134,7 @@ impl Recorder {
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
-            preparing: Arc::new(Semaphore::new(cores)),
+            cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
@@ -141,6 +147,11 @@ impl Recorder {
             search: parts.search,
             started,
         }))
+    }
+
+    /// Threads for work that keeps a core busy.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
     }
 
     /// The bounds in force.

@@ -7,6 +7,7 @@ pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
+pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod evidence;
 pub(crate) mod health;
@@ -18,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod remap;
 pub(crate) mod retention;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -39,6 +41,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(account::logout))
         .routes(routes!(account::me))
         .routes(routes!(account::setup))
+        .routes(routes!(demo::enter))
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
@@ -56,7 +59,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(remap::step))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))
