@@ -14,6 +14,7 @@ mod door;
 mod failure;
 mod installation;
 mod output;
+mod outside;
 mod port_holder;
 mod remote;
 
