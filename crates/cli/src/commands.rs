@@ -5,6 +5,7 @@ mod config;
 mod dead_letters;
 mod doctor;
 mod export;
+mod import;
 mod keys;
 mod pages;
 mod remap;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Export(args) => export::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
+                    Command::Import(args) => import::run(args, &loaded, output).await,
                     Command::Remap(args) => remap::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
