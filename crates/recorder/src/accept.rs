@@ -118,27 +118,19 @@ impl Recorder {
         Err(CommitError::Stale.into())
     }
 
-    /// Preparing is work for a core, not for the runtime; no more at once than there are cores.
+    /// Preparing is work for a core, not for the runtime.
     async fn prepare(
         self: &Arc<Self>,
         workspace: WorkspaceId,
-        groups: Vec<Group>,
+        mut groups: Vec<Group>,
         known: Known,
     ) -> Result<(Vec<Group>, Prepared), Error> {
-        let failed = |_| Error::Internal("preparing a batch was broken off".into());
-        let permit = Arc::clone(&self.preparing)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Internal("the recorder is closed".into()))?;
         let recorder = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let mut groups = groups;
+        let work = move || {
             let prepared = prepare::prepare(&recorder, workspace, &mut groups, known);
-            drop(permit);
             prepared.map(|prepared| (groups, prepared))
-        })
-        .await
-        .map_err(failed)?
+        };
+        self.cores.run(work).await?
     }
 
     /// Makes sure that the key of every trace is in the cache if the store has one.

@@ -10,6 +10,7 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod cores;
 mod dead_letter;
 mod drift;
 mod error;
@@ -35,6 +36,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use cores::Cores;
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
@@ -80,8 +82,7 @@ pub struct Recorder {
     vault: vault::Vault,
     live: live::Live,
     accounts: account::Recent,
-    /// As many batches are prepared at once as there are cores: more would only cost memory.
-    preparing: Arc<Semaphore>,
+    cores: cores::Cores,
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
@@ -117,7 +118,7 @@ impl Recorder {
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
-            preparing: Arc::new(Semaphore::new(cores)),
+            cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
             grown: Notify::new(),
             store: parts.store,
@@ -128,6 +129,11 @@ impl Recorder {
             search: parts.search,
             started,
         }))
+    }
+
+    /// Threads for work that keeps a core busy.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
     }
 
     /// The bounds in force.

@@ -11,6 +11,7 @@ mod app;
 mod auth;
 mod body;
 mod config;
+mod demo;
 mod extract;
 mod layers;
 mod listen;

@@ -7,6 +7,7 @@ pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
+pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod evidence;
 pub(crate) mod health;
@@ -39,6 +40,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(account::logout))
         .routes(routes!(account::me))
         .routes(routes!(account::setup))
+        .routes(routes!(demo::enter))
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
