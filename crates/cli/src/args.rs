@@ -3,6 +3,7 @@
 
 mod admin;
 mod dead_letters;
+mod import;
 mod keep;
 mod read;
 mod remap;
@@ -19,6 +20,7 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
+pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Record what other products exported into files
+    Import(ImportArgs),
     /// Read stored spans again with this version's mapping
     Remap(RemapArgs),
     /// Copy the database while the server runs

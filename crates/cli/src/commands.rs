@@ -5,6 +5,7 @@ mod config;
 mod dead_letters;
 mod doctor;
 mod export;
+mod import;
 mod keep;
 mod keys;
 mod pages;
@@ -59,6 +60,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Erase(args) => keep::erase(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
+                    Command::Import(args) => import::run(args, &loaded, output).await,
                     Command::Remap(args) => remap::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,

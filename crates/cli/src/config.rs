@@ -43,11 +43,18 @@ pub(crate) struct Config {
     /// key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keyless_ingest: Option<String>,
-    /// Address on this machine where MongoDB's wire protocol is spoken (TraceLLM's client writes by it),
-    /// or `off`.
+    /// Address where MongoDB's wire protocol is spoken (TraceLLM's client writes by it), or `off`. Without
+    /// TLS an address on this machine, and no key is asked for.
     pub(crate) mongo_listen: String,
     /// Workspace that its clients write to and read without a key.
     pub(crate) mongo_workspace: String,
+    /// PEM file of the certificates for TLS on `mongo_listen`. With TLS every client has to show a key, as
+    /// the password of PLAIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_tls_cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_tls_key: Option<PathBuf>,
     /// Address on this machine of TraceLLM's REST API and WebSocket, or `off`.
     pub(crate) tracellm_listen: String,
     /// Workspace that they are about.
@@ -129,6 +136,8 @@ impl Default for Config {
             keyless_ingest: None,
             mongo_listen: "off".to_owned(),
             mongo_workspace: "default".to_owned(),
+            mongo_tls_cert: None,
+            mongo_tls_key: None,
             tracellm_listen: "off".to_owned(),
             tracellm_workspace: "default".to_owned(),
             cors_origins: vec!["http://localhost:3000".to_owned()],

@@ -3,6 +3,7 @@
 
 mod check;
 pub(super) mod log;
+mod tls;
 mod welcome;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -87,22 +88,24 @@ impl Addresses {
         }
         let otlp_http = read("otlp.http", &config.otlp.http)?;
         let otlp_grpc = read("otlp.grpc", &config.otlp.grpc)?;
-        let near = |key: &str, text: &str| match read(key, text)? {
-            Address::At(address) if !address.ip().is_loopback() => Err(Failure::usage(format!(
-                "{key}: {address} is not on this machine alone, and this protocol knows no keys"
-            ))
-            .hint(
-                "use a loopback address, with a TLS proxy or tunnel in front for other machines",
-            )),
+        let near = |key: &str, text: &str, guarded: bool| match read(key, text)? {
+            Address::At(address) if !guarded && !address.ip().is_loopback() => {
+                let message = format!(
+                    "{key}: {address} is not on this machine alone, and nobody has to show a key there"
+                );
+                let hint = "use a loopback address; with mongo_tls_cert and mongo_tls_key, \
+                            mongo_listen may be elsewhere";
+                Err(Failure::usage(message).hint(hint))
+            }
             address => Ok(address),
         };
-        let mongo = near("mongo_listen", &config.mongo_listen)?;
-        let tracellm = near("tracellm_listen", &config.tracellm_listen)?;
+        let mongo = near("mongo_listen", &config.mongo_listen, config.mongo_tls_cert.is_some())?;
+        let tracellm = near("tracellm_listen", &config.tracellm_listen, false)?;
         Ok(Self { main, otlp_http, otlp_grpc, mongo, tracellm })
     }
 
     /// What the server is told: the first main address must be free, the others may be taken.
-    fn listeners(&self, loaded: &Loaded) -> ServerConfig {
+    fn listeners(&self, loaded: &Loaded) -> Result<ServerConfig, Failure> {
         let mut main: Vec<Listener> = self
             .main
             .iter()
@@ -125,11 +128,13 @@ impl Addresses {
             Address::Off => Vec::new(),
             Address::At(address) => vec![Listener::required(address.to_string())],
         };
-        ServerConfig {
+        let tls = (&loaded.config.mongo_tls_cert, &loaded.config.mongo_tls_key);
+        Ok(ServerConfig {
             main,
             otlp_http: optional(self.otlp_http),
             otlp_grpc: optional(self.otlp_grpc),
             mongo: required(self.mongo),
+            mongo_tls: tls::of(tls.0.as_deref(), tls.1.as_deref())?,
             mongo_workspace: Some(loaded.config.mongo_workspace.clone()),
             tracellm: required(self.tracellm),
             tracellm_workspace: Some(loaded.config.tracellm_workspace.clone()),
@@ -138,7 +143,7 @@ impl Addresses {
             registration_open: loaded.config.registration,
             keyless_workspace: loaded.config.keyless_ingest.clone(),
             ..ServerConfig::default()
-        }
+        })
     }
 }
 
@@ -171,7 +176,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
         );
     }
 
-    let config = addresses.listeners(&loaded);
+    let config = addresses.listeners(&loaded)?;
     let server = Server::bind(config, Arc::clone(&recorder)).await.map_err(taken)?;
     let bound = server.addresses().clone();
     for skipped in &bound.skipped {
