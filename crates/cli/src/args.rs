@@ -4,6 +4,7 @@
 mod admin;
 mod dead_letters;
 mod read;
+mod remap;
 mod serve;
 mod trace;
 
@@ -19,6 +20,7 @@ pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use remap::RemapArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Read stored spans again with this version's mapping
+    Remap(RemapArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

@@ -17,7 +17,7 @@ use exhibit_store::{CommitError, Committed};
 
 use crate::{Error, Recorder, live::LiveEvent};
 
-use group::Group;
+pub(crate) use group::Group;
 pub(crate) use prepare::{Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
@@ -76,7 +76,26 @@ impl Recorder {
         workspace: WorkspaceId,
         groups: Vec<Group>,
     ) -> Result<Vec<Rejected>, Error> {
-        let mut known = Known::default();
+        self.record_from(workspace, groups, Known::default()).await
+    }
+
+    /// The same for spans that are known to be stored: starts from what the store has.
+    pub(crate) async fn record_again(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Rejected>, Error> {
+        let known = self.load_known(workspace, &groups).await?;
+        self.record_from(workspace, groups, known).await
+    }
+
+    async fn record_from(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+        known: Known,
+    ) -> Result<Vec<Rejected>, Error> {
+        let mut known = known;
         let mut groups = groups;
         for _ in 0..ROUNDS {
             self.open_keys(workspace, &groups).await?;

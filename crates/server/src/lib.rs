@@ -16,10 +16,12 @@ mod extract;
 mod layers;
 mod listen;
 mod live;
+mod mongo;
 mod otlp;
 mod problem;
 mod routes;
 mod server;
+mod tracellm;
 mod view;
 
 pub use config::{Config, Listener};

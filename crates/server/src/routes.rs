@@ -19,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod remap;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
@@ -55,7 +56,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(remap::step))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))
