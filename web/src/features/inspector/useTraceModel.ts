@@ -10,7 +10,7 @@ import { TraceModel } from "./fns/model";
 /** Small at first, so that the page is there; then in large pieces. */
 const FIRST = 200;
 const WINDOW = 2_000;
-const BEAT_MS = 100;
+const BEAT_MS = 40;
 const SEAL_MS = 2_000;
 const FRESH_MS = 120_000;
 
