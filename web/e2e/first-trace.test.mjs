@@ -127,6 +127,14 @@ test("from the landing page to a verified trace", async (t) => {
 
   await step("keys are revoked, and members and prices are shown", async () => {
     await page.goto("/profile");
+    await page.getByRole("button", { name: "New key" }).click();
+    await page.getByLabel("Name").fill("for AuditTrail");
+    await page.getByLabel("Form").selectOption("sk-at-");
+    await page.getByRole("button", { name: "Create key" }).click();
+    const made = (await page.getByTestId("secret").locator("code").textContent()).trim();
+    assert.match(made, /^sk-at-/);
+    await server.send(smallTrace("by-audittrail"), made);
+    await page.getByRole("button", { name: "I have copied it" }).click();
     await page.getByRole("button", { name: "Revoke" }).first().click();
     await page.getByRole("button", { name: "Revoke for good" }).click();
     await page.getByText("revoked").first().waitFor();
