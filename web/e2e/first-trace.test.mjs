@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { eventually, setUp, smallTrace, startBrowser, startExhibit } from "./exhibit.mjs";
 
@@ -108,6 +109,9 @@ test("from the landing page to a verified trace", async (t) => {
     await page.getByRole("button", { name: "Export" }).click();
     const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: /All that match/ }).click()]);
     assert.equal(download.suggestedFilename(), "traces.csv");
+    await page.getByRole("button", { name: "Export" }).click();
+    const [bundle] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: /Evidence of all/ }).click()]);
+    assert.ok(readFileSync(await bundle.path()).subarray(0, 2).equals(Buffer.from("PK")));
   });
 
   await step("a running step grows while one looks, and ends", async () => {
