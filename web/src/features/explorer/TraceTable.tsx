@@ -55,7 +55,7 @@ export function TraceTable(p: Props) {
   );
   return (
     <div ref={p.scroller} className="h-full overflow-auto" role="grid" aria-label="Traces" aria-rowcount={traces.length + 1}>
-      <div className="w-max min-w-full">
+      <div style={{ minWidth: 32 + columns.reduce((sum, id) => sum + column(id).width, 0) }}>
         <div role="row" className="sticky top-0 z-10 grid h-8 items-center border-b bg-surface text-xs text-muted" style={grid}>
           <span role="columnheader"><span className="sr-only">Select</span></span>
           {columns.map((id) => (
