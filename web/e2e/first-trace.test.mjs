@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { eventually, setUp, smallTrace, startBrowser, startExhibit } from "./exhibit.mjs";
+import { eventually, objections, setUp, smallTrace, startBrowser, startExhibit } from "./exhibit.mjs";
 
 let server;
 let browser;
@@ -17,6 +17,7 @@ after(async () => {
 test("from the landing page to a verified trace", async (t) => {
   const { page, faults } = browser;
   let key;
+  let evidence;
   // Each step goes on where the one before it ended.
   let broken = false;
   const step = (name, run) =>
@@ -83,7 +84,27 @@ test("from the landing page to a verified trace", async (t) => {
   await step("its evidence is a file to take away", async () => {
     const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Evidence" }).click()]);
     assert.match(download.suggestedFilename(), /\.zip$/);
-    assert.ok((await download.path()) !== null);
+    evidence = readFileSync(await download.path());
+  });
+
+  await step("the bundle verifies in the browser of somebody without an account, and a changed one does not", async () => {
+    const auditor = await startBrowser(server);
+    try {
+      await auditor.page.goto("/verify");
+      const bundle = (buffer) => auditor.page.getByLabel("Bundle", { exact: true }).setInputFiles({ name: "evidence.zip", mimeType: "application/zip", buffer });
+      await bundle(evidence);
+      await auditor.page.getByTestId("bundle-verdict").getByText("valid", { exact: true }).waitFor();
+      const changed = Buffer.from(evidence);
+      const at = Math.floor(changed.length / 3);
+      changed[at] ^= 1;
+      await auditor.page.reload();
+      await bundle(changed);
+      await eventually(async () => !/^valid$/.test(await auditor.page.getByTestId("bundle-verdict").or(auditor.page.getByRole("alert")).first().textContent({ timeout: 1_000 })));
+      assert.deepEqual(await objections(auditor.page), []);
+      assert.deepEqual(auditor.faults, []);
+    } finally {
+      await auditor.stop();
+    }
   });
 
   await step("the list follows live, filters, peeks and exports", async () => {

@@ -39,6 +39,13 @@ const login = createRoute({ getParentRoute: () => root, path: "/login", componen
 const register = createRoute({ getParentRoute: () => root, path: "/register", component: RegisterPage });
 const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: SetupPage });
 
+/** Outside: an auditor needs no account. */
+const verify = createRoute({
+  getParentRoute: () => root,
+  path: "/verify",
+  component: lazyRouteComponent(() => import("./features/bundle/BundlePage"), "BundlePage"),
+});
+
 /** The landing page for visitors at `/`, the log-in for visitors elsewhere, the shell for users. */
 function Entrance() {
   const me = useQuery(meQuery);
@@ -137,6 +144,7 @@ export const router = createRouter({
     login,
     register,
     setup,
+    verify,
     inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
