@@ -36,6 +36,7 @@ mod openlit;
 mod otel;
 mod partial;
 mod traceloop;
+pub mod tracium;
 mod vercel;
 mod voltagent;
 
@@ -47,6 +48,7 @@ use rule::Dialect;
 /// Every dialect, strongest first: the order in which a span names those it was found to speak.
 const ALL: &[&Dialect] = &[
     &native::DIALECT,
+    &tracium::DIALECT,
     &langfuse::DIALECT,
     &openinference::DIALECT,
     &laminar::DIALECT,

@@ -29,7 +29,7 @@ pub use content::{Previews, content, previews};
 pub use error::DecodeError;
 pub use map::{MAPPING_VERSION, map};
 
-use exhibit_model::{Limits, Nanos, Span};
+use exhibit_model::{Json, Limits, Nanos, Span};
 
 /// What a decoder needs to know beside the bytes.
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +63,9 @@ pub struct Decoded {
     pub metric_points: u64,
     /// The bad ones.
     pub rejected: Vec<Rejected>,
+    /// The protocol they came by, for the dead-letter list; empty for OTLP and the native API, which
+    /// a span's own door tells.
+    pub protocol: &'static str,
 }
 
 /// One entry of a request that was refused while the others went on.
@@ -78,4 +81,6 @@ pub struct Rejected {
     pub span_id: Option<String>,
     /// Its trace id, where it could be read.
     pub trace_id: Option<String>,
+    /// The entry itself, where it could be read at all: for the dead-letter list.
+    pub body: Option<Json>,
 }

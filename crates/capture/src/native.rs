@@ -5,6 +5,7 @@
 //! mapped as well. [`fields`] gives them back under the same names, for spans of any origin.
 
 mod fields;
+pub(crate) mod foreign;
 mod register;
 mod simple;
 mod span;
@@ -24,14 +25,14 @@ pub const NATIVE_PREFIX: &str = PREFIX;
 pub(crate) const EXTRA: &str = "exhibit.extra.";
 
 /// Why an entry is refused: a pointer below it, and the reason.
-type Fault = (String, String);
+pub(crate) type Fault = (String, String);
 
-fn fault(pointer: impl Into<String>, reason: impl Into<String>) -> Fault {
+pub(crate) fn fault(pointer: impl Into<String>, reason: impl Into<String>) -> Fault {
     (pointer.into(), reason.into())
 }
 
 /// Reads a body that must be an object.
-fn object(body: &[u8], context: &Context, expected: &'static str) -> Result<JsonMap, DecodeError> {
+pub(crate) fn object(body: &[u8], context: &Context, expected: &'static str) -> Result<JsonMap, DecodeError> {
     match json::parse(body, context.limits.depth_max.min(120))? {
         Json::Object(map) => Ok(map),
         _ => Err(DecodeError::Shape { pointer: String::new(), expected }),
@@ -39,14 +40,14 @@ fn object(body: &[u8], context: &Context, expected: &'static str) -> Result<Json
 }
 
 /// Puts a native field under its reserved key. Null is absent.
-fn put(span: &mut Span, name: &str, value: Json) {
+pub(crate) fn put(span: &mut Span, name: &str, value: Json) {
     if !value.is_null() {
         span.attributes.push(Attribute::new(format!("{PREFIX}{name}"), value));
     }
 }
 
 /// Keeps what no field is known for, and the client's own attributes; repairs all texts.
-fn finish(
+pub(crate) fn finish(
     span: &mut Span,
     rest: JsonMap,
     attributes: JsonMap,
@@ -96,7 +97,7 @@ fn finish(
 }
 
 /// Text, or a number that stands for text.
-fn text(value: &Json, pointer: &str) -> Result<Option<String>, Fault> {
+pub(crate) fn text(value: &Json, pointer: &str) -> Result<Option<String>, Fault> {
     match value {
         Json::Null => Ok(None),
         Json::String(text) => Ok(Some(text.clone())),

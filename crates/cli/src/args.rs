@@ -2,6 +2,7 @@
 //! from the types in here; what the commands do is in `commands`.
 
 mod admin;
+mod dead_letters;
 mod read;
 mod serve;
 mod trace;
@@ -14,6 +15,7 @@ pub(crate) use admin::{
     BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList, KeysRevoke,
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
+pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use read::{TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
@@ -79,6 +81,9 @@ pub(crate) enum Command {
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Show what was refused at a door, and why
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

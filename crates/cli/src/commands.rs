@@ -2,6 +2,7 @@
 
 mod backup;
 mod config;
+mod dead_letters;
 mod doctor;
 mod keys;
 mod pages;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Traces(args) => traces::run(args, &loaded, output).await,
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
+                    Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,

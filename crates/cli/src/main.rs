@@ -5,6 +5,7 @@
 //! its own on the data directory when none runs; so every command behaves the same with the server
 //! up and down. `data_dir` knows the directory, `installation` opens what is in it.
 
+mod allocator;
 mod args;
 mod commands;
 mod config;
@@ -22,11 +23,8 @@ use std::process::ExitCode;
 use failure::{Exit, Failure};
 use output::Output;
 
-/// Fewer page faults and less fragmentation than the system's allocator under load.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::keep_small();
     let cli = match args::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {

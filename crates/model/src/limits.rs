@@ -59,6 +59,10 @@ pub struct Limits {
     pub header_timeout_s: u64,
     /// Seconds a client has to send its whole body.
     pub body_timeout_s: u64,
+    /// Refused entries kept per workspace for people to read; the oldest give way.
+    pub dead_letters_max: usize,
+    /// Longest body kept of a refused entry, bytes of JSON text; longer ones are cut.
+    pub dead_letter_bytes_max: usize,
     /// Write-ahead log size above which writes answer 503, bytes: a stuck reader must not fill the disk.
     pub wal_bytes_max: u64,
 }
@@ -88,6 +92,8 @@ impl Default for Limits {
             login_attempts_per_min: 10,
             header_timeout_s: 15,
             body_timeout_s: 60,
+            dead_letters_max: 10_000,
+            dead_letter_bytes_max: 32 << 10,
             wal_bytes_max: 2 << 30,
         }
     }

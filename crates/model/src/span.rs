@@ -157,6 +157,9 @@ pub struct Span {
     /// When this revision was received, by our clock.
     #[serde(default)]
     pub received: Nanos,
+    /// When the first piece of the span was received; absent where this revision is the first.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first_received: Option<Nanos>,
 
     /// Everything the client sent, in order. Keys are unique.
     #[serde(skip)]
@@ -225,6 +228,7 @@ impl Span {
             provenance: BTreeMap::new(),
             flags: Vec::new(),
             received: Nanos(0),
+            first_received: None,
             attributes: Vec::new(),
             events: Vec::new(),
             links: Vec::new(),

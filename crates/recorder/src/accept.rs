@@ -48,6 +48,11 @@ impl Recorder {
         workspace: WorkspaceId,
         decoded: Decoded,
     ) -> Result<Accepted, Error> {
+        let protocol = match (decoded.protocol, decoded.spans.first()) {
+            ("", Some(span)) => span.door.as_str(),
+            ("", None) => "batch",
+            (named, _) => named,
+        };
         let mut outcome = Accepted { rejected: decoded.rejected, ..Accepted::default() };
         let groups = group::by_trace(decoded.spans, &mut outcome.rejected);
         for group in &groups {
@@ -58,6 +63,9 @@ impl Recorder {
             let refused = self.record(workspace, batch).await?;
             outcome.accepted = outcome.accepted.saturating_sub(refused.len() as u64);
             outcome.rejected.extend(refused);
+        }
+        if !outcome.rejected.is_empty() {
+            self.bury(workspace, protocol, &outcome.rejected).await;
         }
         Ok(outcome)
     }

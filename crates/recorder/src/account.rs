@@ -3,6 +3,7 @@
 //! A secret is shown once and kept only as a hash. Keys and session cookies have at least 160 random
 //! bits, so SHA-256 is enough for them; passwords are Argon2id. Every change is a ledger leaf.
 
+pub(crate) mod act;
 mod key;
 mod password;
 mod people;
@@ -10,14 +11,12 @@ mod setup;
 
 use std::collections::HashMap;
 
-use exhibit_ledger::{Leaf, LeafKind};
-use exhibit_model::{
-    ApiKey, ApiKeyId, Nanos, RecordId, Role, Scopes, UserId, Workspace, WorkspaceId,
-};
+use exhibit_model::{ApiKey, ApiKeyId, Nanos, Role, Scopes, UserId, Workspace, WorkspaceId};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, Recorder, accept::finish};
+use crate::{Error, Recorder};
+use act::Act;
 
 pub use key::{KeyPrefix, KeyRefusal, NewKey};
 
@@ -79,22 +78,13 @@ fn sha256(text: &str) -> [u8; 32] {
 }
 
 impl Recorder {
-    /// A leaf for an act of administration. Names stay out of it: they would outlive erasure.
-    fn act(&self, kind: LeafKind, what: &str) -> Result<exhibit_store::Leaf, Error> {
-        let received = u64::try_from(self.now().0).unwrap_or(0);
-        let id = RecordId::mint(&*self.entropy).0.into();
-        let mut leaf = Leaf::new(kind, id, "server", received);
-        leaf.facts.insert("act".into(), what.to_owned());
-        finish(&leaf)
-    }
-
     pub(crate) async fn ensure_default_workspace(&self) -> Result<(), Error> {
         if self.store.workspace(DEFAULT_WORKSPACE).await?.is_some() {
             return Ok(());
         }
         let workspace = self.new_workspace(DEFAULT_WORKSPACE.to_owned(), "Default");
-        let leaf = self.act(LeafKind::Admin, "workspace created")?;
-        self.store.create_workspace(workspace, leaf).await?;
+        let act = self.sealed_act(&Act::WorkspaceCreated { workspace: workspace.clone() })?;
+        self.store.create_workspace(workspace, act).await?;
         Ok(())
     }
 

@@ -10,6 +10,8 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod dead_letter;
+mod drift;
 mod error;
 mod keys;
 mod live;
@@ -28,6 +30,10 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use drift::{
+    Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
+    Windows as DriftWindows,
+};
 pub use error::Error;
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};

@@ -41,6 +41,8 @@ pub(crate) struct Vault {
     /// fast on long inputs; nothing is proved by it.
     deliveries: SipHasher13,
     cache: Mutex<LruCache<Name, Arc<OpenKey>>>,
+    /// Salts of acts of administration, which belong to no trace.
+    acts: PartKey,
 }
 
 impl Vault {
@@ -48,8 +50,14 @@ impl Vault {
         Self {
             cipher: ChaCha20Poly1305::new(keys.wrapping().into()),
             deliveries: SipHasher13::new_with_key(&half(keys.derive("deliveries"))),
+            acts: PartKey::new(&keys.derive("acts")),
             cache: Mutex::new(LruCache::new(NonZero::<usize>::MIN.saturating_add(CACHED))),
         }
+    }
+
+    /// Salts of acts of administration.
+    pub(crate) fn acts(&self) -> &PartKey {
+        &self.acts
     }
 
     /// A fresh hasher for the digest of a delivery.

@@ -4,6 +4,7 @@
 //! installation. Both re-derive everything an API shows from the sealed records, so that a change of
 //! any value is found, whichever table it stands in. `record` checks one record, `log` one log.
 
+mod accounts;
 mod all;
 mod log;
 mod record;
@@ -185,6 +186,7 @@ impl Recorder {
 
         let mut records = Vec::with_capacity(trace.spans.len());
         let mut heads = Vec::with_capacity(trace.spans.len());
+        let mut received = Vec::with_capacity(trace.spans.len());
         for (row, stored) in &trace.spans {
             let leaf = match stored.index {
                 Some(index) => self.store.leaves(log, index, index + 1).await?.pop(),
@@ -192,7 +194,10 @@ impl Recorder {
             };
             let checked = record::check(key.as_ref().ok(), row, stored, leaf.as_deref());
             let (mut verdict, head) = match checked {
-                Ok(span) => (Verdict::Valid, Some(crate::accept::head(&span))),
+                Ok(span) => {
+                    received.push(record::received(&span));
+                    (Verdict::Valid, Some(crate::accept::head(&span)))
+                }
                 Err(fault) => {
                     let verdict = fault.verdict;
                     faults.push(fault.at(id, Some(&row.head.span_id), stored.index));
@@ -236,11 +241,9 @@ impl Recorder {
         }
 
         if faults.is_empty() {
-            faults.extend(
-                record::check_summary(&trace.row.summary, &heads)
-                    .map_err(|f| f.at(id, None, None))
-                    .err(),
-            );
+            let derived = record::check_summary(&trace.row.summary, &heads)
+                .and_then(|()| record::check_received(&trace.row, received.iter().copied()));
+            faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
         }
         for name in &trace.differing {
             let what = format!("the trace's {name} is not what its summary says");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use exhibit_capture::{Context, DecodeError};
+use exhibit_model::WorkspaceId;
 use exhibit_recorder::Recorder;
 use tokio::sync::{Semaphore, watch};
 
@@ -12,6 +13,7 @@ use crate::{
     auth::rate::Rates,
     body::{Budget, Received, Share},
     problem::Problem,
+    routes::tracium,
 };
 
 /// The state of the server.
@@ -27,6 +29,8 @@ pub(crate) struct App {
     /// Live connections that may still be opened.
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) rates: Rates,
+    /// Trees of traces whose client does not send parents.
+    pub(crate) trees: tracium::Trees,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -50,6 +54,7 @@ impl App {
             hashing: Semaphore::new(cores),
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
+            trees: tracium::Trees::default(),
             openapi: openapi.into(),
             recorder,
             config,
@@ -58,9 +63,12 @@ impl App {
     }
 
     /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is
-    /// kept until the request is answered.
+    /// kept until the request is answered. A body that does not decode leaves a dead letter in the
+    /// workspace, under the name of the door.
     pub(crate) async fn decode<T: Send + 'static>(
         &self,
+        workspace: WorkspaceId,
+        door: &'static str,
         received: Received,
         labels: Vec<(String, String)>,
         decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
@@ -70,16 +78,24 @@ impl App {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
         })?;
         let recorder = Arc::clone(&self.recorder);
-        tokio::task::spawn_blocking(move || {
+        let decoded = tokio::task::spawn_blocking(move || {
             let limits = recorder.limits();
             let (body, share) = received.inflate(limits)?;
             let context = Context { received: recorder.now(), limits, labels: &labels };
-            let decoded = decode(&body, &context)?;
+            let decoded = decode(&body, &context);
             drop(permit);
-            Ok((decoded, share))
-        })
-        .await
-        .map_err(closed)?
+            Ok::<_, Problem>((decoded.map_err(|error| (error, body)), share))
+        });
+        let (decoded, share) = decoded.await.map_err(closed)??;
+        match decoded {
+            Ok(decoded) => Ok((decoded, share)),
+            Err((error, body)) => {
+                let pointer = error.pointer().unwrap_or_default().to_owned();
+                let reason = error.to_string();
+                self.recorder.bury_undecoded(workspace, door, &body, &reason, &pointer).await;
+                Err(error.into())
+            }
+        }
     }
 }
 

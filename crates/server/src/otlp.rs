@@ -42,7 +42,7 @@ pub(crate) async fn record(
     received: Received,
 ) -> Result<Outcome, Problem> {
     let decode = move |body: &[u8], context: &Context<'_>| decode(body, context, signal, encoding);
-    let (decoded, _share) = app.decode(received, labels, decode).await?;
+    let (decoded, _share) = app.decode(caller.workspace, "otlp", received, labels, decode).await?;
     accept(app, caller, decoded).await
 }
 

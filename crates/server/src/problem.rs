@@ -208,7 +208,10 @@ impl IntoResponse for Problem {
         let mut response = (self.status, axum::Json(body)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        self.mark(response)
+        let mut response = self.mark(response);
+        // For routes that write errors in another product's shape.
+        response.extensions_mut().insert(self);
+        response
     }
 }
 

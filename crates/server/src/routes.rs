@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
+pub(crate) mod dead_letters;
 pub(crate) mod docs;
 pub(crate) mod health;
 pub(crate) mod ingest;
@@ -15,7 +16,9 @@ pub(crate) mod members;
 pub(crate) mod pages;
 pub(crate) mod sessions;
 pub(crate) mod settings;
+pub(crate) mod shape;
 pub(crate) mod traces;
+pub(crate) mod tracium;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,6 +37,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(dead_letters::list, dead_letters::clear))
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
@@ -58,4 +62,5 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
         .routes(routes!(live::sse::live))
+        .merge(tracium::router())
 }

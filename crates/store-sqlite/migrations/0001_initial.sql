@@ -60,6 +60,14 @@ CREATE TABLE sessions (
   expires INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- What was done to all of these: the bodies that the leaves of administration commit to.
+CREATE TABLE acts (
+  log  INTEGER NOT NULL,
+  leaf INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  PRIMARY KEY (log, leaf)
+) STRICT, WITHOUT ROWID;
+
 -- ── Traces ──────────────────────────────────────────────────────────────────────────────────────
 
 CREATE TABLE traces (
@@ -147,7 +155,6 @@ CREATE TABLE superseded (
   leaf_hash BLOB NOT NULL,
   record    BLOB NOT NULL,
   digest    BLOB NOT NULL,
-  counted   INTEGER NOT NULL,
   block     INTEGER NOT NULL,
   offset    INTEGER NOT NULL,
   lengths   BLOB NOT NULL,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use exhibit_model::{
     ApiKey, ApiKeyId, Member, Nanos, Role, Session, User, UserId, Workspace, WorkspaceId,
 };
-use exhibit_store::{AccountStore, LogId, Login, StoreError, span::Leaf};
+use exhibit_store::{AccountStore, AdminAct, LogId, Login, StoreError};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -18,13 +18,18 @@ use crate::{
 
 #[async_trait]
 impl AccountStore for SqliteStore {
-    async fn create_user(&self, user: User, workspace: Workspace, leaf: Leaf) -> Result<Workspace> {
+    async fn create_user(
+        &self,
+        user: User,
+        workspace: Workspace,
+        act: AdminAct,
+    ) -> Result<Workspace> {
         self.queue()?
             .run(move |step| {
                 if exists(step.db, "SELECT 1 FROM users WHERE email = ?1", &user.email)? {
                     return Ok(Err(StoreError::Taken("e-mail")));
                 }
-                let made = match make_workspace(step, &workspace, &leaf)? {
+                let made = match make_workspace(step, &workspace, &act)? {
                     Ok(made) => made,
                     taken => return Ok(taken),
                 };
@@ -70,8 +75,8 @@ impl AccountStore for SqliteStore {
             .await
     }
 
-    async fn create_workspace(&self, workspace: Workspace, leaf: Leaf) -> Result<Workspace> {
-        self.queue()?.run(move |step| make_workspace(step, &workspace, &leaf)).await
+    async fn create_workspace(&self, workspace: Workspace, act: AdminAct) -> Result<Workspace> {
+        self.queue()?.run(move |step| make_workspace(step, &workspace, &act)).await
     }
 
     async fn workspace(&self, public_id: &str) -> Result<Option<Workspace>> {
@@ -96,7 +101,7 @@ impl AccountStore for SqliteStore {
         workspace: WorkspaceId,
         user: &UserId,
         role: Role,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<()> {
         let user = user.clone();
         self.queue()?
@@ -108,7 +113,7 @@ impl AccountStore for SqliteStore {
                     return Ok(Err(StoreError::Failed("no such user".to_owned())));
                 }
                 join(step.db, workspace, &user, role)?;
-                step.append(LogId::Workspace(workspace), &leaf)?;
+                record(step, workspace, &act)?;
                 Ok(Ok(()))
             })
             .await
@@ -137,8 +142,8 @@ impl AccountStore for SqliteStore {
             .await
     }
 
-    async fn create_key(&self, key: ApiKey, leaf: Leaf) -> Result<()> {
-        self.queue()?.run(move |step| key::create(step, &key, &leaf)).await
+    async fn create_key(&self, key: ApiKey, act: AdminAct) -> Result<()> {
+        self.queue()?.run(move |step| key::create(step, &key, &act)).await
     }
 
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>> {
@@ -155,10 +160,10 @@ impl AccountStore for SqliteStore {
         workspace: WorkspaceId,
         id: &ApiKeyId,
         at: Nanos,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<bool> {
         let id = id.clone();
-        self.queue()?.run(move |step| key::revoke(step, workspace, &id, at, &leaf)).await
+        self.queue()?.run(move |step| key::revoke(step, workspace, &id, at, &act)).await
     }
 
     async fn touch_keys(&self, used: &[(ApiKeyId, Nanos)]) -> Result<()> {
@@ -263,7 +268,7 @@ fn exists(db: &Connection, sql: &str, value: impl rusqlite::ToSql) -> Result<boo
 fn make_workspace(
     step: &mut Step<'_>,
     workspace: &Workspace,
-    leaf: &Leaf,
+    act: &AdminAct,
 ) -> Result<Result<Workspace>> {
     let public_id = &workspace.public_id;
     if exists(step.db, "SELECT 1 FROM workspaces WHERE public_id = ?1", public_id)? {
@@ -274,8 +279,18 @@ fn make_workspace(
         .and_then(|mut s| s.execute((public_id, &workspace.name, workspace.created.0)))
         .when("creating a workspace")?;
     let id = WorkspaceId(step.db.last_insert_rowid());
-    step.append(LogId::Workspace(id), leaf)?;
+    record(step, id, act)?;
     Ok(Ok(Workspace { id, ..workspace.clone() }))
+}
+
+/// Keeps an act with its leaf.
+fn record(step: &mut Step<'_>, workspace: WorkspaceId, act: &AdminAct) -> Result<()> {
+    let index = step.append(LogId::Workspace(workspace), &act.leaf)?;
+    step.db
+        .prepare_cached("INSERT INTO acts (log, leaf, body) VALUES (?1, ?2, ?3)")
+        .and_then(|mut s| s.execute((workspace.0, index as i64, &act.body)))
+        .when("keeping an act of administration")?;
+    Ok(())
 }
 
 /// Makes a user a member, or changes the role.

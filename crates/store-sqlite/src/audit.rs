@@ -5,7 +5,7 @@ mod columns;
 use async_trait::async_trait;
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{
-    AuditStore, AuditTrace, Page, StoreError, StoredSpan,
+    AuditStore, AuditTrace, Page, StoreError, StoredAct, StoredSpan,
     rollup::{Cell, Key},
 };
 use rusqlite::Connection;
@@ -14,7 +14,7 @@ use crate::{
     SqliteStore,
     cursor::{self, List, Place},
     failure::{Result, SqlContext},
-    read::{spans::read_stored, traces},
+    read::{spans::read_superseded, traces},
     rollup::{decode, read_key, split_key, take_cell},
     row::{
         Columns,
@@ -75,6 +75,34 @@ impl AuditStore for SqliteStore {
         limit: usize,
     ) -> Result<Page<(Key, Cell)>> {
         self.pool.audit(move |db| rollups(db, workspace, after.as_ref(), limit)).await
+    }
+
+    async fn audit_acts(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAct>> {
+        self.pool
+            .audit(move |db| {
+                let doing = "reading acts of administration";
+                let mut statement = db
+                    .prepare_cached(
+                        "SELECT leaf, body FROM acts WHERE log = ?1 AND leaf >= ?2 \
+                         ORDER BY leaf LIMIT ?3",
+                    )
+                    .when(doing)?;
+                let mut rows = statement
+                    .query((workspace.0, from as i64, i64::try_from(limit).unwrap_or(i64::MAX)))
+                    .when(doing)?;
+                let mut acts = Vec::new();
+                while let Some(row) = rows.next().when(doing)? {
+                    let mut c = Columns::of(row);
+                    acts.push(StoredAct { index: c.count()?, body: c.bytes()?.to_vec() });
+                }
+                Ok(acts)
+            })
+            .await
     }
 
     async fn audit_search(
@@ -183,22 +211,37 @@ fn audited(
     }
     let mut statement = db
         .prepare_cached(
-            "SELECT record, digest, block, offset, lengths, leaf, leaf_hash, counted \
+            "SELECT span_id, record, digest, block, offset, lengths, leaf, leaf_hash \
              FROM superseded WHERE trace = ?1 ORDER BY leaf",
         )
         .when(doing)?;
     let mut found = statement.query([id]).when(doing)?;
     let mut superseded = Vec::new();
     while let Some(old) = found.next().when(doing)? {
-        let (stored, place) = read_stored(old)?;
+        let mut columns = Columns::of(old);
+        let span = crate::row::span_id(columns.text()?)?;
+        let (stored, place) = read_superseded(&mut columns)?;
         let parts = match &mut payloads {
             Some(payloads) => payloads.parts(&place)?,
             None => Default::default(),
         };
-        superseded.push(StoredSpan { parts, ..stored });
+        superseded.push((span, StoredSpan { parts, ..stored }));
     }
+    let first_span: Option<String> = db
+        .prepare_cached("SELECT first_span FROM traces WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id], |row| row.get(0)))
+        .when(doing)?;
+    let first_span = first_span.as_deref().map(crate::row::span_id).transpose()?;
     let differing = columns::differing(db, workspace, id, &row)?;
-    Ok(AuditTrace { row, spans, lengths, superseded, seals: seals(db, id, 0)?, differing })
+    Ok(AuditTrace {
+        row,
+        spans,
+        lengths,
+        superseded,
+        first_span,
+        seals: seals(db, id, 0)?,
+        differing,
+    })
 }
 
 /// A page of cells in key order: chunks and waiting deltas added up.

@@ -18,6 +18,7 @@ mod account;
 mod audit;
 mod backup;
 mod cursor;
+mod dead_letter;
 mod failure;
 mod ledger;
 mod lock;

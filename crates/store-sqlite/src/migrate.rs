@@ -9,7 +9,10 @@ use rusqlite::Connection;
 use crate::failure::{Result, SqlContext};
 
 /// Every migration, in order. Number n stands at place n − 1.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_initial.sql"),
+    include_str!("../migrations/0002_dead_letters.sql"),
+];
 
 /// The schema this version reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();

@@ -16,8 +16,18 @@ pub struct Login {
     pub members: Vec<Member>,
 }
 
-/// Users, workspaces, keys and sessions. Every change carries the ledger leaf that records it and is
-/// committed with it, in the log of the workspace concerned.
+/// An act of administration.
+#[derive(Debug, Clone)]
+pub struct AdminAct {
+    /// Its leaf, which commits to the body.
+    pub leaf: Leaf,
+    /// What was done, in the words of whoever made the leaf. Read back by
+    /// [`audit_acts`](crate::AuditStore::audit_acts) only.
+    pub body: Vec<u8>,
+}
+
+/// Users, workspaces, keys and sessions. Every change carries the act that records it and is
+/// committed with it, its leaf in the log of the workspace concerned.
 #[async_trait]
 pub trait AccountStore: Send + Sync + 'static {
     /// Creates a user, a workspace of the user's own, and the membership (as admin) in one step.
@@ -26,7 +36,7 @@ pub trait AccountStore: Send + Sync + 'static {
         &self,
         user: User,
         workspace: Workspace,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<Workspace, StoreError>;
 
     /// A user by e-mail address (lower case).
@@ -43,7 +53,7 @@ pub trait AccountStore: Send + Sync + 'static {
     async fn create_workspace(
         &self,
         workspace: Workspace,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<Workspace, StoreError>;
 
     /// A workspace by public id.
@@ -61,14 +71,14 @@ pub trait AccountStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         user: &UserId,
         role: Role,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<(), StoreError>;
 
     /// The members of a workspace.
     async fn members(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>, StoreError>;
 
     /// Keeps a new key.
-    async fn create_key(&self, key: ApiKey, leaf: Leaf) -> Result<(), StoreError>;
+    async fn create_key(&self, key: ApiKey, act: AdminAct) -> Result<(), StoreError>;
 
     /// The key with this hash, revoked and expired ones included.
     async fn key_by_hash(&self, hash: &[u8; 32]) -> Result<Option<ApiKey>, StoreError>;
@@ -82,7 +92,7 @@ pub trait AccountStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         id: &ApiKeyId,
         at: Nanos,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<bool, StoreError>;
 
     /// Notes when keys were last used. Best effort; need not be durable at once.

@@ -1,7 +1,7 @@
 //! What verification reads: everything a store shows, beside everything it was derived from.
 
 use async_trait::async_trait;
-use exhibit_model::{TraceId, WorkspaceId};
+use exhibit_model::{SpanId, TraceId, WorkspaceId};
 
 use crate::{
     Page, StoreError,
@@ -19,13 +19,24 @@ pub struct AuditTrace {
     pub spans: Vec<(SpanRow, StoredSpan)>,
     /// Part lengths of each span, as the row states them; they stand in the leaf too.
     pub lengths: Vec<[u32; 5]>,
-    /// Every superseded terminal revision.
-    pub superseded: Vec<StoredSpan>,
+    /// Every superseded terminal revision, with its span. None of them counts any more.
+    pub superseded: Vec<(SpanId, StoredSpan)>,
+    /// The span in whose rollup cells the trace itself counts: the first that was sealed.
+    pub first_span: Option<SpanId>,
     /// Every seal.
     pub seals: Vec<StoredSeal>,
     /// What the store keeps beside the summary for filters and sorting and what does not follow from
     /// it, by name. Always empty in a store that keeps nothing beside.
     pub differing: Vec<String>,
+}
+
+/// An act of administration as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredAct {
+    /// Index of its leaf in the workspace's log.
+    pub index: u64,
+    /// What was done.
+    pub body: Vec<u8>,
 }
 
 /// Reads for verification. Reads see one consistent state per call and never block writers.
@@ -57,6 +68,15 @@ pub trait AuditStore: Send + Sync + 'static {
         after: Option<String>,
         limit: usize,
     ) -> Result<Page<(Key, Cell)>, StoreError>;
+
+    /// The acts of administration of a workspace whose leaves stand at `from` or later, in the order
+    /// of their leaves, at most `limit`.
+    async fn audit_acts(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAct>, StoreError>;
 
     /// Of these traces, those that full-text search would not find although it should.
     async fn audit_search(

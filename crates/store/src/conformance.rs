@@ -30,6 +30,7 @@ pub mod account;
 pub mod audit;
 pub mod clock;
 pub mod commit;
+pub mod dead_letter;
 pub mod filter;
 pub mod fixture;
 pub mod ledger;
@@ -113,6 +114,11 @@ macro_rules! store_conformance {
                 a_registration_names_the_trace_and_is_no_span,
                 odd_text_reads_back_as_it_was_written,
                 ids_that_differ_in_case_are_different,
+            }
+            dead_letter {
+                letters_read_back_newest_first,
+                the_oldest_letters_give_way,
+                letters_belong_to_their_workspace,
             }
             filter {
                 every_field_and_operator_finds_what_it_means,
@@ -199,6 +205,7 @@ mod tests {
             include_str!("conformance/audit.rs"),
             include_str!("conformance/clock.rs"),
             include_str!("conformance/commit.rs"),
+            include_str!("conformance/dead_letter.rs"),
             include_str!("conformance/filter.rs"),
             include_str!("conformance/ledger.rs"),
             include_str!("conformance/list.rs"),

@@ -1,7 +1,7 @@
 //! The storage contract: what every back end MUST keep, and the types it speaks in.
 //!
-//! Four narrow traits, [`SpanStore`], [`LedgerStore`], [`AccountStore`] and [`AuditStore`], together
-//! [`Store`].
+//! Narrow traits, [`SpanStore`], [`LedgerStore`], [`AccountStore`], [`AuditStore`] and
+//! [`DeadLetterStore`], together [`Store`].
 //! The contract is worded so that a store made of two databases can keep it: it speaks of what is
 //! visible and durable, never of one transaction file. [`conformance`] is its executable form; an
 //! implementation is right when that suite passes.
@@ -13,6 +13,7 @@ pub mod analytics;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod dead_letter;
 pub mod error;
 pub mod filter;
 pub mod ledger;
@@ -21,9 +22,10 @@ pub mod rollup;
 pub mod search;
 pub mod span;
 
-pub use account::{AccountStore, Login};
+pub use account::{AccountStore, AdminAct, Login};
 pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
-pub use audit::{AuditStore, AuditTrace};
+pub use audit::{AuditStore, AuditTrace, StoredAct};
+pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
@@ -34,6 +36,9 @@ pub use span::{
 };
 
 /// A whole back end.
-pub trait Store: SpanStore + LedgerStore + AccountStore + AuditStore {}
+pub trait Store:
+    SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore
+{
+}
 
-impl<T: SpanStore + LedgerStore + AccountStore + AuditStore> Store for T {}
+impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore> Store for T {}

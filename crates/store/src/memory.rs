@@ -10,6 +10,7 @@ mod account;
 mod audit;
 mod commit;
 mod cursor;
+mod dead_letter;
 mod ledger;
 mod list;
 mod trace;
@@ -41,6 +42,7 @@ struct State {
     spaces: BTreeMap<WorkspaceId, Space>,
     installation: Log,
     accounts: Accounts,
+    dead_letters: dead_letter::DeadLetters,
     sequence: u64,
 }
 
@@ -50,6 +52,7 @@ struct Space {
     traces: BTreeMap<TraceId, Trace>,
     rollups: BTreeMap<Key, Cell>,
     log: Log,
+    acts: Vec<crate::StoredAct>,
     /// How many leaves were published last.
     published: u64,
 }

@@ -137,7 +137,8 @@ pub struct StoredSpan {
     pub index: Option<u64>,
     /// Its leaf hash.
     pub leaf_hash: Option<[u8; 32]>,
-    /// Whether its usage counts: false for the second span with a response id already counted.
+    /// Whether its usage counts: false for the second span with a response id already counted, and
+    /// for a superseded revision.
     pub counted: bool,
 }
 

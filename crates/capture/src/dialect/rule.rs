@@ -265,6 +265,12 @@ impl Rule {
         self
     }
 
+    /// The entry's name, where the key does not tell it.
+    pub(crate) const fn named(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// Every key below the prefix.
     pub(crate) const fn below(mut self) -> Self {
         self.reach = Reach::Below;

@@ -28,10 +28,24 @@ pub fn span_batch(body: &[u8], context: &Context) -> Result<Decoded, DecodeError
                 reason,
                 span_id,
                 trace_id,
+                body: None,
             }),
         }
     }
+    keep_refused(body, context, &mut decoded.rejected);
     Ok(decoded)
+}
+
+/// Reads the body once more for the entries that were refused: good batches pay nothing for it.
+fn keep_refused(body: &[u8], context: &Context, rejected: &mut [Rejected]) {
+    if rejected.is_empty() {
+        return;
+    }
+    let Ok(mut root) = object(body, context, "") else { return };
+    let Some(Json::Array(batch)) = root.get_mut("batch") else { return };
+    for one in rejected {
+        one.body = batch.get_mut(one.index).map(Json::take);
+    }
 }
 
 /// Fields kept as they are under their own names.

@@ -33,7 +33,23 @@ pub(super) fn traces(body: &[u8], context: &Context) -> Result<Decoded, DecodeEr
         }
         Ok(())
     })?;
+    keep_refused(body, context, &mut collector.decoded);
     Ok(collector.decoded)
+}
+
+/// Reads the body once more for the entries that were refused: good requests pay nothing for it.
+fn keep_refused(body: &[u8], context: &Context, decoded: &mut Decoded) {
+    /// `/resourceSpans/0/scopeSpans/0/spans/0`
+    const ENTRY_STEPS: usize = 6;
+    if decoded.rejected.iter().all(|one| one.body.is_some()) {
+        return;
+    }
+    let Ok(root) = crate::json::parse(body, context.limits.depth_max.min(120)) else { return };
+    for one in &mut decoded.rejected {
+        let end = one.pointer.match_indices('/').nth(ENTRY_STEPS).map_or(one.pointer.len(), |m| m.0);
+        let entry = one.pointer.get(..end).and_then(|pointer| root.pointer(pointer));
+        one.body = one.body.take().or_else(|| entry.cloned());
+    }
 }
 
 const SPAN: (&str, &str, &str, &str) = ("traceId", "trace_id", "spanId", "span_id");
@@ -49,6 +65,7 @@ pub(super) fn logs(body: &[u8], context: &Context) -> Result<Decoded, DecodeErro
         }
         Ok(())
     })?;
+    keep_refused(body, context, &mut collector.decoded);
     Ok(collector.decoded)
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use exhibit_model::{
-    Attribute, Door, Event, Flag, InstrumentationScope, Link, Nanos, Resource, Span, SpanId,
-    Status, TraceId, limits,
+    Attribute, Door, Event, Flag, InstrumentationScope, Json, JsonMap, Link, Nanos, Resource, Span,
+    SpanId, Status, TraceId, limits,
 };
 
 use crate::{
@@ -83,12 +83,17 @@ impl<'a> Collector<'a> {
         scope: &Arc<InstrumentationScope>,
     ) {
         let ids = (raw.trace_id, raw.span_id);
-        match self.finish(raw, resource, scope) {
-            Ok(span) => self.decoded.spans.push(span),
-            Err(fault) => {
-                let pointer = pointer() + fault.0;
-                self.reject(index, pointer, fault.1, ids);
-            }
+        let refused = check(&raw, self.context).err().map(|fault| (fault, raw.sample()));
+        let (fault, body) = match refused {
+            Some((fault, body)) => (fault, Some(body)),
+            None => match self.finish(raw, resource, scope) {
+                Ok(span) => return self.decoded.spans.push(span),
+                Err(fault) => (fault, None),
+            },
+        };
+        self.reject(index, pointer() + fault.0, fault.1, ids);
+        if let Some(last) = self.decoded.rejected.last_mut() {
+            last.body = body;
         }
     }
 
@@ -106,6 +111,7 @@ impl<'a> Collector<'a> {
             reason,
             trace_id: ids.0.map(hex::encode),
             span_id: ids.1.map(hex::encode),
+            body: None,
         });
     }
 
@@ -126,24 +132,6 @@ impl<'a> Collector<'a> {
         resource: &Arc<Resource>,
         scope: &Arc<InstrumentationScope>,
     ) -> Result<Span, (&'static str, String)> {
-        let limits = self.context.limits;
-        if raw.attributes.len() > limits.attributes_per_span_max {
-            let max = limits.attributes_per_span_max;
-            let reason = format!("a span has at most {max} attributes; send fewer");
-            return Err(("/attributes", reason));
-        }
-        if raw.events.len() + raw.links.len() > limits.events_per_span_max {
-            let max = limits.events_per_span_max;
-            return Err(("/events", format!("a span has at most {max} events and links")));
-        }
-        let bytes = raw.odd.bytes + raw.name.len() + raw.message.len();
-        if bytes > limits.span_bytes_max {
-            let max = limits.span_bytes_max;
-            return Err((
-                "",
-                format!("the span holds {bytes} bytes of text, at most {max} are kept"),
-            ));
-        }
         let trace_id = raw.trace_id.and_then(|id| self.trace_id(id));
         let span_id = raw.span_id.and_then(ids::span);
         let (mut span, derived) = match (trace_id, span_id) {
@@ -220,6 +208,35 @@ impl<'a> Collector<'a> {
                 span.flag(flag);
             }
         }
+    }
+}
+
+/// Whether a span keeps within the bounds of one span.
+fn check(raw: &RawSpan, context: &Context) -> Result<(), (&'static str, String)> {
+    let limits = context.limits;
+    if raw.attributes.len() > limits.attributes_per_span_max {
+        let max = limits.attributes_per_span_max;
+        return Err(("/attributes", format!("a span has at most {max} attributes; send fewer")));
+    }
+    if raw.events.len() + raw.links.len() > limits.events_per_span_max {
+        let max = limits.events_per_span_max;
+        return Err(("/events", format!("a span has at most {max} events and links")));
+    }
+    let bytes = raw.odd.bytes + raw.name.len() + raw.message.len();
+    if bytes > limits.span_bytes_max {
+        let max = limits.span_bytes_max;
+        return Err(("", format!("the span holds {bytes} bytes of text, at most {max} are kept")));
+    }
+    Ok(())
+}
+
+impl RawSpan {
+    /// What a dead letter shows of a span that breaks a bound: its name and first attributes.
+    fn sample(&self) -> Json {
+        const SHOWN: usize = 32;
+        let attributes = self.attributes.iter().take(SHOWN);
+        let attributes: JsonMap = attributes.map(|a| (a.key.clone(), a.value.clone())).collect();
+        serde_json::json!({ "name": self.name, "attributes": attributes })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use exhibit_capture::Rejected;
-use exhibit_model::{Door, Span, SpanId, TraceId, merge};
+use exhibit_model::{Door, Json, Span, SpanId, TraceId, merge};
 
 /// Spans of one trace that arrived together, each identity once.
 #[derive(Debug)]
@@ -120,6 +120,7 @@ fn refuse_cycles(group: &mut Group, rejected: &mut Vec<Rejected>) {
                     .to_owned(),
                 span_id: Some(span.span_id.to_string()),
                 trace_id: Some(trace_id.to_string()),
+                body: Some(Json::Object(exhibit_capture::native::fields(span))),
             });
         }
         keep

@@ -161,6 +161,7 @@ fn too_large(index: usize, span: &Span, max: usize) -> Rejected {
         reason: format!("the span is larger than {max} bytes; send large contents by reference"),
         span_id: Some(span.span_id.to_string()),
         trace_id: Some(span.trace_id.to_string()),
+        body: None,
     }
 }
 
@@ -204,15 +205,18 @@ impl Revision {
             }));
         }
         let received = before.received;
+        let first_received = before.first_received;
         let held = [before.findings.as_slice(), &delivered.findings].concat();
         let mut span = merge::merge((before, stored.digest), (delivered.clone(), digest));
         let now = std::mem::replace(&mut span.received, received);
+        span.first_received = first_received;
         span.findings = held;
         judge(rules, &mut span);
         if record::encode(&span).0 == stored.parts {
             return Ok(None);
         }
         span.received = now;
+        span.first_received = first_received.or(Some(received));
         let parts = record::encode(&span);
         let head = head(&span);
         Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
@@ -350,6 +354,7 @@ impl Recorder {
     /// A span marked incomplete by the server, as a delivery to be merged.
     pub(crate) fn incomplete(stored: &StoredSpan, reason: &str) -> Result<Span, Error> {
         let mut span = decode(stored)?;
+        span.first_received.get_or_insert(span.received);
         span.status = Status::Incomplete;
         span.status_message = Some(reason.to_owned());
         span.flag(Flag::Stale);

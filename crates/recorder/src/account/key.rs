@@ -1,10 +1,9 @@
 //! API keys: made, found, revoked. The secret is shown once and kept only as a hash.
 
-use exhibit_ledger::LeafKind;
 use exhibit_model::{ApiKey, ApiKeyId, Entropy, Nanos, Scopes, WorkspaceId, id::sortable};
 use sha2::{Digest, Sha256};
 
-use super::{Caller, Who, base32, sha256};
+use super::{Caller, Who, act::Act, base32, sha256};
 use crate::{Error, Recorder};
 
 /// Nanoseconds for which a key that was looked up is trusted without asking the store again. A
@@ -144,8 +143,8 @@ impl Recorder {
             revoked: None,
             last_used: None,
         };
-        let leaf = self.act(LeafKind::KeyChange, "key created")?;
-        self.store.create_key(key.clone(), leaf).await?;
+        let act = self.sealed_act(&Act::KeyCreated { key: (&key).into() })?;
+        self.store.create_key(key.clone(), act).await?;
         Ok((secret, key))
     }
 
@@ -156,8 +155,9 @@ impl Recorder {
 
     /// Revokes a key; false when there is no such active key.
     pub async fn revoke_key(&self, workspace: WorkspaceId, id: &ApiKeyId) -> Result<bool, Error> {
-        let leaf = self.act(LeafKind::KeyChange, "key revoked")?;
-        let revoked = self.store.revoke_key(workspace, id, self.now(), leaf).await?;
+        let at = self.now();
+        let act = self.sealed_act(&Act::KeyRevoked { key: id.clone(), at })?;
+        let revoked = self.store.revoke_key(workspace, id, at, act).await?;
         self.accounts.keys.lock().retain(|_, (key, _, _)| key.id != *id);
         Ok(revoked)
     }

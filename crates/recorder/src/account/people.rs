@@ -1,10 +1,9 @@
 //! People: accounts, logins, sessions, memberships.
 
-use exhibit_ledger::LeafKind;
 use exhibit_model::{Member, Nanos, Role, Session, User, UserId, WorkspaceId, id::sortable};
 use exhibit_store::Login;
 
-use super::{Caller, SessionToken, Who, base32, sha256};
+use super::{Caller, SessionToken, Who, act::Act, base32, sha256};
 use crate::{Error, Recorder};
 
 /// How long a login lasts, nanoseconds: fourteen days.
@@ -34,9 +33,10 @@ impl Recorder {
         let name = user.display_name.clone().unwrap_or_else(|| user.email.clone());
         let public_id = format!("ws_{}", sortable(now.0, &*self.entropy));
         let workspace = self.new_workspace(public_id, &name);
-        let leaf = self.act(LeafKind::Admin, "account created")?;
+        let sealed = Act::AccountCreated { user: (&user).into(), workspace: workspace.clone() };
+        let act = self.sealed_act(&sealed)?;
         let id = user.id.clone();
-        self.store.create_user(user, workspace, leaf).await?;
+        self.store.create_user(user, workspace, act).await?;
         self.store.user(&id).await?.ok_or(Error::NotFound)
     }
 
@@ -112,8 +112,8 @@ impl Recorder {
     ) -> Result<(), Error> {
         let login = self.store.user_by_email(&email.trim().to_lowercase()).await?;
         let user = login.ok_or(Error::NotFound)?.user;
-        let leaf = self.act(LeafKind::Admin, "member set")?;
-        Ok(self.store.put_member(workspace, &user.id, role, leaf).await?)
+        let act = self.sealed_act(&Act::MemberSet { user: (&user).into(), role })?;
+        Ok(self.store.put_member(workspace, &user.id, role, act).await?)
     }
 }
 

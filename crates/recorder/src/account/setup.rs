@@ -1,10 +1,9 @@
 //! The first start: a one-time link makes its user the owner of the default workspace.
 
-use exhibit_ledger::LeafKind;
 use exhibit_model::Role;
 use exhibit_store::Login;
 
-use super::{base32, password::check_password_form, people::checked_email, sha256};
+use super::{act::Act, base32, password::check_password_form, people::checked_email, sha256};
 use crate::{Error, Recorder};
 
 /// Name of the stored hash of the one-time token.
@@ -49,8 +48,9 @@ impl Recorder {
         }
         let login = self.register(email, password, display_name).await?;
         let workspace = self.default_workspace().await?;
-        let leaf = self.act(LeafKind::Admin, "installation claimed")?;
-        self.store.put_member(workspace.id, &login.user.id, Role::Admin, leaf).await?;
+        let claimed = Act::MemberSet { user: (&login.user).into(), role: Role::Admin };
+        let act = self.sealed_act(&claimed)?;
+        self.store.put_member(workspace.id, &login.user.id, Role::Admin, act).await?;
         self.store.user(&login.user.id).await?.ok_or(Error::NotFound)
     }
 

@@ -124,7 +124,10 @@ impl Recorder {
         }
         for workspace in &workspaces {
             report.workspaces += 1;
-            let claimed = self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let mut claimed =
+                self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let accounts = self.check_accounts(workspace, &mut claimed).await?;
+            accounts.into_iter().for_each(|f| report.fault(f));
             let log = LogId::Workspace(workspace.id);
             let none = BTreeMap::new();
             let heads = installation.heads.get(&self.log_origin(log)).unwrap_or(&none);
@@ -196,7 +199,7 @@ impl Recorder {
     ) -> Result<Vec<Work>, Error> {
         let log = LogId::Workspace(workspace);
         let indexes = |t: &AuditTrace| -> Vec<u64> {
-            let records = t.spans.iter().map(|(_, s)| s).chain(&t.superseded);
+            let records = t.spans.iter().map(|(_, s)| s).chain(t.superseded.iter().map(|(_, s)| s));
             records.filter_map(|s| s.index).chain(t.seals.iter().map(|s| s.index)).collect()
         };
         let mut wanted: Vec<u64> = traces.iter().flat_map(indexes).collect();
@@ -251,6 +254,7 @@ impl Recorder {
         let leaf =
             |stored: &StoredSpan| stored.index.and_then(|i| work.leaves.get(&i)).map(Vec::as_slice);
         let mut heads = Vec::with_capacity(trace.spans.len());
+        let mut received = Vec::with_capacity(trace.spans.len());
         let mut first: Option<(u64, SpanId)> = None;
         let mut sealed_as = |index: Option<u64>, span: &Span| {
             if let Some(index) = index
@@ -274,6 +278,7 @@ impl Recorder {
             match checked {
                 Ok(Some(span)) => {
                     sealed_as(stored.index, &span);
+                    received.push(record::received(&span));
                     heads.push((accept::head(&span), stored.counted));
                 }
                 Ok(None) => {}
@@ -282,16 +287,20 @@ impl Recorder {
                 }
             }
         }
-        for stored in &trace.superseded {
+        for (span_id, stored) in &trace.superseded {
             out.claims.extend(stored.index);
             let checked = record::check_leaf(true, stored, None, leaf(stored)).and_then(|()| {
                 if bodies {
                     let span = record::check_parts(key.as_ref(), stored, leaf(stored))?;
+                    if span.span_id != *span_id {
+                        let what = "a replaced record is shown as one of another span";
+                        return Err(Fault::new(Verdict::Altered, what));
+                    }
                     sealed_as(stored.index, &span);
                 }
                 Ok(())
             });
-            out.faults.extend(checked.map_err(|f| f.at(id, None, stored.index)).err());
+            out.faults.extend(checked.map_err(|f| f.at(id, Some(span_id), stored.index)).err());
         }
         for name in &trace.differing {
             let what = format!("the trace's {name} is not what its summary says");
@@ -305,9 +314,12 @@ impl Recorder {
             out.faults.extend(checked.map_err(|f| f.at(id, None, Some(seal.index))).err());
         }
         if bodies && out.faults.len() == before {
-            let summary = record::check_summary(&trace.row.summary, &heads);
-            out.faults.extend(summary.map_err(|f| f.at(id, None, None)).err());
-            out.traces.push(CheckedTrace { heads, first: first.map(|(_, span)| span) });
+            let first = first.map(|(_, span)| span);
+            let derived = record::check_summary(&trace.row.summary, &heads)
+                .and_then(|()| record::check_received(&trace.row, received.iter().copied()))
+                .and_then(|()| record::check_first(trace, first.as_ref()));
+            out.faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
+            out.traces.push(CheckedTrace { heads, first });
         }
     }
 }

@@ -126,7 +126,11 @@ impl Recorder {
                     ));
                     continue;
                 };
-                let is_record = matches!(leaf.kind, LeafKind::Span | LeafKind::TraceSeal);
+                let is_record = match leaf.kind {
+                    LeafKind::Span | LeafKind::TraceSeal => true,
+                    LeafKind::Admin | LeafKind::KeyChange => leaf.body_root.is_some(),
+                    _ => false,
+                };
                 if is_record && claimed.is_some_and(|c| !c.has(index)) {
                     let what = format!("the record of leaf {index} is not there");
                     pass.faults.push(fault(Verdict::Missing, Some(index), what));

@@ -1,8 +1,8 @@
 //! One record against its leaf, its row, its trace.
 
 use exhibit_ledger::{Hash, Leaf, LeafKind, PartKey, leaf_hash, record::part_hash, tree::root_of};
-use exhibit_model::{Span, SpanHead, TraceSummary, record};
-use exhibit_store::{AuditTrace, SpanRow, StoredSeal, StoredSpan};
+use exhibit_model::{Nanos, Span, SpanHead, SpanId, TraceSummary, record};
+use exhibit_store::{AuditTrace, SpanRow, StoredSeal, StoredSpan, TraceRow};
 
 use super::{Fault, Verdict};
 
@@ -112,6 +112,34 @@ pub(super) fn check_summary(shown: &TraceSummary, heads: &[(SpanHead, bool)]) ->
     Err(altered(format!("the trace's {field} is not what its records add up to")))
 }
 
+/// Checks that a trace shows the times of receipt that its records state.
+pub(super) fn check_received(
+    row: &TraceRow,
+    received: impl Iterator<Item = (Nanos, Nanos)> + Clone,
+) -> Result<(), Fault> {
+    let first = received.clone().map(|(first, _)| first).min();
+    let last = received.map(|(_, last)| last).max();
+    if first.is_none_or(|first| first == row.first_received)
+        && last.is_none_or(|last| last == row.last_received)
+    {
+        return Ok(());
+    }
+    Err(altered("the times of receipt that are shown are not those of the trace's records"))
+}
+
+/// Checks that a trace counts in the rollup cells of the span that was sealed first.
+pub(super) fn check_first(trace: &AuditTrace, first: Option<&SpanId>) -> Result<(), Fault> {
+    if trace.first_span.as_ref() == first {
+        return Ok(());
+    }
+    Err(altered("the trace is not counted with the span that was sealed first"))
+}
+
+/// When the first piece of a record was received, and when this revision was.
+pub(super) fn received(span: &Span) -> (Nanos, Nanos) {
+    (span.first_received.unwrap_or(span.received), span.received)
+}
+
 /// Of the spans that report one response id, exactly one counts; a leaf call without one counts.
 fn check_counted(heads: &[(SpanHead, bool)]) -> Result<(), Fault> {
     use exhibit_model::UsageRole;
@@ -132,7 +160,11 @@ fn check_counted(heads: &[(SpanHead, bool)]) -> Result<(), Fault> {
 
 /// Leaf hashes of a trace's sealed revisions, superseded ones included, in log order.
 pub(super) fn leaf_hashes(trace: &AuditTrace) -> Vec<(u64, Hash)> {
-    let revisions = trace.spans.iter().map(|(_, stored)| stored).chain(&trace.superseded);
+    let revisions = trace
+        .spans
+        .iter()
+        .map(|(_, stored)| stored)
+        .chain(trace.superseded.iter().map(|(_, stored)| stored));
     let mut leaves: Vec<_> =
         revisions.filter_map(|s| Some((s.index?, Hash(s.leaf_hash?)))).collect();
     leaves.sort_unstable_by_key(|(index, _)| *index);

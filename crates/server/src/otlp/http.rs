@@ -128,7 +128,7 @@ async fn either(
     }
     let recorder = Arc::clone(&app.recorder);
     let (form, _share) = app
-        .decode(received, labels, move |body, context| {
+        .decode(caller.workspace, "otlp", received, labels, move |body, context| {
             if aitracer::is_simple(body) {
                 let simple = aitracer::decode(&recorder, body, context)?;
                 return Ok(Form::Simple(Box::new(simple)));

@@ -108,7 +108,7 @@ pub(crate) async fn record(
     let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
     let recorder = Arc::clone(&app.recorder);
     let ((simple, hash), _share) = app
-        .decode(received, labels, move |body, context| {
+        .decode(caller.workspace, "aitracer", received, labels, move |body, context| {
             let simple = decode(&recorder, body, context)?;
             // It has just been read by a stricter parser, so it reads.
             let json: Json = serde_json::from_slice(body).unwrap_or_default();

@@ -43,6 +43,7 @@ use crate::{app::Shared, otlp::http::PREFIXES, problem::Problem};
         (name = "keys", description = "API keys"),
         (name = "workspaces", description = "Workspaces and members"),
         (name = "accounts", description = "Accounts and sessions"),
+        (name = "tracium", description = "What Tracium's published client speaks"),
         (name = "health", description = "Whether it works"),
     ),
     modifiers(&Security),

@@ -90,7 +90,9 @@ pub(crate) async fn register_trace(
     let labels = labels(&raw.headers);
     let limits = app.recorder.limits();
     let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
-    let (decoded, _share) = app.decode(received, labels, native::trace_registration).await?;
+    let decode = native::trace_registration;
+    let (decoded, _share) =
+        app.decode(caller.workspace, "native", received, labels, decode).await?;
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
     if let Some(refused) = accepted.rejected.first() {
         return Err(rejection(accepted.accepted, &accepted.rejected, &refused.reason));
@@ -117,7 +119,9 @@ pub(crate) async fn spans(
     let labels = labels(&raw.headers);
     let limits = app.recorder.limits();
     let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
-    let (decoded, _share) = app.decode(received, labels, native::span_batch).await?;
+    let decode = native::span_batch;
+    let (decoded, _share) =
+        app.decode(caller.workspace, "native", received, labels, decode).await?;
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
     if let Some(first) = accepted.rejected.first() {
         return Err(rejection(accepted.accepted, &accepted.rejected, &first.reason));

@@ -1,10 +1,10 @@
 //! API keys. The tables hold hashes only.
 
 use exhibit_model::{ApiKey, ApiKeyId, Nanos, Scopes, UserId, WorkspaceId};
-use exhibit_store::{LogId, StoreError, span::Leaf};
+use exhibit_store::{AdminAct, StoreError};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::exists;
+use super::{exists, record};
 use crate::{
     failure::{Result, SqlContext, corrupt},
     row::Columns,
@@ -14,7 +14,7 @@ use crate::{
 const COLUMNS: &str = "id, workspace, owner, name, prefix, hash, scopes, created, expires, \
      revoked, last_used";
 
-pub(super) fn create(step: &mut Step<'_>, key: &ApiKey, leaf: &Leaf) -> Result<Result<()>> {
+pub(super) fn create(step: &mut Step<'_>, key: &ApiKey, act: &AdminAct) -> Result<Result<()>> {
     if !exists(step.db, "SELECT 1 FROM workspaces WHERE id = ?1", key.workspace.0)? {
         return Ok(Err(StoreError::Failed("no such workspace".to_owned())));
     }
@@ -44,7 +44,7 @@ pub(super) fn create(step: &mut Step<'_>, key: &ApiKey, leaf: &Leaf) -> Result<R
             ])
         })
         .when("creating a key")?;
-    step.append(LogId::Workspace(key.workspace), leaf)?;
+    record(step, key.workspace, act)?;
     Ok(Ok(()))
 }
 
@@ -76,7 +76,7 @@ pub(super) fn revoke(
     workspace: WorkspaceId,
     id: &ApiKeyId,
     at: Nanos,
-    leaf: &Leaf,
+    act: &AdminAct,
 ) -> Result<Result<bool>> {
     let changed = step
         .db
@@ -87,7 +87,7 @@ pub(super) fn revoke(
         .and_then(|mut s| s.execute((workspace.0, &id.0, at.0)))
         .when("revoking a key")?;
     if changed > 0 {
-        step.append(LogId::Workspace(workspace), leaf)?;
+        record(step, workspace, act)?;
     }
     Ok(Ok(changed > 0))
 }

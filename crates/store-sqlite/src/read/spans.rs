@@ -67,20 +67,19 @@ fn read_packed(row: &rusqlite::Row<'_>) -> Result<(StoredSpan, Payload)> {
     Ok((stored, packed.place))
 }
 
-/// Reads `record, digest, block, offset, lengths, leaf, leaf_hash, counted`.
-pub(crate) fn read_stored(row: &rusqlite::Row<'_>) -> Result<(StoredSpan, Payload)> {
-    let mut c = Columns::of(row);
+/// Reads `record, digest, block, offset, lengths, leaf, leaf_hash` of a superseded revision.
+pub(crate) fn read_superseded(c: &mut Columns<'_>) -> Result<(StoredSpan, Payload)> {
     let record = c.record()?;
     let digest = c.array()?;
-    let place = Payload::read(&mut c)?;
-    let leaf = span::leaf(&mut c)?;
+    let place = Payload::read(c)?;
+    let leaf = span::leaf(c)?;
     let stored = StoredSpan {
         record,
         digest,
         parts: Default::default(),
         index: leaf.map(|(index, _)| index),
         leaf_hash: leaf.map(|(_, hash)| hash),
-        counted: c.flag()?,
+        counted: false,
     };
     Ok((stored, place))
 }
@@ -147,14 +146,14 @@ pub(crate) fn superseded(
     let mut payloads = Payloads::new(db)?;
     let mut statement = db
         .prepare_cached(
-            "SELECT record, digest, block, offset, lengths, leaf, leaf_hash, counted \
+            "SELECT record, digest, block, offset, lengths, leaf, leaf_hash \
              FROM superseded WHERE trace = ?1 AND span_id = ?2 ORDER BY leaf",
         )
         .when(doing)?;
     let mut rows = statement.query((number, span.as_str())).when(doing)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().when(doing)? {
-        let (stored, place) = read_stored(row)?;
+        let (stored, place) = read_superseded(&mut Columns::of(row))?;
         found.push(StoredSpan { parts: payloads.parts(&place)?, ..stored });
     }
     Ok(found)

@@ -164,8 +164,8 @@ impl<'a, 'w> Revising<'a, 'w> {
         self.step
             .db
             .prepare_cached(
-                "INSERT INTO superseded (trace, span_id, leaf, leaf_hash, record, digest, counted, \
-                 block, offset, lengths) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO superseded (trace, span_id, leaf, leaf_hash, record, digest, \
+                 block, offset, lengths) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )
             .and_then(|mut s| {
                 s.execute(params![
@@ -175,7 +175,6 @@ impl<'a, 'w> Revising<'a, 'w> {
                     &hash[..],
                     &old.record.0[..],
                     &old.digest[..],
-                    old.counted,
                     old.place.block,
                     old.place.offset,
                     lengths,

@@ -119,7 +119,11 @@ pub(crate) async fn verify(store: &SqliteStore) {
         for trace in &page.rows {
             let shown = &*trace.row.summary;
             let mut summary = TraceSummary::new(shown.trace_id.clone(), shown.start);
-            let all = trace.spans.iter().map(|(_, stored)| stored).chain(&trace.superseded);
+            let all = trace
+                .spans
+                .iter()
+                .map(|(_, stored)| stored)
+                .chain(trace.superseded.iter().map(|(_, stored)| stored));
             for (index, hash) in all.filter_map(|s| s.index.zip(s.leaf_hash)) {
                 assert_eq!(hashes[index as usize], hash);
                 assert!(!std::mem::replace(&mut placed[index as usize], true));

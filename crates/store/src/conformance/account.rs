@@ -33,12 +33,15 @@ pub async fn a_user_has_a_workspace_of_their_own(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     let store = &tenant.store;
     assert_eq!(store.user_count().await.unwrap(), 0);
-    let act = tenant.act();
+    let act = tenant.admin_act();
     let made = store.create_user(user("ann"), space("ws_ann"), act.clone()).await.unwrap();
     assert_eq!((made.public_id.as_str(), made.created), ("ws_ann", at(5)));
     assert_ne!(made.id, tenant.workspace);
     let log = LogId::Workspace(made.id);
-    assert_eq!(store.leaves(log, 0, 9).await.unwrap(), [act.bytes], "the act is in its log");
+    assert_eq!(store.leaves(log, 0, 9).await.unwrap(), [act.leaf.bytes], "the act is in its log");
+    let kept = store.audit_acts(made.id, 0, 9).await.unwrap();
+    assert_eq!(kept, [crate::StoredAct { index: 0, body: act.body }]);
+    assert!(store.audit_acts(made.id, 1, 9).await.unwrap().is_empty());
 
     let login = store.user_by_email("ann@example.org").await.unwrap().unwrap();
     assert_eq!(login.user, user("ann"));
@@ -55,10 +58,10 @@ pub async fn a_user_has_a_workspace_of_their_own(subject: Subject) {
 pub async fn an_address_is_taken_once_and_nothing_is_left_of_the_second(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     let store = &tenant.store;
-    store.create_user(user("ann"), space("ws_ann"), tenant.act()).await.unwrap();
+    store.create_user(user("ann"), space("ws_ann"), tenant.admin_act()).await.unwrap();
     let workspaces = store.workspaces().await.unwrap();
     let again = User { id: UserId("us_other".into()), ..user("ann") };
-    let refused = store.create_user(again, space("ws_other"), tenant.act()).await;
+    let refused = store.create_user(again, space("ws_other"), tenant.admin_act()).await;
     assert!(matches!(refused, Err(StoreError::Taken("e-mail"))), "{refused:?}");
     assert_eq!(store.workspaces().await.unwrap(), workspaces);
     assert!(store.workspace("ws_other").await.unwrap().is_none());
@@ -68,13 +71,13 @@ pub async fn an_address_is_taken_once_and_nothing_is_left_of_the_second(subject:
 pub async fn a_workspace_is_found_by_both_ids_and_made_once(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     let store = &tenant.store;
-    let made = store.create_workspace(space("ws_x"), tenant.act()).await.unwrap();
+    let made = store.create_workspace(space("ws_x"), tenant.admin_act()).await.unwrap();
     assert_eq!(made, Workspace { id: made.id, ..space("ws_x") });
     assert_eq!(store.workspace("ws_x").await.unwrap(), Some(made.clone()));
     assert_eq!(store.workspace_by_id(made.id).await.unwrap(), Some(made.clone()));
     assert!(store.workspaces().await.unwrap().contains(&made));
     assert!(store.members(made.id).await.unwrap().is_empty());
-    let refused = store.create_workspace(space("ws_x"), tenant.act()).await;
+    let refused = store.create_workspace(space("ws_x"), tenant.admin_act()).await;
     assert!(matches!(refused, Err(StoreError::Taken("workspace"))), "{refused:?}");
     assert_eq!(store.head(LogId::Workspace(made.id)).await.unwrap().size, 1);
     assert_eq!(store.workspace("WS_X").await.unwrap(), None);
@@ -84,10 +87,13 @@ pub async fn a_workspace_is_found_by_both_ids_and_made_once(subject: Subject) {
 pub async fn members_are_added_and_change_roles(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     let store = &tenant.store;
-    let own = store.create_user(user("ann"), space("ws_ann"), tenant.act()).await.unwrap();
+    let own = store.create_user(user("ann"), space("ws_ann"), tenant.admin_act()).await.unwrap();
     let size = tenant.log_size().await;
     for (n, role) in [Role::Auditor, Role::Reviewer].into_iter().enumerate() {
-        store.put_member(tenant.workspace, &user("ann").id, role, tenant.act()).await.unwrap();
+        store
+            .put_member(tenant.workspace, &user("ann").id, role, tenant.admin_act())
+            .await
+            .unwrap();
         assert_eq!(store.members(tenant.workspace).await.unwrap(), [(user("ann"), role)]);
         assert_eq!(tenant.log_size().await, size + 1 + n as u64);
     }
@@ -119,7 +125,7 @@ pub async fn a_key_lives_from_creation_to_revocation(subject: Subject) {
     let store = &tenant.store;
     let size = tenant.log_size().await;
     for n in 1..=3 {
-        store.create_key(key(&tenant, n), tenant.act()).await.unwrap();
+        store.create_key(key(&tenant, n), tenant.admin_act()).await.unwrap();
     }
     assert_eq!(tenant.log_size().await, size + 3);
     assert_eq!(store.key_by_hash(&[1; 32]).await.unwrap(), Some(key(&tenant, 1)));
@@ -130,7 +136,7 @@ pub async fn a_key_lives_from_creation_to_revocation(subject: Subject) {
 
     let revoke = async |workspace, id: &str, seconds| {
         let id = ApiKeyId(id.into());
-        store.revoke_key(workspace, &id, at(seconds), tenant.act()).await.unwrap()
+        store.revoke_key(workspace, &id, at(seconds), tenant.admin_act()).await.unwrap()
     };
     assert!(!revoke(other.workspace, "key_1", 50).await, "not of this workspace");
     assert!(!revoke(tenant.workspace, "key_9", 50).await);
@@ -150,7 +156,7 @@ pub async fn a_key_lives_from_creation_to_revocation(subject: Subject) {
 pub async fn a_session_ends_when_it_expires_or_is_deleted(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     let store = &tenant.store;
-    store.create_user(user("ann"), space("ws_ann"), tenant.act()).await.unwrap();
+    store.create_user(user("ann"), space("ws_ann"), tenant.admin_act()).await.unwrap();
     for n in 1..=2 {
         let session = Session { hash: [n; 32], user: user("ann").id, expires: at(100) };
         store.create_session(session).await.unwrap();

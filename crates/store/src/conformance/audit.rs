@@ -56,8 +56,8 @@ pub async fn pages_hold_every_record_of_every_trace_once(subject: Subject) {
         }
         let seventh = all.iter().find(|t| t.row.summary.trace_id.as_str() == "t7").unwrap();
         assert_eq!((seventh.superseded.len(), seventh.seals.len()), (2, 2));
-        assert!(seventh.superseded.iter().all(|s| s.index.is_some() && s.leaf_hash.is_some()));
-        assert!(seventh.superseded.iter().all(|s| s.parts[0].is_empty() != bodies));
+        assert!(seventh.superseded.iter().all(|(_, s)| s.index.is_some() && s.leaf_hash.is_some()));
+        assert!(seventh.superseded.iter().all(|(_, s)| s.parts[0].is_empty() != bodies));
     }
 }
 
@@ -75,7 +75,7 @@ pub async fn one_trace_is_audited_with_its_bytes(subject: Subject) {
     assert_eq!((&audited.row.seal, &audited.row.key), (&shown.seal, &shown.key));
     assert_eq!((audited.spans.len(), audited.superseded.len(), audited.seals.len()), (1, 1, 1));
     assert_eq!(audited.spans[0].1.parts, record::encode(&new).0);
-    assert_eq!(audited.superseded[0].parts, record::encode(&old).0);
+    assert_eq!(audited.superseded[0].1.parts, record::encode(&old).0);
     let none = tenant.store.audit_trace(tenant.workspace, &trace_id("v")).await.unwrap();
     assert!(none.is_none());
 }

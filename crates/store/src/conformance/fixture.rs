@@ -12,8 +12,9 @@ use exhibit_model::{
 
 use super::{Subject, oracle};
 use crate::{
-    Batch, Block, CommitError, Committed, LogId, Order, Page, SealWrite, SpanRow, SpanWindow,
-    SpanWrite, Store, TraceKey, TraceQuery, TraceRow, TraceWrite, filter::Filter, span::Leaf,
+    AdminAct, Batch, Block, CommitError, Committed, LogId, Order, Page, SealWrite, SpanRow,
+    SpanWindow, SpanWrite, Store, TraceKey, TraceQuery, TraceRow, TraceWrite, filter::Filter,
+    span::Leaf,
 };
 
 /// The time at which fixtures start: 2027-01-15T08:00:00Z, a whole minute.
@@ -129,7 +130,10 @@ impl Tenant {
             name: name.to_owned(),
             created: START,
         };
-        let made = store.create_workspace(workspace, leaf("workspace")).await.unwrap();
+        let made = store
+            .create_workspace(workspace, AdminAct { leaf: leaf("workspace"), body: Vec::new() })
+            .await
+            .unwrap();
         Self {
             store: Arc::clone(store),
             workspace: made.id,
@@ -154,6 +158,12 @@ impl Tenant {
         id[..8].copy_from_slice(&self.workspace.0.to_be_bytes());
         id[8..].copy_from_slice(&self.next().to_be_bytes());
         RecordId(id)
+    }
+
+    /// An act of administration, with a body.
+    pub fn admin_act(&self) -> AdminAct {
+        let leaf = self.act();
+        AdminAct { body: [b"body of ", leaf.bytes.as_slice()].concat(), leaf }
     }
 
     /// An act: a leaf that no other leaf equals.

@@ -8,7 +8,7 @@ use exhibit_model::{
 };
 
 use super::{MemoryStore, State};
-use crate::{AccountStore, Login, StoreError, span::Leaf};
+use crate::{AccountStore, AdminAct, Login, StoreError};
 
 /// Rows in the order in which they came.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ impl State {
     fn create_workspace(
         &mut self,
         mut workspace: Workspace,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<Workspace, StoreError> {
         let accounts = &mut self.accounts;
         if accounts.workspaces.iter().any(|w| w.public_id == workspace.public_id) {
@@ -50,7 +50,7 @@ impl State {
         }
         workspace.id = WorkspaceId(accounts.workspaces.len() as i64 + 1);
         accounts.workspaces.push(workspace.clone());
-        self.append_for(workspace.id, leaf);
+        self.record(workspace.id, act);
         Ok(workspace)
     }
 }
@@ -61,13 +61,13 @@ impl AccountStore for MemoryStore {
         &self,
         user: User,
         workspace: Workspace,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<Workspace, StoreError> {
         let mut state = self.state.lock();
         if state.accounts.users.iter().any(|u| u.email == user.email) {
             return Err(StoreError::Taken("e-mail"));
         }
-        let workspace = state.create_workspace(workspace, leaf)?;
+        let workspace = state.create_workspace(workspace, act)?;
         state.accounts.members.push((workspace.id, user.id.clone(), Role::Admin));
         state.accounts.users.push(user);
         Ok(workspace)
@@ -88,9 +88,9 @@ impl AccountStore for MemoryStore {
     async fn create_workspace(
         &self,
         workspace: Workspace,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<Workspace, StoreError> {
-        self.state.lock().create_workspace(workspace, leaf)
+        self.state.lock().create_workspace(workspace, act)
     }
 
     async fn workspace(&self, public_id: &str) -> Result<Option<Workspace>, StoreError> {
@@ -111,7 +111,7 @@ impl AccountStore for MemoryStore {
         workspace: WorkspaceId,
         user: &UserId,
         role: Role,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         state.accounts.expect(workspace)?;
@@ -123,7 +123,7 @@ impl AccountStore for MemoryStore {
             Some(member) => member.2 = role,
             None => members.push((workspace, user.clone(), role)),
         }
-        state.append_for(workspace, leaf);
+        state.record(workspace, act);
         Ok(())
     }
 
@@ -135,13 +135,13 @@ impl AccountStore for MemoryStore {
         Ok(here.filter_map(|(_, id, role)| Some((user(id)?, *role))).collect())
     }
 
-    async fn create_key(&self, key: ApiKey, leaf: Leaf) -> Result<(), StoreError> {
+    async fn create_key(&self, key: ApiKey, act: AdminAct) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         state.accounts.expect(key.workspace)?;
         if state.accounts.keys.iter().any(|k| k.hash == key.hash || k.id == key.id) {
             return Err(StoreError::Taken("key"));
         }
-        state.append_for(key.workspace, leaf);
+        state.record(key.workspace, act);
         state.accounts.keys.push(key);
         Ok(())
     }
@@ -164,14 +164,14 @@ impl AccountStore for MemoryStore {
         workspace: WorkspaceId,
         id: &ApiKeyId,
         at: Nanos,
-        leaf: Leaf,
+        act: AdminAct,
     ) -> Result<bool, StoreError> {
         let mut state = self.state.lock();
         let mut keys = state.accounts.keys.iter_mut();
         let found = keys.find(|k| k.workspace == workspace && k.id == *id && k.is_active(at));
         let Some(key) = found else { return Ok(false) };
         key.revoked = Some(at);
-        state.append_for(workspace, leaf);
+        state.record(workspace, act);
         Ok(true)
     }
 

@@ -8,7 +8,7 @@ use super::{
     trace::{Row, Trace},
 };
 use crate::{
-    AuditStore, AuditTrace, Page, StoreError, StoredSpan,
+    AuditStore, AuditTrace, Page, StoreError, StoredAct, StoredSpan,
     rollup::{Cell, Grain, Key, dimension_code, dimension_from_code},
 };
 
@@ -26,10 +26,11 @@ fn audited(trace: &Trace, bodies: bool) -> Result<AuditTrace, StoreError> {
         lengths: rows.map(|row| row.lengths).collect(),
         superseded: trace
             .superseded
-            .values()
-            .flatten()
-            .map(stored)
+            .iter()
+            .flat_map(|(id, rows)| rows.iter().map(move |row| (id, row)))
+            .map(|(id, row)| Ok((id.clone(), stored(row)?)))
             .collect::<Result<_, StoreError>>()?,
+        first_span: trace.first_span.clone(),
         seals: trace.seals.clone(),
         differing: Vec::new(),
     })
@@ -100,6 +101,17 @@ impl AuditStore for MemoryStore {
             .filter(|_| rest.next().is_some())
             .and_then(|(key, _)| cursor::write("rollups", &place(key)));
         Ok(Page { rows, next })
+    }
+
+    async fn audit_acts(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<StoredAct>, StoreError> {
+        let state = self.state.lock();
+        let all = state.space(workspace).into_iter().flat_map(|space| &space.acts);
+        Ok(all.filter(|act| act.index >= from).take(limit).cloned().collect())
     }
 
     async fn audit_search(

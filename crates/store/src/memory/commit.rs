@@ -180,7 +180,7 @@ impl Trace {
         rollup.subtract(&old.head, old.counted, first);
         let digest = old.digest;
         if old.leaf.is_some() {
-            self.superseded.entry(id).or_default().push(old);
+            self.superseded.entry(id).or_default().push(Row { counted: false, ..old });
         }
         Some(digest)
     }

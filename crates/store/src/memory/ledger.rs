@@ -5,7 +5,9 @@ use exhibit_ledger::{Frontier, Hash};
 use exhibit_model::WorkspaceId;
 
 use super::{MemoryStore, State};
-use crate::{LedgerStore, LogHead, LogId, StoreError, StoredCheckpoint, span::Leaf};
+use crate::{
+    AdminAct, LedgerStore, LogHead, LogId, StoreError, StoredAct, StoredCheckpoint, span::Leaf,
+};
 
 /// One log.
 #[derive(Debug, Default)]
@@ -42,8 +44,11 @@ impl Log {
 }
 
 impl State {
-    pub(super) fn append_for(&mut self, workspace: WorkspaceId, leaf: Leaf) {
-        self.spaces.entry(workspace).or_default().log.append(leaf);
+    /// Keeps an act of administration with its leaf.
+    pub(super) fn record(&mut self, workspace: WorkspaceId, act: AdminAct) {
+        let space = self.spaces.entry(workspace).or_default();
+        let index = space.log.append(act.leaf);
+        space.acts.push(StoredAct { index, body: act.body });
     }
 
     fn log(&self, log: LogId) -> Option<&Log> {
