@@ -183,6 +183,20 @@ impl RuleSet {
         }
     }
 
+    /// What is to be done about evaluations that were recorded under these rules.
+    pub fn follow_ups(&self, evaluations: &[Evaluation]) -> Vec<FollowUp> {
+        let mut out = Vec::new();
+        for said in evaluations.iter().filter(|e| e.outcome != Outcome::Pass) {
+            let policy = self.policies.iter().find(|p| p.name == said.policy);
+            let policy = policy.filter(|p| p.mode == Mode::Enforce);
+            let rule = policy.and_then(|p| p.rules.iter().find(|r| r.id == said.rule));
+            if let (Some(policy), Some(rule)) = (policy, rule) {
+                out.extend(rule.then.iter().filter_map(|step| step.follow_up(&policy.name, rule)));
+            }
+        }
+        out
+    }
+
     /// Whether any rule looks at whole traces.
     pub fn has_trace_rules(&self) -> bool {
         let active = self.policies.iter().filter(|policy| policy.mode != Mode::Off);

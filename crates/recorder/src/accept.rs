@@ -8,6 +8,7 @@
 
 mod group;
 mod prepare;
+mod ruling;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use exhibit_store::{CommitError, Committed};
 use crate::{Error, Recorder, live::LiveEvent};
 
 use group::Group;
-pub(crate) use prepare::{Known, Prepared, body_root, decode, finish, head};
+pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
 /// another delivery of the same span won the race.
@@ -53,6 +54,8 @@ impl Recorder {
             ("", None) => "batch",
             (named, _) => named,
         };
+        let mut decoded = decoded;
+        decoded.spans.iter_mut().for_each(ruling::strip);
         let mut outcome = Accepted { rejected: decoded.rejected, ..Accepted::default() };
         let groups = group::by_trace(decoded.spans, &mut outcome.rejected);
         for group in &groups {
@@ -87,6 +90,7 @@ impl Recorder {
             match self.store.commit(prepared.batch).await {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
+                    self.follow_up(workspace, prepared.after);
                     return Ok(prepared.refused);
                 }
                 Err(CommitError::Stale) => {
@@ -178,6 +182,7 @@ impl Recorder {
                         at: self.now(),
                         trace: Arc::clone(summary),
                         spans: trace.spans,
+                        review: None,
                     },
                 );
             }

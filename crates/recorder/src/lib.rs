@@ -8,8 +8,10 @@
 
 mod accept;
 mod account;
+mod budget;
 mod checkpoint;
 mod complete;
+mod decide;
 mod dead_letter;
 mod drift;
 mod error;
@@ -17,7 +19,9 @@ mod keys;
 mod live;
 mod proof;
 mod read;
+mod review;
 mod rules;
+mod simulate;
 mod system;
 mod vault;
 pub mod verify;
@@ -34,10 +38,13 @@ pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
 };
+pub use decide::{Decided, Question, Step};
 pub use error::Error;
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use read::{Health, SpanDetail, SpanView};
+pub use review::{ReviewAction, RulePrecision};
+pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use system::{OsEntropy, SystemClock};
 
@@ -67,6 +74,7 @@ pub struct Recorder {
     entropy: Arc<dyn Entropy>,
     keys: Arc<Keys>,
     rules: rules::Rules,
+    budgets: budget::Budgets,
     search: bool,
     vault: vault::Vault,
     live: live::Live,
@@ -88,6 +96,7 @@ impl Recorder {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
         recorder.ensure_default_workspace().await?;
+        recorder.load_budgets().await?;
         recorder.record_rules("start").await?;
         Ok(recorder)
     }
@@ -106,6 +115,7 @@ impl Recorder {
         Ok(Arc::new(Self {
             vault: vault::Vault::new(&parts.keys),
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
+            budgets: budget::Budgets::default(),
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
             preparing: Arc::new(Semaphore::new(cores)),
@@ -148,7 +158,9 @@ impl Recorder {
                 self.run_completion(),
                 self.run_checkpoints(),
                 self.run_rule_reload(),
-                self.run_key_touches()
+                self.run_key_touches(),
+                self.run_budgets(),
+                self.run_reviews()
             )
         };
         tokio::select! {
@@ -159,5 +171,6 @@ impl Recorder {
             tracing::error!(%error, "the last checkpoint could not be signed");
         }
         self.flush_key_touches().await;
+        self.save_budgets().await;
     }
 }

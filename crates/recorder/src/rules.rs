@@ -79,27 +79,31 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// Rule files as they would be in force: a directory's over those built in, and further ones,
+    /// given as name and text, over both.
+    pub(crate) fn with_files(
+        source: &RuleSource,
+        fingerprints: &[u8; 32],
+        own: Vec<(String, String)>,
+    ) -> Result<RuleSet, RulesError> {
+        let mut files = own_files(source)?;
+        files.retain(|(name, _)| !own.iter().any(|(mine, _)| mine == name));
+        files.extend(own);
+        let files = exhibit_govern::overlay(files);
+        Ok(RuleSet::load(&files, FingerprintKey::new(*fingerprints))?)
+    }
+
     /// Hash over prices and rules.
     pub(crate) fn hash(&self) -> [u8; 32] {
         self.hash
     }
 
     fn read(source: &RuleSource, fingerprints: &[u8; 32]) -> Result<Self, RulesError> {
-        let mut detectors_and_policies: Vec<(String, String)> = Vec::new();
-        let mut pricing = None;
-        if let Some(dir) = &source.dir {
-            if !dir.is_dir() {
-                let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
-                return Err(RulesError::File { path: dir.clone(), source });
-            }
-            pricing = read_optional(&dir.join("pricing.yaml"))?;
-            for sub in ["detectors", "policies"] {
-                for path in yaml_files(&dir.join(sub))? {
-                    let name = format!("{sub}/{}", file_name(&path));
-                    detectors_and_policies.push((name, read(&path)?));
-                }
-            }
-        }
+        let pricing = match &source.dir {
+            Some(dir) => read_optional(&dir.join("pricing.yaml"))?,
+            None => None,
+        };
+        let detectors_and_policies = own_files(source)?;
         let mut detectors_and_policies = exhibit_govern::overlay(detectors_and_policies);
         detectors_and_policies.sort();
         let pricing = pricing.unwrap_or_else(|| exhibit_pricing::SHIPPED.to_owned());
@@ -110,6 +114,22 @@ impl Loaded {
         let hash = exhibit_ledger::node_hash(&Hash(prices.hash()), &Hash(rules.hash())).0;
         Ok(Self { prices, rules, files, hash })
     }
+}
+
+/// The detectors and policies of a source's own directory.
+fn own_files(source: &RuleSource) -> Result<Vec<(String, String)>, RulesError> {
+    let Some(dir) = &source.dir else { return Ok(Vec::new()) };
+    if !dir.is_dir() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+        return Err(RulesError::File { path: dir.clone(), source });
+    }
+    let mut files = Vec::new();
+    for sub in ["detectors", "policies", "constitution"] {
+        for path in yaml_files(&dir.join(sub))? {
+            files.push((format!("{sub}/{}", file_name(&path)), read(&path)?));
+        }
+    }
+    Ok(files)
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -153,6 +173,11 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// What [`Loaded::with_files`] needs.
+    pub(crate) fn source(&self) -> (&RuleSource, &[u8; 32]) {
+        (&self.source, &self.fingerprints)
+    }
+
     pub(crate) fn open(source: RuleSource, keys: &Keys) -> Result<Self, RulesError> {
         let fingerprints = keys.derive("fingerprints");
         let loaded = Loaded::read(&source, &fingerprints)?;

@@ -18,6 +18,7 @@ pub mod error;
 pub mod filter;
 pub mod ledger;
 pub mod memory;
+pub mod review;
 pub mod rollup;
 pub mod search;
 pub mod span;
@@ -29,6 +30,7 @@ pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
+pub use review::{Delivery, ReviewQuery, ReviewStore};
 pub use span::{
     Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
@@ -37,8 +39,8 @@ pub use span::{
 
 /// A whole back end.
 pub trait Store:
-    SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore
+    SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore + ReviewStore
 {
 }
 
-impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore> Store for T {}
+impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore + ReviewStore> Store for T {}

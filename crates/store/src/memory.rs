@@ -13,6 +13,7 @@ mod cursor;
 mod dead_letter;
 mod ledger;
 mod list;
+mod review;
 mod trace;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -43,6 +44,7 @@ struct State {
     installation: Log,
     accounts: Accounts,
     dead_letters: dead_letter::DeadLetters,
+    reviews: review::Reviews,
     sequence: u64,
 }
 

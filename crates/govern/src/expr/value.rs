@@ -209,7 +209,9 @@ impl<'a> Val<'a> {
             Self::User(span) if field == "id" => text(span.user.as_deref()),
             Self::User(span) => {
                 // `user.region` of metadata or of the raw attributes.
-                let has = |key: &str| key.strip_prefix("user.").or(key.strip_prefix("user_"));
+                fn has(key: &str) -> Option<&str> {
+                    key.strip_prefix("user.").or_else(|| key.strip_prefix("user_"))
+                }
                 let known = span.metadata.iter().find(|(key, _)| has(key) == Some(field));
                 if let Some((_, value)) = known {
                     return text(Some(value));

@@ -2,7 +2,7 @@
 //!
 //! What has been spent is recorded state, handed in by the caller through [`Spending`]; this room only compares.
 
-use exhibit_model::{NanoUsd, Nanos, Span, SpanHead, UsageRole};
+use exhibit_model::{NanoUsd, Span, SpanHead, UsageRole};
 use serde_yaml_ng::Value;
 
 use super::{condition::texts, window::Window};

@@ -88,7 +88,7 @@ impl Step {
     }
 
     /// What is to be done once the record is durable. What is quarantined needs somebody to release it.
-    pub(super) fn follow_up(&self, policy: &str, rule: &Rule) -> Option<FollowUp> {
+    pub(crate) fn follow_up(&self, policy: &str, rule: &Rule) -> Option<FollowUp> {
         let default_queue =
             || ReviewWanted { queue: "default".to_owned(), sla_ns: None, four_eyes: false };
         let (channel, message, review) = match self {

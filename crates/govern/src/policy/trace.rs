@@ -28,6 +28,8 @@ pub struct TraceView<'a> {
 impl TraceView<'_> {
     /// Length of the longest chain of parents; 1 for a root alone.
     pub(crate) fn depth(&self) -> u64 {
+        // A chain longer than there are spans is a cycle.
+        let longest = DEPTH_MAX.min(self.spans.len() as u64);
         let parents: HashMap<&SpanId, &SpanId> =
             self.spans.iter().filter_map(|s| Some((&s.span_id, s.parent_id.as_ref()?))).collect();
         let mut known: HashMap<&SpanId, u64> = HashMap::with_capacity(self.spans.len());
@@ -40,7 +42,7 @@ impl TraceView<'_> {
                 }
                 chain.push(at);
                 match parents.get(at) {
-                    Some(parent) if *parent != at && (chain.len() as u64) < DEPTH_MAX => at = parent,
+                    Some(parent) if *parent != at && (chain.len() as u64) < longest => at = parent,
                     _ => break 0,
                 }
             };

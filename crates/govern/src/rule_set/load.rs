@@ -197,7 +197,7 @@ fn try_rule(rules: &RuleSet, policy: &Policy, rule: &Rule, trial: &Trial) -> Res
     let mut found: Vec<&str> = found.map(|f| f.entity.as_str()).collect();
     found.dedup();
     Err(format!(
-        "a test expects {}, and the rule says {} (found in it: {})",
+        "tests: a test expects {}, and the rule says {} (found in it: {})",
         shown(&expected),
         shown(&actual),
         shown(&found)

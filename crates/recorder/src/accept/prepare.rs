@@ -3,6 +3,7 @@
 use std::{cell::RefCell, collections::HashMap, hash::Hasher as _, sync::Arc};
 
 use exhibit_capture::Rejected;
+use exhibit_govern::{Charge, FollowUp, Surroundings};
 use exhibit_ledger::{
     Hash, Leaf, LeafKind, PartKey, leaf_hash,
     record::{Body, body_roots, part_hash},
@@ -32,6 +33,14 @@ pub(crate) struct Prepared {
     pub(crate) batch: Batch,
     pub(crate) refused: Vec<Rejected>,
     pub(crate) live: Vec<LiveTrace>,
+    pub(crate) after: After,
+}
+
+/// What is to be done once a batch is durable.
+#[derive(Default)]
+pub(crate) struct After {
+    pub(crate) follow_ups: Vec<(TraceId, SpanId, FollowUp)>,
+    pub(crate) charges: Vec<Charge>,
 }
 
 /// The spans of one trace for live views.
@@ -59,7 +68,9 @@ pub(crate) fn prepare(
         },
         refused: Vec::new(),
         live: Vec::with_capacity(groups.len()),
+        after: After::default(),
     };
+    let book = recorder.budgets.book(workspace, received);
     let watched = recorder.live.is_watched(workspace);
     let mut unsealed = Vec::new();
     for group in groups {
@@ -72,14 +83,24 @@ pub(crate) fn prepare(
         for (index, delivered) in group.spans.iter_mut().enumerate() {
             delivered.received = received;
             let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
-            let Some(revision) = Revision::build(recorder, &rules, delivered, stored)? else {
-                continue;
-            };
+            let around = Surroundings { spending: &book, ..Surroundings::default() };
+            let built = Revision::build(recorder, &rules, delivered, stored, &around)?;
+            let Some((revision, said)) = built else { continue };
             if revision.bytes() > recorder.limits.span_bytes_max {
                 out.refused.push(too_large(index, delivered, recorder.limits.span_bytes_max));
                 continue;
             }
             let span = revision.span(delivered);
+            for fault in &said.faults {
+                tracing::warn!(rule = %fault, "a rule could not be evaluated");
+            }
+            book.pend(&said.charges);
+            out.after.charges.extend(said.charges);
+            out.after.follow_ups.extend(
+                said.follow_ups
+                    .into_iter()
+                    .map(|f| (span.trace_id.clone(), span.span_id.clone(), f)),
+            );
             if recorder.search && !revision.head.quarantined {
                 text::searchable(span, &mut words);
             }
@@ -185,13 +206,15 @@ impl Revision {
         rules: &Loaded,
         delivered: &mut Span,
         stored: Option<&StoredSpan>,
-    ) -> Result<Option<Self>, Error> {
-        judge(rules, delivered);
+        around: &Surroundings<'_>,
+    ) -> Result<Option<(Self, Said)>, Error> {
+        let said = judge(rules, delivered, around);
         let parts = record::encode(delivered);
         let digest = recorder.delivery_digest(delivered, &parts);
         let Some(stored) = stored else {
             let head = head(delivered);
-            return Ok(Some(Self { merged: None, head, parts, digest, supersedes: None }));
+            let new = Self { merged: None, head, parts, digest, supersedes: None };
+            return Ok(Some((new, said)));
         };
         if digest == stored.digest {
             return Ok(None);
@@ -201,7 +224,8 @@ impl Revision {
             // The server's mark is put on a running span as it stands, and on nothing else.
             return Ok((before.status == Status::Running).then(|| {
                 let head = head(delivered);
-                Self { merged: None, head, parts, digest, supersedes: Some(stored.record) }
+                let supersedes = Some(stored.record);
+                (Self { merged: None, head, parts, digest, supersedes }, said)
             }));
         }
         let received = before.received;
@@ -211,7 +235,7 @@ impl Revision {
         let now = std::mem::replace(&mut span.received, received);
         span.first_received = first_received;
         span.findings = held;
-        judge(rules, &mut span);
+        let said = judge(rules, &mut span, around);
         if record::encode(&span).0 == stored.parts {
             return Ok(None);
         }
@@ -219,7 +243,8 @@ impl Revision {
         span.first_received = first_received.or(Some(received));
         let parts = record::encode(&span);
         let head = head(&span);
-        Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
+        let supersedes = Some(stored.record);
+        Ok(Some((Self { merged: Some(span), head, parts, digest, supersedes }, said)))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {
@@ -248,14 +273,22 @@ impl Revision {
     }
 }
 
+/// What governing a span asks for beside the record.
+struct Said {
+    follow_ups: Vec<FollowUp>,
+    charges: Vec<Charge>,
+    faults: Vec<String>,
+}
+
 /// Maps, governs and prices. Raw attributes are redacted first, then mapped again, so that no
 /// mapped field keeps what was redacted. Findings whose text is already redacted cannot be found
-/// again; they stay.
-fn judge(rules: &Loaded, span: &mut Span) {
+/// again; they stay, and rules see them. What was said of the trace as a whole stays on its
+/// registration record.
+fn judge(rules: &Loaded, span: &mut Span, around: &Surroundings<'_>) -> Said {
     let held: Vec<Finding> = std::mem::take(&mut span.findings);
     exhibit_capture::map(span);
     span.cost = rules.prices.price(span);
-    let evaluated = rules.rules.evaluate(span);
+    let evaluated = rules.rules.evaluate_in(span, &held, around);
     if evaluated.remap {
         exhibit_capture::map(span);
         span.cost = rules.prices.price(span);
@@ -265,11 +298,12 @@ fn judge(rules: &Loaded, span: &mut Span) {
             span.tags.push(tag);
         }
     }
-    for finding in held.into_iter().filter(|f| f.redacted) {
-        if !span.findings.contains(&finding) {
-            span.findings.push(finding);
-        }
+    if span.span_id.is_registration() {
+        super::ruling::restore(span);
     }
+    let (follow_ups, charges, faults) =
+        (evaluated.follow_ups, evaluated.charges, evaluated.faults);
+    Said { follow_ups, charges, faults }
 }
 
 /// Reads a stored record.

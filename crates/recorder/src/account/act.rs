@@ -1,7 +1,7 @@
 //! Acts of administration: what is sealed about them, and from which accounts can be derived again.
 
 use exhibit_ledger::{Leaf, LeafKind, record::part_hash};
-use exhibit_model::{ApiKey, ApiKeyId, Nanos, RecordId, Role, Scopes, User, UserId, Workspace};
+use exhibit_model::{ApiKey, ApiKeyId, Nanos, RecordId, Review, ReviewDeed, Role, Scopes, User, UserId, Workspace};
 use exhibit_store::AdminAct;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -23,6 +23,8 @@ pub(crate) enum Act {
     KeyCreated { key: SealedKey },
     /// A key was revoked.
     KeyRevoked { key: ApiKeyId, at: Nanos },
+    /// Somebody, or a rule, did something to a review; as it stands since.
+    Reviewed { review: Review },
 }
 
 /// What is sealed of a user.
@@ -85,6 +87,7 @@ impl Act {
     fn leaf_kind(&self) -> LeafKind {
         match self {
             Self::KeyCreated { .. } | Self::KeyRevoked { .. } => LeafKind::KeyChange,
+            Self::Reviewed { .. } => LeafKind::Review,
             _ => LeafKind::Admin,
         }
     }
@@ -96,13 +99,21 @@ impl Act {
             Self::MemberSet { .. } => "member set",
             Self::KeyCreated { .. } => "key created",
             Self::KeyRevoked { .. } => "key revoked",
+            Self::Reviewed { review } => match review.acts.last().map(|act| act.deed) {
+                Some(ReviewDeed::Opened) => "review opened",
+                Some(ReviewDeed::Approved) => "review approved",
+                Some(ReviewDeed::Rejected) => "review rejected",
+                Some(ReviewDeed::Escalated) => "review escalated",
+                Some(ReviewDeed::Expired) => "review expired",
+                _ => "review changed",
+            },
         }
     }
 }
 
 impl Recorder {
     /// An act and its leaf, which says in words what kind of act it is and names nobody.
-    pub(super) fn sealed_act(&self, act: &Act) -> Result<AdminAct, Error> {
+    pub(crate) fn sealed_act(&self, act: &Act) -> Result<AdminAct, Error> {
         let body = serde_json::to_vec(act).map_err(|error| Error::Internal(error.to_string()))?;
         let received = u64::try_from(self.now().0).unwrap_or(0);
         let id = RecordId::mint(&*self.entropy).0.into();
