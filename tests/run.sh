@@ -81,7 +81,18 @@ node_tests() (
   EXHIBIT_BIN=$BIN node --test --test-reporter=tap
 )
 
+# The verifier in TypeScript, which the Rust tests ask about the same bundles.
+typescript() (
+  cd verifiers/typescript || exit 1
+  if ! cmp -s package-lock.json node_modules/installed.json; then
+    npm ci --no-audit --no-fund || exit 1
+    cp package-lock.json node_modules/installed.json
+  fi
+  npm run --silent build
+)
+
 step fmt "$none" cargo fmt --all --check
+step typescript "$none" typescript
 step clippy "$none" cargo clippy --locked --workspace --all-targets -- -D warnings
 step rust "$nextest" rust_tests
 if [[ -n ${EXHIBIT_BIN:-} ]]; then

@@ -15,6 +15,7 @@ pub(crate) mod sentinel;
 pub(crate) mod vendor;
 
 mod agentops;
+pub mod aitracer;
 mod braintrust;
 mod claude_code;
 mod codex;
@@ -23,14 +24,15 @@ mod genai;
 mod genkit;
 mod google_adk;
 mod laminar;
-mod langfuse;
-mod langsmith;
+pub mod langfuse;
+pub mod langsmith;
 mod litellm;
 mod livekit;
 mod logfire;
 mod mcp;
 mod mlflow;
 pub(crate) mod native;
+pub mod openai_agents;
 mod openinference;
 mod openlit;
 mod otel;
@@ -49,6 +51,8 @@ use rule::Dialect;
 const ALL: &[&Dialect] = &[
     &native::DIALECT,
     &tracium::DIALECT,
+    &openai_agents::DIALECT,
+    &aitracer::DIALECT,
     &langfuse::DIALECT,
     &openinference::DIALECT,
     &laminar::DIALECT,

@@ -6,6 +6,7 @@
 
 mod fields;
 pub(crate) mod foreign;
+pub(crate) mod multipart;
 mod register;
 mod simple;
 mod span;
@@ -32,7 +33,11 @@ pub(crate) fn fault(pointer: impl Into<String>, reason: impl Into<String>) -> Fa
 }
 
 /// Reads a body that must be an object.
-pub(crate) fn object(body: &[u8], context: &Context, expected: &'static str) -> Result<JsonMap, DecodeError> {
+pub(crate) fn object(
+    body: &[u8],
+    context: &Context,
+    expected: &'static str,
+) -> Result<JsonMap, DecodeError> {
     match json::parse(body, context.limits.depth_max.min(120))? {
         Json::Object(map) => Ok(map),
         _ => Err(DecodeError::Shape { pointer: String::new(), expected }),

@@ -16,7 +16,9 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
-pub(crate) use read::{TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs};
+pub(crate) use read::{
+    ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 
@@ -78,6 +80,9 @@ pub(crate) enum Command {
     Traces(TracesCommand),
     /// Prove that nothing recorded has been changed, removed, inserted or reordered
     Verify(VerifyArgs),
+    /// Take evidence and other exports away
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),

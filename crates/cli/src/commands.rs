@@ -4,6 +4,7 @@ mod backup;
 mod config;
 mod dead_letters;
 mod doctor;
+mod export;
 mod keys;
 mod pages;
 mod restore;
@@ -48,6 +49,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Trace(args) => trace::run(args, &loaded, output).await,
                     Command::Traces(args) => traces::run(args, &loaded, output).await,
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
+                    Command::Export(args) => export::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,

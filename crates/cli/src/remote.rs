@@ -89,6 +89,28 @@ impl Remote {
         answer.ok_or_else(|| self.lacks(path))
     }
 
+    /// POST whose answer is a file, as it comes.
+    pub(crate) async fn download(
+        &self,
+        path: &str,
+        body: &Value,
+        workspace: &str,
+    ) -> anyhow::Result<reqwest::Response> {
+        let request = self.request(Method::POST, self.base.join(path)?, workspace).json(body);
+        // As long as it takes; what comes is written away.
+        let response = request.timeout(Duration::from_hours(24)).send().await;
+        let response = response.map_err(|error| {
+            let error = error.without_url();
+            Failure::new(format!("cannot reach the server at {}: {}", self.base, causes(&error)))
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let problem: Value = response.json().await.unwrap_or_default();
+        Err(self.refusal(status, &problem).into())
+    }
+
     /// DELETE; false when there is no such thing.
     pub(crate) async fn delete(&self, path: &str, workspace: &str) -> anyhow::Result<bool> {
         Ok(self

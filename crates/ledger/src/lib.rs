@@ -12,9 +12,11 @@
 pub mod canonical;
 pub mod checkpoint;
 pub mod digest;
+pub mod dsse;
 mod lanes;
 pub mod leaf;
 pub mod note;
+pub mod policy;
 pub mod proof;
 pub mod record;
 pub mod tiles;
@@ -24,8 +26,10 @@ pub mod tree;
 pub use canonical::{canonicalize, parse_strict};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use digest::{DigestKey, KeyedDigest};
+pub use dsse::Envelope;
 pub use leaf::{Leaf, LeafError, LeafKind};
 pub use note::{Note, NoteSigner, VerifierKey};
+pub use policy::Policy;
 pub use proof::{
     HashReader, InvalidProof, ProofError, Prover, consistency_proof, inclusion_proof,
     verify_consistency, verify_inclusion,

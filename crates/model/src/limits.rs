@@ -41,6 +41,8 @@ pub struct Limits {
     pub page_rows_max: usize,
     /// Most spans of one window of a trace.
     pub window_spans_max: usize,
+    /// Most bytes of whole spans in one answer; the first span comes however large it is.
+    pub answer_bytes_max: usize,
     /// A running span with no update for this long is marked incomplete, milliseconds.
     pub stale_after_ms: u64,
     /// A trace is sealed this long after its root has ended, milliseconds.
@@ -83,6 +85,8 @@ impl Default for Limits {
             live_connections_max: 1_000,
             page_rows_max: 1_000,
             window_spans_max: 2_000,
+            // A browser shows no more at once, and four such answers fit into the peak.
+            answer_bytes_max: 16 << 20,
             stale_after_ms: 15 * 60 * 1_000,
             seal_after_root_ms: 30 * 1_000,
             seal_after_silence_ms: 15 * 60 * 1_000,

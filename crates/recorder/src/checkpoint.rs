@@ -26,7 +26,7 @@ impl Recorder {
         Ok(self.log_signer(log)?.verifier().to_string())
     }
 
-    fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
+    pub(crate) fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
         let origin = self.log_origin(log);
         let failed = || Error::Internal(format!("no signer for the log {origin}"));
         self.keys.signer(&origin).ok_or_else(failed)

@@ -129,7 +129,8 @@ fn governed<const N: usize>(
     let own = span.attributes.len();
     for word in &words {
         let text = word.clone().unwrap_or_default();
-        span.attributes.push(Attribute::new(format!("dead-letter.{}", span.attributes.len()), text));
+        span.attributes
+            .push(Attribute::new(format!("dead-letter.{}", span.attributes.len()), text));
     }
     rules.rules.evaluate(&mut span);
     let mut beside = span.attributes.split_off(own.min(span.attributes.len())).into_iter();

@@ -181,8 +181,8 @@ impl Recorder {
             let now = self.prompts(workspace, &sides.current).await?;
             let compared =
                 tokio::task::spawn_blocking(move || words::compare(&before, &now, threshold)).await;
-            let shift = compared
-                .map_err(|_| Error::Internal("a comparison was broken off".to_owned()))?;
+            let shift =
+                compared.map_err(|_| Error::Internal("a comparison was broken off".to_owned()))?;
             out.push(PromptDrift { agent, shift });
         }
         Ok(out)
@@ -195,7 +195,8 @@ impl Recorder {
         most: usize,
     ) -> Result<BTreeMap<String, Sides>, Error> {
         let now = self.now();
-        let back = |days: f64| Nanos(now.0.saturating_sub((days.clamp(0.0, 36_500.0) * DAY_NS) as i64));
+        let back =
+            |days: f64| Nanos(now.0.saturating_sub((days.clamp(0.0, 36_500.0) * DAY_NS) as i64));
         let turn = back(windows.current_days);
         let first = back(windows.current_days + windows.baseline_days);
         let mut agents: BTreeMap<String, Sides> = BTreeMap::new();

@@ -15,6 +15,7 @@ mod decide;
 mod dead_letter;
 mod drift;
 mod error;
+mod evidence;
 mod keys;
 mod live;
 mod proof;
@@ -25,6 +26,7 @@ mod simulate;
 mod system;
 mod vault;
 pub mod verify;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ pub use drift::{
 };
 pub use decide::{Decided, Question, Step};
 pub use error::Error;
+pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use read::{Health, SpanDetail, SpanView};
@@ -47,6 +50,7 @@ pub use review::{ReviewAction, RulePrecision};
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use system::{OsEntropy, SystemClock};
+pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
 /// What a recorder is made of.
 pub struct Parts {

@@ -43,6 +43,11 @@ impl Recorder {
             .map_err(|error| Error::Internal(error.to_string()))
     }
 
+    /// The hashes of a log. Only for blocking threads.
+    pub(crate) fn store_hashes(&self, log: LogId, runtime: Handle) -> StoreHashes {
+        StoreHashes { store: Arc::clone(&self.store), log, runtime }
+    }
+
     /// The way from one entry to the latest checkpoint, as a C2SP tlog-proof file. `None` while the
     /// entry is not under a checkpoint.
     pub async fn proof(&self, log: LogId, index: u64) -> Result<Option<String>, Error> {

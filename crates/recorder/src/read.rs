@@ -79,6 +79,9 @@ pub struct Health {
     pub version: &'static str,
 }
 
+/// Spans read whole at a time: few enough that one such read is small, many enough to be quick.
+const SPANS_AT_ONCE: usize = 16;
+
 impl Recorder {
     fn query(
         &self,
@@ -160,7 +163,8 @@ impl Recorder {
         stored.as_ref().map(SpanDetail::of).transpose()
     }
 
-    /// A trace and the whole of its first `limit` spans.
+    /// A trace and the whole of its first `limit` spans, or of as many as
+    /// [`answer_bytes_max`](exhibit_model::Limits::answer_bytes_max) allows.
     pub async fn trace_with_spans(
         &self,
         workspace: WorkspaceId,
@@ -174,8 +178,17 @@ impl Recorder {
         };
         let page = self.store.spans(workspace, id, &window).await?;
         let ids: Vec<_> = page.rows.iter().map(|r| (id.clone(), r.head.span_id.clone())).collect();
-        let stored = self.store.load(workspace, &ids).await?;
-        let details = stored.iter().flatten().map(SpanDetail::of).collect::<Result<_, _>>()?;
+        let mut details = Vec::with_capacity(ids.len());
+        let mut bytes = 0;
+        for some in ids.chunks(SPANS_AT_ONCE) {
+            for stored in self.store.load(workspace, some).await?.iter().flatten() {
+                bytes += stored.parts.iter().map(Vec::len).sum::<usize>();
+                if bytes > self.limits.answer_bytes_max && !details.is_empty() {
+                    return Ok(Some((row, details)));
+                }
+                details.push(SpanDetail::of(stored)?);
+            }
+        }
         Ok(Some((row, details)))
     }
 

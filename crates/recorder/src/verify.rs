@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{Error, Recorder};
 
-pub use all::{Progress, Report};
+pub use all::{Depth, Progress, Report};
 
 /// The words of verdicts. Ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

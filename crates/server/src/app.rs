@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::http::StatusCode;
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode},
+};
 use exhibit_capture::{Context, DecodeError};
 use exhibit_model::WorkspaceId;
 use exhibit_recorder::Recorder;
@@ -11,10 +14,14 @@ use tokio::sync::{Semaphore, watch};
 use crate::{
     Config,
     auth::rate::Rates,
-    body::{Budget, Received, Share},
+    body::{self, Budget, Received, Share},
+    otlp::labels,
     problem::Problem,
     routes::tracium,
 };
+
+/// Exports at once.
+const EXPORTS: usize = 3;
 
 /// The state of the server.
 pub(crate) struct App {
@@ -31,6 +38,8 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     /// Trees of traces whose client does not send parents.
     pub(crate) trees: tracium::Trees,
+    /// Exports that may still be begun: each holds a thread while it is read.
+    pub(crate) exports: Arc<Semaphore>,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -55,11 +64,25 @@ impl App {
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
             trees: tracium::Trees::default(),
+            exports: Arc::new(Semaphore::new(EXPORTS)),
             openapi: openapi.into(),
             recorder,
             config,
             stop,
         })
+    }
+
+    /// Receives and decodes the body of a request that came to a product's own door.
+    pub(crate) async fn intake<T: Send + 'static>(
+        &self,
+        workspace: WorkspaceId,
+        door: &'static str,
+        headers: &HeaderMap,
+        body: Body,
+        decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
+    ) -> Result<(T, Share), Problem> {
+        let received = body::receive(&self.budget, self.recorder.limits(), headers, body).await?;
+        self.decode(workspace, door, received, labels(headers), decode).await
     }
 
     /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is

@@ -58,6 +58,8 @@ needs! {
     Read: &[Scope::Read], true;
     /// May read traces: readers, and writers who look at what they wrote.
     ReadTraces: &[Scope::Read, Scope::Ingest], true;
+    /// May take evidence and other exports away.
+    Export: &[Scope::Export], true;
     /// May change keys, members and settings.
     Admin: &[Scope::Admin], true;
     /// Anybody who is known.

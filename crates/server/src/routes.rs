@@ -8,11 +8,15 @@ pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
 pub(crate) mod docs;
+pub(crate) mod evidence;
 pub(crate) mod health;
 pub(crate) mod ingest;
 pub(crate) mod keys;
+pub(crate) mod langfuse;
+pub(crate) mod langsmith;
 pub(crate) mod ledger;
 pub(crate) mod members;
+pub(crate) mod openai_agents;
 pub(crate) mod pages;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -38,6 +42,12 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
         .routes(routes!(dead_letters::list, dead_letters::clear))
+        .routes(routes!(aitracer::side_doors::guardrail))
+        .routes(routes!(aitracer::side_doors::tool_call))
+        .routes(routes!(aitracer::side_doors::feedback))
+        .routes(routes!(aitracer::side_doors::webhook))
+        .routes(routes!(aitracer::side_doors::agents))
+        .routes(routes!(aitracer::side_doors::renew_secret, aitracer::side_doors::drop_secret))
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
@@ -61,6 +71,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(evidence::bundle))
+        .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))
+        .merge(openai_agents::router())
         .merge(tracium::router())
 }

@@ -148,6 +148,8 @@ fn reason(error: &io::Error) -> String {
 fn main_router(app: &Shared) -> Router {
     let (api, _) = routes::api().split_for_parts();
     api.merge(otlp::http::router())
+        .merge(routes::langfuse::router())
+        .merge(routes::langsmith::router())
         .merge(otlp::grpc::services())
         .route("/api/openapi.json", get(routes::docs::document))
         .route("/docs", get(routes::docs::enter))

@@ -111,6 +111,7 @@ macro_rules! store_conformance {
                 leaves_are_numbered_in_the_order_of_the_batch,
                 batches_do_not_interleave_and_the_sequence_grows,
                 a_batch_of_acts_alone_and_an_empty_one_are_fine,
+                times_of_receipt_do_not_depend_on_the_order_of_commits,
                 seals_are_kept_and_the_latest_is_shown,
                 a_registration_names_the_trace_and_is_no_span,
                 odd_text_reads_back_as_it_was_written,

@@ -53,18 +53,21 @@ pub struct Key {
 pub enum Grain {
     /// A minute.
     Minute,
+    /// An hour.
+    Hour,
     /// A day, UTC.
     Day,
 }
 
 impl Grain {
-    /// Both, finest first.
-    pub const ALL: [Self; 2] = [Self::Minute, Self::Day];
+    /// All, finest first; the width of each divides that of the next.
+    pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
 
     /// Its width in nanoseconds.
     pub const fn width_ns(self) -> i64 {
         match self {
             Self::Minute => 60_000_000_000,
+            Self::Hour => 3_600_000_000_000,
             Self::Day => 86_400_000_000_000,
         }
     }
@@ -79,7 +82,8 @@ impl Grain {
     pub const fn code(self) -> i64 {
         match self {
             Self::Minute => 1,
-            Self::Day => 2,
+            Self::Hour => 2,
+            Self::Day => 3,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Langfuse's OpenTelemetry attributes: types, content, usage and cost as JSON, trace-wide fields.
 
+pub mod ingestion;
+
 use exhibit_model::{Json, Span, SpanKind};
 
 use super::rule::{DISJOINT, Dialect, Draft, Field, INCLUSIVE, Read, Rule, kind, on};

@@ -6,7 +6,9 @@
 
 pub mod tree;
 
-use exhibit_model::{Attribute, Door, Flag, Json, JsonMap, Nanos, Span, SpanId, SpanKind, Status, TraceId};
+use exhibit_model::{
+    Attribute, Door, Flag, Json, JsonMap, Nanos, Span, SpanId, SpanKind, Status, TraceId,
+};
 
 use super::{
     native,
@@ -152,7 +154,8 @@ fn span(entry: &Json, trace: &TraceId, known: &mut Tree, context: &Context) -> R
     if span.status == Status::Running {
         span.end = None;
     } else if span.end.is_none() {
-        let end = span.start.zip(latency).map(|(s, ms)| Nanos(s.0.saturating_add((ms * 1e6) as i64)));
+        let end =
+            span.start.zip(latency).map(|(s, ms)| Nanos(s.0.saturating_add((ms * 1e6) as i64)));
         span.end = end.or(Some(context.received));
         if end.is_none() {
             span.flag(Flag::EndMissing);
@@ -163,7 +166,9 @@ fn span(entry: &Json, trace: &TraceId, known: &mut Tree, context: &Context) -> R
     }
     let stated = take_text(&mut map, &["parent_span_id"])?;
     let stated = stated.map(|id| span_id(&id, "parent_span_id")).transpose()?;
-    for count in ["input_tokens", "output_tokens", "cached_input_tokens", "cache_creation_input_tokens"] {
+    for count in
+        ["input_tokens", "output_tokens", "cached_input_tokens", "cache_creation_input_tokens"]
+    {
         if map.get(count).is_some_and(|value| read::count(value).is_err()) {
             return Err(fault(format!("/{count}"), "must be a whole number of tokens, 0 to 1e12"));
         }

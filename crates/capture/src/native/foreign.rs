@@ -63,7 +63,10 @@ pub(crate) fn keep(
 /// Names an entry that was refused.
 pub(crate) fn refusal(index: usize, at: &str, entry: &Json, fault: Fault) -> Rejected {
     let word = |names: &[&str]| {
-        names.iter().find_map(|name| entry.get(*name).and_then(read::text)).filter(|t| t.len() < 300)
+        names
+            .iter()
+            .find_map(|name| entry.get(*name).and_then(read::text))
+            .filter(|t| t.len() < 300)
     };
     Rejected {
         index,

@@ -46,7 +46,8 @@ fn keep_refused(body: &[u8], context: &Context, decoded: &mut Decoded) {
     }
     let Ok(root) = crate::json::parse(body, context.limits.depth_max.min(120)) else { return };
     for one in &mut decoded.rejected {
-        let end = one.pointer.match_indices('/').nth(ENTRY_STEPS).map_or(one.pointer.len(), |m| m.0);
+        let end =
+            one.pointer.match_indices('/').nth(ENTRY_STEPS).map_or(one.pointer.len(), |m| m.0);
         let entry = one.pointer.get(..end).and_then(|pointer| root.pointer(pointer));
         one.body = one.body.take().or_else(|| entry.cloned());
     }

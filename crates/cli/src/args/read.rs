@@ -1,4 +1,4 @@
-//! `exhibit traces` and `exhibit verify`.
+//! `exhibit traces`, `exhibit verify` and `exhibit export`.
 
 use clap::{Args, Subcommand};
 
@@ -72,12 +72,30 @@ Exit codes: 0 everything holds, 1 something does not (it is named), 2 wrong usag
 Without --key the key is the one beside the data, so whoever holds the signing key could have
 rewritten everything. Keep a copy of the line that `exhibit verify` prints as `Key:` elsewhere.")]
 pub(crate) struct VerifyArgs {
+    /// Evidence bundle or tlog-proof file to verify, with no server and no data directory
+    #[arg(value_name = "FILE", conflicts_with_all = ["trace", "server", "no_bodies"])]
+    pub(crate) file: Option<std::path::PathBuf>,
+    /// Witnesses that you trust (C2SP tlog-policy), for a bundle
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) policy: Option<std::path::PathBuf>,
+    /// Checkpoint of the log that you have kept, for a bundle
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) checkpoint: Option<std::path::PathBuf>,
+    /// A bundle without a trusted cosignature or your own checkpoint is not enough
+    #[arg(long, requires = "file")]
+    pub(crate) require_witness: bool,
+    /// The entry that a tlog-proof file proves
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) entry: Option<std::path::PathBuf>,
     /// Verify this trace only
     #[arg(long, value_name = "ID")]
     pub(crate) trace: Option<String>,
     /// Check leaves, proofs and checkpoints, but do not read the bodies of records
     #[arg(long, conflicts_with = "trace")]
     pub(crate) no_bodies: bool,
+    /// Also look every word of every record up in the full-text index
+    #[arg(long, conflicts_with_all = ["trace", "no_bodies"])]
+    pub(crate) search: bool,
     /// Verifier key of the installation, pinned from outside
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
@@ -88,6 +106,43 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "KEY", requires = "server")]
     pub(crate) api_key: Option<String>,
     /// Workspace of the trace
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// What to take away.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// Write an evidence bundle: records, proofs, keys, a report, in one zip that verifies offline
+    Evidence(ExportEvidence),
+}
+
+/// Options of `exhibit export evidence`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Time windows are filters: --filter 'start >= 2026-10-01 start < 2026-11-01'.
+A long series is written bundle by bundle with --traces-per-bundle; run the same command again
+after an interruption, and it goes on after the last bundle that is whole.")]
+pub(crate) struct ExportEvidence {
+    /// One trace
+    #[arg(long, value_name = "ID", conflicts_with = "filter")]
+    pub(crate) trace: Option<String>,
+    /// Traces that this filter finds; without it, everything
+    #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
+    /// Parts to show by their hash only, such as input,output
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    pub(crate) withhold: Vec<String>,
+    /// Checkpoint of an earlier bundle: shows that the log only grew since
+    #[arg(long, value_name = "FILE")]
+    pub(crate) since_checkpoint: Option<std::path::PathBuf>,
+    /// Where to write it
+    #[arg(long, short, value_name = "FILE", default_value = "evidence.zip")]
+    pub(crate) out: std::path::PathBuf,
+    /// Most traces of one bundle; more become FILE-2.zip and so on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) traces_per_bundle: Option<u32>,
+    /// Workspace to read (with a key, the key decides)
     #[arg(long, default_value = "default")]
     pub(crate) workspace: String,
 }

@@ -67,7 +67,7 @@ async fn list(args: &DeadLettersList, remote: &Remote, output: Output) -> anyhow
         output.line(line)?;
     }
     if let Some(cursor) = answer.get("next_cursor").and_then(Value::as_str) {
-        output.note(&format!("more: exhibit dead-letters list --cursor {cursor}"));
+        output.note(format!("more: exhibit dead-letters list --cursor {cursor}"));
     }
     Ok(Exit::Done)
 }

@@ -1,6 +1,7 @@
 //! `exhibit verify`: a data directory, one trace of it, or one trace of a server elsewhere.
 
-mod bar;
+pub(super) mod bar;
+mod bundle;
 mod elsewhere;
 mod pin;
 mod settle;
@@ -8,7 +9,7 @@ mod settle;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
     Error,
-    verify::{Fault, Verdict},
+    verify::{Depth, Fault, Verdict},
 };
 use serde::Serialize;
 
@@ -24,6 +25,9 @@ use pin::Pin;
 
 /// Runs the command.
 pub(crate) async fn run(args: VerifyArgs, loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
+    if let Some(file) = &args.file {
+        return bundle::run(&args, file, output);
+    }
     let pin = args.key.as_deref().map(Pin::parse).transpose()?;
     if let Some(id) = &args.trace {
         let id = TraceId::new(id).map_err(|error| {
@@ -66,7 +70,8 @@ async fn all(
     };
     settle::wait(&installation, loaded).await?;
     let bar = bar::Bar::new(output);
-    let report = installation.recorder.verify_all(!args.no_bodies, &bar).await;
+    let depth = Depth { bodies: !args.no_bodies, search: args.search };
+    let report = installation.recorder.verify_all(depth, &bar).await;
     bar.finish();
     let mut report = match report {
         Ok(report) => report,

@@ -10,6 +10,7 @@
 mod backup;
 mod configuration;
 mod crash;
+mod evidence;
 mod home;
 mod http;
 mod keys;

@@ -14,11 +14,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("capture", &["model"]),
     ("pricing", &["model"]),
     ("govern", &["model"]),
+    // Bundles are made of sealed bytes and proofs; they know no store.
+    ("evidence", &["model", "ledger"]),
     // Tree arithmetic and hashes only: docs/adr/0001.
     ("store", &["model", "ledger"]),
     ("store-sqlite", &["model", "ledger", "store"]),
     ("provider", &["model"]),
-    ("recorder", &["model", "ledger", "capture", "pricing", "govern", "store", "provider"]),
+    (
+        "recorder",
+        &["model", "ledger", "evidence", "capture", "pricing", "govern", "store", "provider"],
+    ),
     // The contract's plain types (pages, queries, log ids) travel from the recorder to the routes.
     ("server", &["model", "capture", "recorder", "store", "ui"]),
     ("ui", &[]),
@@ -27,6 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "model",
             "ledger",
+            "evidence",
             "capture",
             "pricing",
             "govern",
@@ -43,7 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that know no runtime, no network and no database, not even through others.
-const PURE: &[&str] = &["model", "ledger", "capture", "pricing", "govern"];
+const PURE: &[&str] = &["model", "ledger", "evidence", "capture", "pricing", "govern"];
 
 /// What makes a room impure.
 const IMPURE: &[&str] = &[
@@ -105,5 +111,5 @@ fn pure_rooms_know_no_runtime_network_or_database_even_through_others() {
             faults.push(format!("{room} reaches {name}"));
         }
     }
-    report("model, ledger, capture, pricing and govern are pure", &faults);
+    report("model, ledger, evidence, capture, pricing and govern are pure", &faults);
 }

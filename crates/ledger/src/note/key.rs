@@ -113,6 +113,13 @@ impl VerifierKey {
         self.key.as_bytes()
     }
 
+    /// Checks a bare Ed25519 signature over `message`, as [`crate::dsse`] frames it.
+    pub(crate) fn check_bytes(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.kind == KeyKind::Ed25519
+            && Ed25519Signature::from_slice(signature)
+                .is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
+    }
+
     /// Checks that this key made `signature` over `text`; gives the time that a cosignature states.
     pub(super) fn check(
         &self,
@@ -202,6 +209,13 @@ impl NoteSigner {
     pub fn sign(&self, note: &mut Note) {
         let bytes = self.secret.sign(note.text().as_bytes()).to_bytes().to_vec();
         note.add(signature(&self.verifier, bytes));
+    }
+}
+
+impl NoteSigner {
+    /// Signs bytes that can never be the text of a note: [`crate::dsse`] puts its own words in front.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> [u8; 64] {
+        self.secret.sign(message).to_bytes()
     }
 }
 

@@ -191,6 +191,24 @@ impl<'r, R: HashReader + ?Sized> Prover<'r, R> {
         Ok(proof)
     }
 
+    /// Root of the complete subtree of `2^height` leaves that starts at leaf `start`; `None` where no
+    /// such subtree lies within the tree.
+    ///
+    /// # Errors
+    /// Hashes that the store does not have, a failing read.
+    pub fn complete_subtree(
+        &self,
+        height: u32,
+        start: u64,
+    ) -> Result<Option<Hash>, ProofError<R::Error>> {
+        let Some(width) = 1_u64.checked_shl(height) else { return Ok(None) };
+        let end = start.checked_add(width).filter(|end| *end <= self.size);
+        if end.is_none() || !start.is_multiple_of(width) {
+            return Ok(None);
+        }
+        self.node(height, start >> height).map(Some)
+    }
+
     /// `MTH(D[range])` for a range as the recursion of RFC 9162 makes them: its start is a multiple
     /// of the smallest power of two that covers it.
     fn subtree(&self, range: Range<u64>) -> Result<Hash, ProofError<R::Error>> {

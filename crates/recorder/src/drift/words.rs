@@ -171,7 +171,9 @@ mod tests {
 
     fn asked(topic: &[&str], texts: usize) -> Vec<String> {
         let word = |i: usize| topic[i % topic.len()];
-        (0..texts).map(|i| format!("please tell me about {} and {}", word(i), word(i + 1))).collect()
+        (0..texts)
+            .map(|i| format!("please tell me about {} and {}", word(i), word(i + 1)))
+            .collect()
     }
 
     #[test]

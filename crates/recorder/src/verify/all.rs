@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use exhibit_model::{Span, SpanHead, SpanId, WorkspaceId};
+use exhibit_model::{Span, SpanHead, SpanId, TraceId, WorkspaceId, text};
 use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
 use serde::Serialize;
 
@@ -16,6 +16,8 @@ use crate::{Error, Recorder, accept};
 const PAGE: usize = 256;
 /// Most faults that a report holds; one is enough to know, more help to see the extent.
 const FAULTS_MAX: usize = 1_000;
+/// The index of a running server follows within two seconds; what is younger than this is not asked.
+const INDEX_LAG_NS: i64 = 60 * 1_000_000_000;
 /// Leaves fetched as one range when the records of a page stand this close together.
 const RANGE_MAX: u64 = 65_536;
 
@@ -63,6 +65,15 @@ impl Report {
     }
 }
 
+/// How much verification reads.
+#[derive(Debug, Clone, Copy)]
+pub struct Depth {
+    /// The bytes of every record; rows, summaries and rollups are derived again from them.
+    pub bodies: bool,
+    /// The search index as well: every word of every record is looked up. Needs the bodies.
+    pub search: bool,
+}
+
 /// A trace of a page, with the leaves of its records and seals.
 struct Work {
     trace: AuditTrace,
@@ -82,14 +93,15 @@ struct Checked {
     traces: Vec<CheckedTrace>,
     claims: Vec<u64>,
     records: u64,
+    /// The words by which full-text search should find each trace.
+    texts: Vec<(TraceId, String)>,
 }
 
 impl Recorder {
-    /// Verifies everything. With `bodies`, the bytes of every record are read, and rows, summaries
-    /// and rollups are derived again from them.
+    /// Verifies everything, as deeply as asked.
     pub async fn verify_all(
         self: &Arc<Self>,
-        bodies: bool,
+        depth: Depth,
         progress: &dyn Progress,
     ) -> Result<Report, Error> {
         let mut report = Report {
@@ -124,8 +136,7 @@ impl Recorder {
         }
         for workspace in &workspaces {
             report.workspaces += 1;
-            let mut claimed =
-                self.check_traces(workspace.id, bodies, &mut report, progress).await?;
+            let mut claimed = self.check_traces(workspace.id, depth, &mut report, progress).await?;
             let accounts = self.check_accounts(workspace, &mut claimed).await?;
             accounts.into_iter().for_each(|f| report.fault(f));
             let log = LogId::Workspace(workspace.id);
@@ -144,7 +155,7 @@ impl Recorder {
     async fn check_traces(
         self: &Arc<Self>,
         workspace: WorkspaceId,
-        bodies: bool,
+        depth: Depth,
         report: &mut Report,
         progress: &dyn Progress,
     ) -> Result<Claimed, Error> {
@@ -155,12 +166,12 @@ impl Recorder {
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut after = None;
         loop {
-            let page = self.store.audit_traces(workspace, after, PAGE, bodies).await?;
+            let page = self.store.audit_traces(workspace, after, PAGE, depth.bodies).await?;
             report.traces += page.rows.len() as u64;
             let work = self.with_leaves(workspace, page.rows).await?;
             let recorder = Arc::clone(self);
             checking.push_back(tokio::task::spawn_blocking(move || {
-                recorder.check_page(workspace, &work, bodies)
+                recorder.check_page(workspace, &work, depth)
             }));
             let last = page.next.is_none();
             while checking.len() > workers || (last && !checking.is_empty()) {
@@ -176,6 +187,7 @@ impl Recorder {
                         report.fault(fault);
                     }
                 }
+                self.check_search(workspace, &done.texts, report).await?;
                 for trace in &done.traces {
                     rollups::add(&mut sums, &trace.heads, trace.first.as_ref());
                 }
@@ -185,7 +197,7 @@ impl Recorder {
             }
             after = page.next;
         }
-        if bodies && report.faults.is_empty() {
+        if depth.bodies && report.faults.is_empty() {
             self.check_rollups(workspace, sums, report).await?;
         }
         Ok(claimed)
@@ -238,16 +250,39 @@ impl Recorder {
             .collect())
     }
 
-    fn check_page(&self, workspace: WorkspaceId, page: &[Work], bodies: bool) -> Checked {
-        let mut out =
-            Checked { faults: Vec::new(), traces: Vec::new(), claims: Vec::new(), records: 0 };
+    /// Checks that full-text search finds traces by all their words.
+    async fn check_search(
+        &self,
+        workspace: WorkspaceId,
+        texts: &[(TraceId, String)],
+        report: &mut Report,
+    ) -> Result<(), Error> {
+        if texts.is_empty() {
+            return Ok(());
+        }
+        for id in self.store.audit_search(workspace, texts).await? {
+            let what = "full-text search does not find the trace by all its words";
+            report.fault(Fault::new(Verdict::Altered, what).at(&id, None, None));
+        }
+        Ok(())
+    }
+
+    fn check_page(&self, workspace: WorkspaceId, page: &[Work], depth: Depth) -> Checked {
+        let mut out = Checked {
+            faults: Vec::new(),
+            traces: Vec::new(),
+            claims: Vec::new(),
+            records: 0,
+            texts: Vec::new(),
+        };
         for work in page {
-            self.check_trace(workspace, work, bodies, &mut out);
+            self.check_trace(workspace, work, depth, &mut out);
         }
         out
     }
 
-    fn check_trace(&self, workspace: WorkspaceId, work: &Work, bodies: bool, out: &mut Checked) {
+    fn check_trace(&self, workspace: WorkspaceId, work: &Work, depth: Depth, out: &mut Checked) {
+        let bodies = depth.bodies;
         let trace = &work.trace;
         let id = &trace.row.summary.trace_id;
         let key = self.vault.part_key(workspace, id, &trace.row.key).ok();
@@ -255,6 +290,7 @@ impl Recorder {
             |stored: &StoredSpan| stored.index.and_then(|i| work.leaves.get(&i)).map(Vec::as_slice);
         let mut heads = Vec::with_capacity(trace.spans.len());
         let mut received = Vec::with_capacity(trace.spans.len());
+        let mut words = String::new();
         let mut first: Option<(u64, SpanId)> = None;
         let mut sealed_as = |index: Option<u64>, span: &Span| {
             if let Some(index) = index
@@ -279,6 +315,9 @@ impl Recorder {
                 Ok(Some(span)) => {
                     sealed_as(stored.index, &span);
                     received.push(record::received(&span));
+                    if depth.search && !span.decision.is_quarantine() {
+                        text::searchable(&span, &mut words);
+                    }
                     heads.push((accept::head(&span), stored.counted));
                 }
                 Ok(None) => {}
@@ -320,6 +359,10 @@ impl Recorder {
                 .and_then(|()| record::check_first(trace, first.as_ref()));
             out.faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
             out.traces.push(CheckedTrace { heads, first });
+            let settled = trace.row.last_received.0 < self.now().0.saturating_sub(INDEX_LAG_NS);
+            if !words.is_empty() && settled {
+                out.texts.push((id.clone(), words));
+            }
         }
     }
 }

@@ -1,5 +1,5 @@
 use exhibit_model::{Flag, Status, TraceId};
-use exhibit_recorder::verify::{Progress, Verdict};
+use exhibit_recorder::verify::{Depth, Progress, Verdict};
 use serde_json::json;
 
 use crate::house::{House, call};
@@ -37,7 +37,8 @@ async fn a_trace_is_sealed_after_its_root_has_ended_and_again_when_something_com
     assert_eq!((second.covered, second.late), (2, true));
 
     house.recorder.publish_checkpoints().await.unwrap();
-    let report = house.recorder.verify_all(true, &Silent).await.unwrap();
+    let report =
+        house.recorder.verify_all(Depth { bodies: true, search: true }, &Silent).await.unwrap();
     assert_eq!(report.verdict, Verdict::Valid, "{:?}", report.faults);
     assert_eq!((report.records, report.pending), (2, 0));
 }

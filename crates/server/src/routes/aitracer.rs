@@ -6,6 +6,7 @@
 //! It stands in the answer only; what is sealed is the record.
 
 mod canonical;
+pub(crate) mod side_doors;
 
 use std::sync::Arc;
 
@@ -28,9 +29,7 @@ use super::{
 use crate::{
     app::Shared,
     auth::{Caller, Ingest, ReadTraces},
-    body,
     extract::{Params, Raw},
-    otlp::labels,
     problem::{Problem, ProblemBody},
     view::{ms, trace::Trace},
 };
@@ -103,12 +102,9 @@ pub(crate) async fn record(
     caller: Caller<Ingest>,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let labels = labels(&raw.headers);
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
     let recorder = Arc::clone(&app.recorder);
     let ((simple, hash), _share) = app
-        .decode(caller.workspace, "aitracer", received, labels, move |body, context| {
+        .intake(caller.workspace, "aitracer", &raw.headers, raw.body, move |body, context| {
             let simple = decode(&recorder, body, context)?;
             // It has just been read by a stricter parser, so it reads.
             let json: Json = serde_json::from_slice(body).unwrap_or_default();

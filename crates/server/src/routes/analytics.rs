@@ -108,9 +108,9 @@ impl Ask {
     }
 }
 
-/// A round width that gives about [`STEPS`] steps.
+/// A round width that gives about [`STEPS`] steps; from two weeks on, whole days.
 fn step_for(span_s: i64) -> i64 {
-    const WIDTHS: [i64; 9] = [60, 300, 900, 1_800, 3_600, 10_800, 21_600, 43_200, DAY_S];
+    const WIDTHS: [i64; 8] = [60, 300, 900, 1_800, 3_600, 10_800, 21_600, DAY_S];
     let wanted = span_s / STEPS;
     let width = WIDTHS.into_iter().find(|w| *w >= wanted);
     width.unwrap_or_else(|| (wanted / DAY_S + 1) * DAY_S)
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(seconds("5m"), Some(300));
         assert_eq!(seconds("5x"), None);
         assert_eq!(step_for(3_600), 60);
-        assert_eq!(step_for(30 * DAY_S), 43_200);
+        assert_eq!(step_for(30 * DAY_S), DAY_S);
         assert_eq!(step_for(365 * DAY_S), 7 * DAY_S);
     }
 }

@@ -51,9 +51,10 @@ pub(crate) struct Letter {
 
 impl Letter {
     fn of(letter: &DeadLetter) -> Self {
-        let body = letter.body.as_ref().map(|text| {
-            serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone()))
-        });
+        let body = letter
+            .body
+            .as_ref()
+            .map(|text| serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone())));
         Self {
             id: letter.id.clone(),
             received_at: letter.received.to_rfc3339(),

@@ -14,9 +14,7 @@ use utoipa::ToSchema;
 use crate::{
     app::Shared,
     auth::{Caller, Ingest},
-    body,
     extract::Raw,
-    otlp::labels,
     problem::{Problem, ProblemBody},
 };
 
@@ -87,12 +85,9 @@ pub(crate) async fn register_trace(
     caller: Caller<Ingest>,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let labels = labels(&raw.headers);
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
     let decode = native::trace_registration;
     let (decoded, _share) =
-        app.decode(caller.workspace, "native", received, labels, decode).await?;
+        app.intake(caller.workspace, "native", &raw.headers, raw.body, decode).await?;
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
     if let Some(refused) = accepted.rejected.first() {
         return Err(rejection(accepted.accepted, &accepted.rejected, &refused.reason));
@@ -116,12 +111,9 @@ pub(crate) async fn spans(
     caller: Caller<Ingest>,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let labels = labels(&raw.headers);
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &raw.headers, raw.body).await?;
     let decode = native::span_batch;
     let (decoded, _share) =
-        app.decode(caller.workspace, "native", received, labels, decode).await?;
+        app.intake(caller.workspace, "native", &raw.headers, raw.body, decode).await?;
     let accepted = app.recorder.accept(caller.workspace, decoded).await?;
     if let Some(first) = accepted.rejected.first() {
         return Err(rejection(accepted.accepted, &accepted.rejected, &first.reason));

@@ -26,9 +26,7 @@ use super::shape::shaped;
 use crate::{
     app::Shared,
     auth::{Anyone, Caller, Ingest, ReadTraces},
-    body,
     extract::trace_id,
-    otlp::labels,
     problem::{Problem, ProblemBody},
 };
 
@@ -64,16 +62,12 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &headers, body).await?;
     let recorder = Arc::clone(&app.recorder);
     let decode = move |body: &[u8], context: &exhibit_capture::Context<'_>| {
         let mut mint = || TraceId::mint(recorder.now().0, recorder.entropy());
         tracium::create(body, context, &mut mint)
     };
-    let labels = labels(&headers);
-    let (created, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (created, _share) = app.intake(caller.workspace, DOOR, &headers, body, decode).await?;
     let id = created.span.trace_id.clone();
     let decoded = Decoded { spans: vec![created.span], protocol: DOOR, ..Decoded::default() };
     accept(&app, &caller, decoded).await?;
@@ -104,17 +98,13 @@ pub(crate) async fn spans(
     body: axum::body::Body,
 ) -> Result<Response, Problem> {
     let id = sent_id(&id)?;
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &headers, body).await?;
     let held = app.trees.of(&app.recorder, caller.workspace, &id).await?;
     let mut tree = held.lock_owned().await;
     let trace = id.clone();
     let decode = move |body: &[u8], context: &exhibit_capture::Context<'_>| {
         tracium::spans(body, context, &trace, &mut tree)
     };
-    let labels = labels(&headers);
-    let (decoded, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (decoded, _share) = app.intake(caller.workspace, DOOR, &headers, body, decode).await?;
     let accepted = accept(&app, &caller, Decoded { protocol: DOOR, ..decoded }).await?;
     let rejected: Vec<Value> = accepted
         .rejected
@@ -169,15 +159,11 @@ async fn end(
     failed: bool,
 ) -> Result<Response, Problem> {
     let id = sent_id(id)?;
-    let limits = app.recorder.limits();
-    let received = body::receive(&app.budget, limits, &headers, body).await?;
     let trace = id.clone();
     let decode = move |body: &[u8], context: &exhibit_capture::Context<'_>| {
         tracium::end(body, context, trace, failed)
     };
-    let labels = labels(&headers);
-    let (decoded, _share) =
-        app.decode(caller.workspace, DOOR, received, labels, decode).await?;
+    let (decoded, _share) = app.intake(caller.workspace, DOOR, &headers, body, decode).await?;
     accept(app, caller, Decoded { protocol: DOOR, ..decoded }).await?;
     app.trees.forget(caller.workspace, &id);
     let status = if failed { "failed" } else { "completed" };

@@ -36,8 +36,9 @@ use crate::{
     },
 };
 
-/// How long a document may wait to be found. Half of what is promised.
-const COMMIT_AFTER: Duration = Duration::from_secs(1);
+/// How long a document may wait to be found: two seconds are promised, and every commit repeats the
+/// vocabulary.
+const COMMIT_AFTER: Duration = Duration::from_millis(1_400);
 /// Blocks read from the store at a time.
 const CATCH_UP_BLOCKS: i64 = 256;
 /// After a failure, how long until the next attempt.

@@ -187,6 +187,7 @@ fn write(
             }
         };
         trace.touch();
+        trace.state.first_received = trace.state.first_received.min(received);
         trace.state.last_received = trace.state.last_received.max(received);
         let block = write_block(step, workspace.0, trace.state.id, write, again)?;
         let mut olds = olds.into_iter();

@@ -165,8 +165,8 @@ impl OpenTrace {
         let sql = if self.filed.is_none() {
             "INSERT INTO traces (id, \"end\", duration, status, verdict, cost, tokens_in, \
              tokens_out, spans, errors, findings, known, sealed, last_received, records, contexts, \
-             leaves, covered, seals, seal_due, root_received, first_span, summary, user, session, \
-             start, workspace, trace_id, first_received, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
+             leaves, covered, seals, seal_due, root_received, first_span, summary, user, \
+             first_received, session, start, workspace, trace_id, key) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, \
              ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, \
              ?27, ?28, ?29, ?30)"
         } else {
@@ -174,7 +174,7 @@ impl OpenTrace {
              tokens_in = ?7, tokens_out = ?8, spans = ?9, errors = ?10, findings = ?11, \
              known = ?12, sealed = ?13, last_received = ?14, records = ?15, contexts = ?16, \
              leaves = ?17, covered = ?18, seals = ?19, seal_due = ?20, root_received = ?21, \
-             first_span = ?22, summary = ?23, user = ?24 WHERE id = ?1"
+             first_span = ?22, summary = ?23, user = ?24, first_received = ?25 WHERE id = ?1"
         };
         let mut statement = db.prepare_cached(sql).when(doing)?;
         let clamp = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
@@ -203,14 +203,15 @@ impl OpenTrace {
             state.first_span.as_ref().map(exhibit_model::SpanId::as_str),
             summary,
             trace.user,
+            state.first_received.0,
         ];
         match &self.filed {
             None => {
                 let mut all = columns.to_vec();
                 let trace_id = trace.trace_id.as_str();
-                let (start, first) = (trace.start.0, state.first_received.0);
+                let start = trace.start.0;
                 let rest: &[&dyn rusqlite::ToSql] =
-                    &[&trace.session, &start, &workspace, &trace_id, &first, &state.key.0];
+                    &[&trace.session, &start, &workspace, &trace_id, &state.key.0];
                 all.extend_from_slice(rest);
                 statement.execute(all.as_slice()).when(doing)?;
             }

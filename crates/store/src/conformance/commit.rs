@@ -70,6 +70,17 @@ pub async fn a_committed_span_reads_back_whole(subject: Subject) {
     }
 }
 
+pub async fn times_of_receipt_do_not_depend_on_the_order_of_commits(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    for (id, received) in [("a", 20), ("b", 10), ("c", 15)] {
+        let mut batch = tenant.batch(&[span("t", id, 0)]).await;
+        batch.received = at(received);
+        tenant.commit(batch).await.unwrap();
+    }
+    let row = tenant.trace("t").await.unwrap();
+    assert_eq!((row.first_received, row.last_received), (at(10), at(20)));
+}
+
 pub async fn a_batch_with_one_stale_span_writes_nothing(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     tenant.put(&[span("t", "a", 0), running("t", "b", 0)]).await;

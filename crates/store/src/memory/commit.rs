@@ -104,6 +104,7 @@ impl Space {
             text: Document::default(),
             first_span: None,
         });
+        trace.first_received = trace.first_received.min(received);
         trace.last_received = trace.last_received.max(received);
         if !write.text.is_empty() {
             trace.text.push(&write.text);

@@ -6,10 +6,7 @@ use async_trait::async_trait;
 use exhibit_model::WorkspaceId;
 
 use super::MemoryStore;
-use crate::{
-    DeadLetter, DeadLetterStore, Page, StoreError,
-    dead_letter::cursor,
-};
+use crate::{DeadLetter, DeadLetterStore, Page, StoreError, dead_letter::cursor};
 
 /// The letters of all workspaces, oldest first.
 #[derive(Debug, Default)]

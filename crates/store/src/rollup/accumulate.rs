@@ -133,9 +133,8 @@ impl Accumulator {
         self.minutes.is_empty()
     }
 
-    /// The sums that are not zero, minutes and days, in key order.
+    /// The sums that are not zero, of every grain, in key order.
     pub fn into_cells(self) -> Vec<(Key, Cell)> {
-        let mut days: BTreeMap<Key, Cell> = BTreeMap::new();
         let mut cells = Vec::new();
         for (start, minute) in self.minutes {
             let mut put = |dimension, value: Option<Box<str>>, cell: Cell| {
@@ -143,17 +142,8 @@ impl Accumulator {
                     return;
                 }
                 let value = value.map(String::from);
-                let day = Key {
-                    grain: Grain::Day,
-                    bucket_start: Grain::Day.floor(exhibit_model::Nanos(start)),
-                    dimension,
-                    value: value.clone(),
-                };
-                days.entry(day).or_default().add(&cell);
-                cells.push((
-                    Key { grain: Grain::Minute, bucket_start: start, dimension, value },
-                    cell,
-                ));
+                let key = Key { grain: Grain::Minute, bucket_start: start, dimension, value };
+                cells.push((key, cell));
             };
             for (dimension, values) in Dimension::ALL.into_iter().zip(minute.dimensions) {
                 match values {
@@ -169,7 +159,20 @@ impl Accumulator {
             put(None, None, minute.total);
         }
         cells.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        cells.extend(days.into_iter().filter(|(_, cell)| !cell.is_zero()));
+        let hours = coarser(&cells, Grain::Hour);
+        let days = coarser(&hours, Grain::Day);
+        cells.extend(hours);
+        cells.extend(days);
         cells
     }
+}
+
+/// Cells added up to those of a wider grain, in key order, without those that are zero.
+fn coarser(cells: &[(Key, Cell)], grain: Grain) -> Vec<(Key, Cell)> {
+    let mut sums: BTreeMap<Key, Cell> = BTreeMap::new();
+    for (key, cell) in cells {
+        let bucket_start = grain.floor(exhibit_model::Nanos(key.bucket_start));
+        sums.entry(Key { grain, bucket_start, ..key.clone() }).or_default().add(cell);
+    }
+    sums.into_iter().filter(|(_, cell)| !cell.is_zero()).collect()
 }

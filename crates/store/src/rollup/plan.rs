@@ -17,8 +17,9 @@ use crate::{
 /// Most steps of a series: a week of minutes, and a bound on the size of an answer.
 pub const STEPS_MAX: i64 = 10_080;
 
-/// How a query is answered from cells. Whole days come from day cells when the step allows it, the
-/// rest from minute cells, so `from` and `to` are kept to the minute at any step.
+/// How a query is answered from cells. Whole days come from day cells and whole hours from hour
+/// cells when the step allows it, the rest from minute cells, so `from` and `to` are kept to the
+/// minute at any step.
 ///
 /// Steps stand on multiples of their width since the epoch; the first and the last may be cut by
 /// `from` and `to`. A step of a day or more is rounded down to whole days. Read the cells of
@@ -86,28 +87,36 @@ impl Plan {
         self.dimension
     }
 
-    /// The ranges of cells to read, at most three; they do not overlap.
+    /// The ranges of cells to read, in the order of time; they do not overlap.
     pub fn reads(&self) -> Vec<Read> {
-        let day = Grain::Day.width_ns();
-        let mut reads = Vec::with_capacity(3);
-        let mut push = |grain, starts: Range<i64>| {
-            if !starts.is_empty() {
-                reads.push(Read { grain, starts });
-            }
-        };
-        let first = match self.from.rem_euclid(day) {
-            0 => self.from,
-            past => self.from.saturating_add(day - past),
-        };
-        let last = self.to.div_euclid(day).saturating_mul(day);
-        if self.step % day == 0 && first < last {
-            push(Grain::Minute, self.from..first);
-            push(Grain::Day, first..last);
-            push(Grain::Minute, last..self.to);
-        } else {
-            push(Grain::Minute, self.from..self.to);
-        }
+        let mut reads = Vec::with_capacity(2 * Grain::ALL.len() - 1);
+        self.cover(Grain::ALL.len() - 1, self.from..self.to, &mut reads);
         reads
+    }
+
+    /// Covers a range with whole cells of a grain, and what stands out at its ends with finer ones.
+    fn cover(&self, place: usize, range: Range<i64>, reads: &mut Vec<Read>) {
+        if range.is_empty() {
+            return;
+        }
+        let grain = Grain::ALL[place];
+        let width = grain.width_ns();
+        if place == 0 {
+            reads.push(Read { grain, starts: range });
+            return;
+        }
+        let first = match range.start.rem_euclid(width) {
+            0 => range.start,
+            past => range.start.saturating_add(width - past),
+        };
+        let last = range.end.div_euclid(width).saturating_mul(width);
+        if self.step % width == 0 && first < last {
+            self.cover(place - 1, range.start..first, reads);
+            reads.push(Read { grain, starts: first..last });
+            self.cover(place - 1, last..range.end, reads);
+        } else {
+            self.cover(place - 1, range, reads);
+        }
     }
 
     /// The answer from the cells of [`reads`](Self::reads). The series of the whole has every step,

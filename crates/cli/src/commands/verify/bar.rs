@@ -43,3 +43,28 @@ impl Progress for Bar {
         self.0.set_message("(log)");
     }
 }
+
+/// A bar over bytes, or nothing.
+pub(in crate::commands) fn bytes(output: Output) -> ProgressBar {
+    if !output.draws_progress() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:32} {bytes}/{total_bytes}, {eta} left") {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Bytes that have come so far, of nobody knows how many; or nothing.
+pub(in crate::commands) fn stream(output: Output) -> ProgressBar {
+    if !output.draws_progress() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {bytes}, {bytes_per_sec} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

@@ -1,0 +1,129 @@
+//! Writing a bundle, from the first file to the signed manifest, in bounded memory.
+
+use std::io::{self, Write};
+
+use exhibit_ledger::{Hash, NoteSigner};
+use serde::Serialize;
+
+use crate::{
+    line::{CoverLine, RecordLine},
+    manifest::{Counts, FORMAT, File, LogHead, MANIFEST, Manifest, SIGNATURE, Selection, sha256},
+    zip::ZipWriter,
+};
+
+/// Lines are gathered into files of about this size, so that verifiers can share the work.
+const SEGMENT_BYTES: usize = 4 << 20;
+
+/// Writes a bundle: files and lines in any order, the cover by rising index.
+pub struct BundleWriter<W: Write> {
+    zip: ZipWriter<W>,
+    manifest: Manifest,
+    log: Segments,
+    records: Segments,
+}
+
+/// Files of lines, numbered.
+struct Segments {
+    folder: &'static str,
+    number: usize,
+    lines: Vec<u8>,
+}
+
+impl<W: Write> BundleWriter<W> {
+    /// A bundle that goes to `out`. `created` is RFC 3339.
+    pub fn new(out: W, log: LogHead, selection: Selection, created: String) -> Self {
+        let segments = |folder| Segments { folder, number: 0, lines: Vec::new() };
+        let generator = format!("exhibit {}", env!("CARGO_PKG_VERSION"));
+        let counts = Counts::default();
+        let format = FORMAT.to_owned();
+        let files = Vec::new();
+        Self {
+            zip: ZipWriter::new(out),
+            manifest: Manifest { format, created, generator, log, selection, counts, files },
+            log: segments("log"),
+            records: segments("records"),
+        }
+    }
+
+    /// What the manifest counts; the caller keeps `traces` and `pending`.
+    pub fn counts(&mut self) -> &mut Counts {
+        &mut self.manifest.counts
+    }
+
+    /// Adds a file.
+    ///
+    /// # Errors
+    /// A name or size that bundles cannot have, a failing writer.
+    pub fn file(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
+        self.zip.add(name, content)?;
+        let bytes = content.len() as u64;
+        self.manifest.files.push(File { name: name.to_owned(), bytes, sha256: sha256(content) });
+        Ok(())
+    }
+
+    /// Shows the leaf at `index`.
+    ///
+    /// # Errors
+    /// A leaf that is not UTF-8, a failing writer.
+    pub fn leaf(&mut self, index: u64, leaf: &[u8]) -> io::Result<()> {
+        let leaf = std::str::from_utf8(leaf).map_err(io::Error::other)?;
+        self.manifest.counts.leaves += 1;
+        let line = CoverLine { index, leaf: Some(leaf.into()), leaves: None, hash: None };
+        self.push(|writer| &mut writer.log, &line)
+    }
+
+    /// Passes over the `2^height` leaves from `index` on, whose subtree has this root.
+    ///
+    /// # Errors
+    /// A failing writer.
+    pub fn subtree(&mut self, index: u64, height: u32, root: &Hash) -> io::Result<()> {
+        let hash = Some(root.to_hex().into());
+        let line = CoverLine { index, leaf: None, leaves: Some(1 << height), hash };
+        self.push(|writer| &mut writer.log, &line)
+    }
+
+    /// Adds a record.
+    ///
+    /// # Errors
+    /// A failing writer.
+    pub fn record(&mut self, line: &RecordLine<'_>) -> io::Result<()> {
+        self.manifest.counts.records += 1;
+        self.push(|writer| &mut writer.records, line)
+    }
+
+    /// Signs and closes the bundle, and gives the writer back.
+    ///
+    /// # Errors
+    /// A failing writer.
+    pub fn finish(mut self, key: &NoteSigner) -> io::Result<W> {
+        self.flush(|writer| &mut writer.log)?;
+        self.flush(|writer| &mut writer.records)?;
+        let bytes = self.manifest.to_bytes();
+        let signature = self.manifest.sign(&bytes, key);
+        self.zip.add(MANIFEST, &bytes)?;
+        self.zip.add(SIGNATURE, signature.as_bytes())?;
+        self.zip.finish()
+    }
+
+    fn push(
+        &mut self,
+        segments: fn(&mut Self) -> &mut Segments,
+        line: &impl Serialize,
+    ) -> io::Result<()> {
+        let lines = &mut segments(self).lines;
+        serde_json::to_writer(&mut *lines, line)?;
+        lines.push(b'\n');
+        if lines.len() >= SEGMENT_BYTES { self.flush(segments) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, segments: fn(&mut Self) -> &mut Segments) -> io::Result<()> {
+        let Segments { folder, number, lines } = segments(self);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let name = format!("{folder}/{number:06}.jsonl");
+        let content = std::mem::take(lines);
+        *number += 1;
+        self.file(&name, &content)
+    }
+}

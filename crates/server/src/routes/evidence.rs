@@ -1,0 +1,147 @@
+//! Evidence bundles, streamed while they are made.
+
+use std::io::{self, Write};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::{Path, State},
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use exhibit_recorder::EvidenceQuery;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use utoipa::ToSchema;
+
+use crate::{
+    app::Shared,
+    auth::{Caller, Export},
+    extract::{Small, trace_id},
+    problem::{Problem, ProblemBody},
+};
+
+/// Pieces of a bundle on their way: about half a megabyte, then the writer waits for the reader.
+const PIECES: usize = 8;
+const PIECE_BYTES: usize = 64 << 10;
+/// How many traces are in the bundle.
+const TRACES: HeaderName = HeaderName::from_static("x-exhibit-traces");
+/// Where the next bundle of a series begins; absent after the last.
+const NEXT: HeaderName = HeaderName::from_static("x-exhibit-next-cursor");
+
+/// What a bundle shall hold.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BundleRequest {
+    /// One trace.
+    trace_id: Option<String>,
+    /// Else the traces that this filter finds; without one, everything.
+    #[serde(default)]
+    filter: String,
+    /// Parts to show by their hash only: `header`, `input`, `output`, `attributes`, `events`.
+    #[serde(default)]
+    withhold: Vec<String>,
+    /// An earlier checkpoint of the log: the bundle shows that the log only grew since.
+    since_checkpoint: Option<String>,
+    /// `x-exhibit-next-cursor` of the bundle before.
+    cursor: Option<String>,
+    /// Most traces; 1,000,000 unless given.
+    limit: Option<usize>,
+}
+
+/// Make an evidence bundle: records, proofs, keys and a report in one zip that verifies offline.
+/// It is streamed while it is made; one that breaks off has no directory and is refused by verifiers.
+#[utoipa::path(post, path = "/api/v1/evidence", tag = "ledger", request_body = BundleRequest,
+    responses((status = 200, body = Vec<u8>, content_type = "application/zip"),
+        (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub(crate) async fn bundle(
+    State(app): State<Shared>,
+    caller: Caller<Export>,
+    Small(asked): Small<BundleRequest>,
+) -> Result<Response, Problem> {
+    let trace = asked.trace_id.as_deref().map(trace_id).transpose()?;
+    let query = EvidenceQuery {
+        trace,
+        filter: asked.filter,
+        withheld: asked.withhold,
+        since: asked.since_checkpoint,
+        cursor: asked.cursor,
+        limit: asked.limit,
+    };
+    stream(&app, &caller, query).await
+}
+
+/// The evidence bundle of one trace.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}/evidence", tag = "ledger",
+    params(("trace_id" = String, Path, description = "The trace's id")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/zip"),
+        (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub(crate) async fn bundle_of_trace(
+    State(app): State<Shared>,
+    caller: Caller<Export>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let query = EvidenceQuery { trace: Some(trace_id(&id)?), ..EvidenceQuery::default() };
+    stream(&app, &caller, query).await
+}
+
+async fn stream(
+    app: &Shared,
+    caller: &exhibit_recorder::Caller,
+    query: EvidenceQuery,
+) -> Result<Response, Problem> {
+    let turn = app.exports.clone().try_acquire_owned().map_err(|_| Problem::busy(5_000))?;
+    let missing = || Problem::not_found("workspace");
+    let workspace = app.recorder.workspace(&caller.workspace_public).await?.ok_or_else(missing)?;
+    let evidence = app.recorder.evidence(&workspace, query).await?;
+    let (traces, next) = (evidence.traces(), evidence.next().map(str::to_owned));
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let runtime = tokio::runtime::Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let failed = sender.clone();
+        let pipe = Pipe { sender, piece: Vec::with_capacity(PIECE_BYTES) };
+        if let Err(error) = evidence.write(pipe, &runtime) {
+            tracing::error!(%error, "an evidence bundle broke off");
+            let _ = failed.blocking_send(Err(io::Error::other("the bundle broke off")));
+        }
+        drop(turn);
+    });
+    let pieces = ReceiverStream::new(pieces).map(|piece: io::Result<Bytes>| piece);
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
+    let file = HeaderValue::from_static("attachment; filename=\"evidence.zip\"");
+    headers.insert(header::CONTENT_DISPOSITION, file);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(TRACES, HeaderValue::from(traces));
+    let next = next.and_then(|next| HeaderValue::from_str(&next).ok());
+    headers.extend(next.map(|next| (NEXT, next)));
+    Ok(response)
+}
+
+/// Sends what is written, piece by piece; waits while nobody reads.
+struct Pipe {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    piece: Vec<u8>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES));
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody reads any more");
+        self.sender.blocking_send(Ok(piece.into())).map_err(gone)
+    }
+}

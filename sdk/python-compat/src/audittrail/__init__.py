@@ -1,0 +1,1 @@
+"""The modules of AuditTrail's quick start, recorded by Exhibit."""

@@ -1,0 +1,95 @@
+// Asking the recorder's rules before acting.
+
+import { warn } from "./faults.js";
+import { Privacy } from "./privacy.js";
+import type { Settings } from "./settings.js";
+import { encode } from "./values.js";
+
+const PATH = "/api/v1/govern/decide";
+
+/** What is about to happen. */
+export interface Question {
+  input?: unknown;
+  model?: string;
+  provider?: string;
+  tool?: string;
+  arguments?: unknown;
+  workflow?: string;
+  /** US dollars spent so far. */
+  costSoFar?: number;
+  /** What holds when the rules cannot be asked: `open` (the default) goes on, `closed` blocks. */
+  fail?: "open" | "closed";
+  timeoutMs?: number;
+}
+
+/** What the rules say about a step that has not happened yet. */
+export interface Decision {
+  /** `allow`, `tag`, `notify`, `redact`, `flag`, `review`, `quarantine` or `block`. */
+  action: string;
+  allowed: boolean;
+  /** The input to go on with: redacted where a rule says so, else as it was given. */
+  input: unknown;
+  reason?: string;
+  findings: Record<string, unknown>[];
+  evaluations: Record<string, unknown>[];
+  /** False when the rules could not be asked and `fail` decided. */
+  asked: boolean;
+}
+
+/** Asks. Never throws. */
+export async function ask(
+  settings: Settings,
+  question: Question,
+  context: Record<string, string | undefined>,
+): Promise<Decision> {
+  const unasked = (reason: string): Decision => ({
+    action: question.fail === "closed" ? "block" : "allow",
+    allowed: question.fail !== "closed",
+    input: question.input,
+    reason,
+    findings: [],
+    evaluations: [],
+    asked: false,
+  });
+  try {
+    const { input, costSoFar, fail: _fail, timeoutMs, ...named } = question;
+    // The rules judge what would be sent to a model, so switched-off storage does not apply.
+    const given = new Privacy(settings).field("input", JSON.parse(encode(input) ?? "null") as unknown);
+    const body = encode({ ...context, ...named, cost_usd: costSoFar, input: given }) ?? "{}";
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (settings.apiKey) headers.authorization = `Bearer ${settings.apiKey}`;
+    const signal = AbortSignal.timeout(timeoutMs ?? 2_000);
+    const response = await settings.fetch(settings.url + PATH, { method: "POST", headers, body, signal });
+    if (response.status !== 200) {
+      await response.body?.cancel();
+      warn(`decide ${response.status}`, `the rules answered ${response.status}`);
+      return unasked(`the rules answered ${response.status}`);
+    }
+    const whole = (await response.json()) as Record<string, unknown>;
+    return read((whole.data ?? whole) as Record<string, unknown>, question.input);
+  } catch (error) {
+    warn("decide", "the rules cannot be asked", error);
+    return unasked("the rules cannot be asked");
+  }
+}
+
+function read(said: Record<string, unknown>, input: unknown): Decision {
+  let verdict = said.decision ?? said.action ?? "allow";
+  let reason = said.reason ?? said.message;
+  if (typeof verdict === "object" && verdict !== null) {
+    const inner = verdict as Record<string, unknown>;
+    reason ??= inner.reason ?? inner.message;
+    verdict = inner.action ?? "allow";
+  }
+  const action = String(verdict);
+  const list = (value: unknown) => (Array.isArray(value) ? (value as Record<string, unknown>[]) : []);
+  return {
+    action,
+    allowed: typeof said.allowed === "boolean" ? said.allowed : action !== "block" && action !== "quarantine",
+    input: said.redacted_input ?? said.input ?? input,
+    ...(reason ? { reason: String(reason) } : {}),
+    findings: list(said.findings),
+    evaluations: list(said.evaluations),
+    asked: true,
+  };
+}

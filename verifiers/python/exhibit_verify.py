@@ -1,0 +1,957 @@
+#!/usr/bin/env python3
+"""Checks evidence bundles of Exhibit. One file, Python 3.9 or later, standard library only.
+
+    python3 exhibit_verify.py FILE.zip
+    python3 exhibit_verify.py --key VKEY --checkpoint kept.txt --require-witness FILE.zip
+
+It was written from docs/reference/evidence.md and the public specifications it names, apart from the
+verifiers in Rust and TypeScript, so that no mistake of one is a mistake of all:
+
+* RFC 8032 (Ed25519), RFC 9162 section 2.1 (Merkle trees), RFC 8785 (canonical JSON)
+* C2SP signed-note, tlog-checkpoint, tlog-cosignature; DSSE v1.0; in-toto Statement v1
+* APPNOTE 6.3 (ZIP), of which it takes only the plain subset that bundles use
+
+It opens no connection and writes no file. Exit codes: 0 valid, 1 not (it says what), 2 wrong usage,
+3 cannot be decided from this bundle.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import re
+import struct
+import sys
+import zlib
+
+FORMAT = "exhibit-evidence/1"
+FILE_MAX, TOTAL_MAX, FILES_MAX, NAME_MAX, DEFLATE_MAX = 256 << 20, 64 << 30, 60_000, 120, 1_032
+FAULTS_MAX = 1_000
+# From best to worst.
+VERDICTS = [
+    "valid", "unverifiable", "reordered", "truncated", "missing", "altered", "forked", "wrong-key",
+    "bad-proof", "refused",
+]  # fmt: skip
+SPAN_PARTS = ["header", "input", "output", "attributes", "events"]
+LEAF_TYPES = [
+    "span", "trace-seal", "decision", "review", "rule-change", "key-change", "access", "hold",
+    "retention", "erasure", "export", "admin", "repricing", "remapping", "gap", "head",
+]  # fmt: skip
+
+
+class Fault(Exception):
+    """Something is wrong with the bundle, and has a name."""
+
+    def __init__(self, verdict, code, what, file=None, index=None, trace_id=None):
+        super().__init__(what)
+        self.verdict, self.code, self.what = verdict, code, what
+        self.file, self.index, self.trace_id = file, index, trace_id
+
+    def as_dict(self):
+        named = {"file": self.file, "trace_id": self.trace_id, "index": self.index}
+        known = {k: v for k, v in named.items() if v is not None}
+        return {"verdict": self.verdict, "code": self.code, **known, "what": self.what}
+
+
+def refused(code, what, **where):
+    return Fault("refused", code, what, **where)
+
+
+def malformed(file, what):
+    return refused("malformed-file", what, file=file)
+
+
+# ── Ed25519 (RFC 8032 section 5.1) ────────────────────────────────────────────────────────────────
+
+P = 2**255 - 19
+Q = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+ROOT_OF_MINUS_ONE = pow(2, (P - 1) // 4, P)
+
+
+def recover_x(y, sign):
+    x2 = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    if x2 == 0:
+        return None if sign else 0
+    x = pow(x2, (P + 3) // 8, P)
+    if (x * x - x2) % P:
+        x = x * ROOT_OF_MINUS_ONE % P
+    if (x * x - x2) % P:
+        return None
+    return P - x if x & 1 != sign else x
+
+
+def decode_point(data):
+    y = int.from_bytes(data, "little")
+    sign, y = y >> 255, y & ((1 << 255) - 1)
+    if y >= P:
+        return None
+    x = recover_x(y, sign)
+    return None if x is None else (x, y, 1, x * y % P)
+
+
+def add_points(p, q):
+    a = (p[1] - p[0]) * (q[1] - q[0]) % P
+    b = (p[1] + p[0]) * (q[1] + q[0]) % P
+    c, d = 2 * p[3] * q[3] * D % P, 2 * p[2] * q[2] % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
+
+def multiply(scalar, point):
+    result = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            result = add_points(result, point)
+        point = add_points(point, point)
+        scalar >>= 1
+    return result
+
+
+def same_point(p, q):
+    return (p[0] * q[2] - q[0] * p[2]) % P == 0 and (p[1] * q[2] - q[1] * p[2]) % P == 0
+
+
+BASE_Y = 4 * pow(5, P - 2, P) % P
+BASE_X = recover_x(BASE_Y, 0)
+BASE = (BASE_X, BASE_Y, 1, BASE_X * BASE_Y % P)
+
+
+def is_weak(point):
+    return same_point(multiply(8, point), (0, 1, 1, 0))
+
+
+def ed25519_verify(public, message, signature):
+    """Strict: canonical encodings, no points of small order."""
+    if len(public) != 32 or len(signature) != 64:
+        return False
+    a, r = decode_point(public), decode_point(signature[:32])
+    s = int.from_bytes(signature[32:], "little")
+    if a is None or r is None or s >= Q or is_weak(a) or is_weak(r):
+        return False
+    h = int.from_bytes(hashlib.sha512(signature[:32] + public + message).digest(), "little") % Q
+    return same_point(multiply(s, BASE), add_points(r, multiply(h, a)))
+
+
+# ── Merkle trees (RFC 9162 section 2.1) ───────────────────────────────────────────────────────────
+
+
+def leaf_hash(data):
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node_hash(left, right):
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Cover:
+    """Leaves and complete subtrees, added up from the left."""
+
+    def __init__(self):
+        self.size, self.subtrees = 0, []
+
+    def push(self, width, root):
+        self.size += width
+        while self.subtrees and self.subtrees[-1][0] == width:
+            root = node_hash(self.subtrees.pop()[1], root)
+            width *= 2
+        self.subtrees.append((width, root))
+
+    def root(self):
+        if not self.subtrees:
+            return hashlib.sha256(b"").digest()
+        root = self.subtrees[-1][1]
+        for _, left in reversed(self.subtrees[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+def root_of(hashes):
+    cover = Cover()
+    for one in hashes:
+        cover.push(1, one)
+    return cover.root()
+
+
+def included(index, size, leaf, path, root):
+    """RFC 9162 section 2.1.3.2."""
+    if not 0 <= index < size:
+        return False
+    fn, sn, node = index, size - 1, leaf
+    for sibling in path:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            node = node_hash(sibling, node)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            node = node_hash(node, sibling)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and node == root
+
+
+def consistent(old, new, old_root, new_root, path):
+    """RFC 9162 section 2.1.4.2, for 0 < old < new."""
+    path = list(path)
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        return False
+    fn, sn = old - 1, new - 1
+    while fn & 1:
+        fn, sn = fn >> 1, sn >> 1
+    first = second = path[0]
+    for node in path[1:]:
+        if sn == 0:
+            return False
+        if fn & 1 or fn == sn:
+            first, second = node_hash(node, first), node_hash(node, second)
+            while fn and not fn & 1:
+                fn, sn = fn >> 1, sn >> 1
+        else:
+            second = node_hash(second, node)
+        fn, sn = fn >> 1, sn >> 1
+    return sn == 0 and first == old_root and second == new_root
+
+
+# ── Notes, keys, checkpoints (C2SP) ───────────────────────────────────────────────────────────────
+
+
+def b64(text, length=None):
+    """Standard base64 in its one form; None for anything else."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+    if base64.b64encode(data).decode() != text or (length is not None and len(data) != length):
+        return None
+    return data
+
+
+def hex_bytes(text, length):
+    if not isinstance(text, str) or not re.fullmatch("[0-9a-f]{%d}" % (2 * length), text):
+        return None
+    return bytes.fromhex(text)
+
+
+class Key:
+    """A verifier key: name+id+base64(type || public key)."""
+
+    def __init__(self, text):
+        parts = text.split("+", 2)
+        if len(parts) != 3 or not parts[0] or re.search(r"[\s\x00-\x1f\x7f]", parts[0]):
+            raise ValueError("not a verifier key")
+        self.text, (self.name, self.id, packed) = text, parts
+        packed = b64(packed, 33)
+        if packed is None or packed[0] not in (1, 4):
+            raise ValueError("not a verifier key")
+        self.type, self.public = packed[0], packed[1:]
+        digest = hashlib.sha256(self.name.encode() + b"\n" + packed).digest()
+        point = decode_point(self.public)
+        if digest[:4].hex() != self.id or point is None or is_weak(point):
+            raise ValueError("not a verifier key")
+
+    def extends(self, pinned):
+        """Whether this is the pinned key, or that of a log below it."""
+        rest = self.name[len(pinned.name) :] if self.name.startswith(pinned.name) else None
+        below = rest is not None and (rest == "" or rest.startswith("/"))
+        return below and (self.type, self.public) == (pinned.type, pinned.public)
+
+
+class Checkpoint:
+    """A signed checkpoint: origin, size, root, and its signatures."""
+
+    def __init__(self, data):
+        if len(data) > 1 << 20:
+            raise ValueError("too long")
+        note = data.decode("utf-8")
+        if re.search("[\x00-\x09\x0b-\x1f]", note) or "\n\n" not in note or not note.endswith("\n"):
+            raise ValueError("not a note")
+        at = note.rindex("\n\n")
+        self.text = note[: at + 1]
+        self.signatures = []
+        for line in note[at + 2 : -1].split("\n"):
+            match = re.fullmatch("— ([^ ]+) ([^ ]+)", line)
+            packed = match and b64(match[2])
+            if not packed or len(packed) < 5:
+                raise ValueError("not a signature line")
+            self.signatures.append((match[1], packed[:4].hex(), packed[4:]))
+        if len(self.signatures) > 100:
+            raise ValueError("too many signatures")
+        lines = self.text[:-1].split("\n")
+        if len(lines) < 3 or not all(lines) or not re.fullmatch("0|[1-9][0-9]{0,19}", lines[1]):
+            raise ValueError("not a checkpoint")
+        self.origin, self.size, self.root = lines[0], int(lines[1]), b64(lines[2], 32)
+        if self.root is None or self.size >= 1 << 64:
+            raise ValueError("not a checkpoint")
+
+    def signed_by(self, key):
+        """Whether the log's key signed this for its own log."""
+        return (
+            key.type == 1
+            and self.origin == key.name
+            and self.verified(key, lambda s: ed25519_verify(key.public, self.text.encode(), s))
+        )
+
+    def cosigned_by(self, key):
+        """Whether a witness's key cosigned this; None where a cosignature of that name is false."""
+
+        def holds(signature):
+            time = int.from_bytes(signature[:8], "big")
+            message = f"cosignature/v1\ntime {time}\n{self.text}".encode()
+            return time < 1 << 63 and ed25519_verify(key.public, message, signature[8:])
+
+        if key.type != 4 or not self.claims(key):
+            return False
+        return True if self.verified(key, holds) else None
+
+    def claims(self, key):
+        return [s for name, key_id, s in self.signatures if (name, key_id) == (key.name, key.id)]
+
+    def verified(self, key, holds):
+        claimed = self.claims(key)
+        return bool(claimed) and all(holds(signature) for signature in claimed)
+
+
+# ── ZIP, the plain subset ─────────────────────────────────────────────────────────────────────────
+
+
+def is_safe_name(name):
+    part = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+    return len(name) <= NAME_MAX and re.fullmatch(f"{part}(/{part})*", name) is not None
+
+
+class Zip:
+    """A bundle's directory, checked against every local header."""
+
+    def __init__(self, file):
+        self.file = file
+        size = file.seek(0, 2)
+        if size >= 0xFFFFFFFF:
+            raise refused("too-large", "the file has 4 GiB or more")
+        if size < 22:
+            raise refused("not-a-zip", "it is too short")
+        end = self.at(size - 22, 22)
+        signature, disk, other, files, too, length, start, comment = struct.unpack("<IHHHHIIH", end)
+        if signature != 0x06054B50:
+            raise refused("not-a-zip", "it does not end with a directory")
+        if files == 0xFFFF or 0xFFFFFFFF in (length, start):
+            raise refused("too-large", "it claims to be a ZIP64 file")
+        if disk or other or files != too or comment:
+            raise refused("not-a-zip", "the end record contradicts itself")
+        if files > FILES_MAX:
+            raise refused("too-large", "it has too many files")
+        if start + length != size - 22:
+            raise refused("not-a-zip", "the directory is not where it is said to be")
+        self.entries = {}
+        self.read_directory(self.at(start, length), files, start)
+
+    def at(self, offset, length):
+        self.file.seek(offset)
+        data = self.file.read(length)
+        if len(data) != length:
+            raise refused("unreadable", "it breaks off")
+        return data
+
+    def read_directory(self, directory, files, data_end):
+        at = here = total = 0
+        for _ in range(files):
+            head = directory[here : here + 46]
+            if len(head) != 46 or head[:4] != b"PK\x01\x02":
+                raise refused("not-a-zip", "the directory breaks off")
+            flags, method = struct.unpack_from("<HH", head, 8)
+            crc, packed, size = struct.unpack_from("<III", head, 16)
+            name_size, extra, comment, disk = struct.unpack_from("<HHHH", head, 28)
+            (local_at,) = struct.unpack_from("<I", head, 42)
+            name = directory[here + 46 : here + 46 + name_size]
+            if len(name) != name_size:
+                raise refused("not-a-zip", "the directory breaks off")
+            here += 46 + name_size
+            if flags & ~0x0800 or method not in (0, 8):
+                raise refused("unsupported", "encryption, streaming or another compression")
+            if extra or comment or disk:
+                raise refused("unsupported", "extra fields or comments")
+            total += size
+            if size > FILE_MAX or total > TOTAL_MAX:
+                raise refused("too-large", "a file claims more bytes than bundles have")
+            if size != packed if method == 0 else size > packed * DEFLATE_MAX:
+                raise refused("too-large", "a file claims more bytes than it can unpack to")
+            text = name.decode("ascii", "replace")
+            if not is_safe_name(text):
+                raise refused("unsafe-name", "a file name is not safe")
+            if text in self.entries:
+                raise refused("duplicate-name", f"two files are named {text}")
+            data_at = local_at + 30 + name_size
+            if local_at != at or data_at + packed > data_end:
+                raise refused("not-a-zip", "files overlap, or leave room between them")
+            at = data_at + packed
+            local = self.at(local_at, 30 + name_size)
+            if local[:4] != b"PK\x03\x04" or local[4:30] != head[6:32] or local[30:] != name:
+                raise refused("not-a-zip", "a local header and the directory differ")
+            self.entries[text] = (data_at, packed, size, crc, method)
+        if here != len(directory) or at != data_end:
+            raise refused("not-a-zip", "there is something beside the files")
+
+    def read(self, name):
+        """The content; None where it does not unpack to what it claims to be."""
+        data_at, packed, size, crc, method = self.entries[name]
+        data = self.at(data_at, packed)
+        if method == 8:
+            decoder = zlib.decompressobj(-15)
+            try:
+                content = decoder.decompress(data, size + 1)
+            except zlib.error:
+                return None
+            if len(content) == size and not decoder.eof:
+                # The end marker may still be unread; it may not bring more bytes.
+                try:
+                    content += decoder.decompress(decoder.unconsumed_tail, 1)
+                except zlib.error:
+                    return None
+            if not decoder.eof or decoder.unused_data or decoder.unconsumed_tail:
+                return None
+            data = content
+        return data if len(data) == size and zlib.crc32(data) == crc else None
+
+
+# ── JSON ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def unique(pairs):
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return result
+
+
+def parse(data):
+    return json.loads(data, object_pairs_hook=unique)
+
+
+def parse_object(data):
+    try:
+        value = parse(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def parse_line(line):
+    """A line in the one form that the writer gives it; None for anything else."""
+    value = parse_object(line)
+    try:
+        again = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except RecursionError:
+        return None
+    return value if again == line else None
+
+
+def is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
+
+
+def has_shape(value, required, optional=()):
+    """Whether an object has these members with values of these types, and no others."""
+    if not isinstance(value, dict):
+        return False
+    types = {**required, **dict(optional)}
+    if not set(required) <= set(value) <= set(types):
+        return False
+    good = lambda v, t: is_count(v) if t is int else isinstance(v, t)  # noqa: E731
+    return all(good(v, types[k]) for k, v in value.items())
+
+
+def read_leaf(text):
+    """A leaf, or None: canonical JSON with the members of docs/reference/wire.md."""
+    value = parse_object(text)
+    if value is None or len(text.encode()) > 65_535 or list(value) != sorted(value):
+        return None
+    if json.dumps(value, ensure_ascii=False, separators=(",", ":")) != text:
+        return None
+    required = {"id": str, "received": str, "source": str, "type": str, "v": int}
+    optional = {
+        "body_root": str, "epoch": int, "facts": dict, "lengths": list, "rules": str, "seq": str,
+        "supersedes": str,
+    }  # fmt: skip
+    if not has_shape(value, required, optional) or value["v"] != 1:
+        return None
+    digest = all(hex_bytes(value[k], 32) for k in ("body_root", "rules") if k in value)
+    ids = all(hex_bytes(value[k], 16) for k in ("id", "supersedes") if k in value)
+    facts = value.get("facts", {})
+    sound = list(facts) == sorted(facts) and all(isinstance(v, str) for v in facts.values())
+    counts = all(is_count(n) for n in value.get("lengths", []))
+    return value if digest and ids and sound and counts and value["type"] in LEAF_TYPES else None
+
+
+# ── The bundle ────────────────────────────────────────────────────────────────────────────────────
+
+
+class Bundle:
+    """One bundle and all that is found out about it."""
+
+    def __init__(self, file, demands):
+        self.demands, self.faults, self.qualifiers, self.witnesses = demands, [], [], []
+        self.key = self.checkpoint = self.manifest = None
+        self.traces = self.records = self.leaf_count = 0
+        self.complete = False
+        try:
+            self.zip = Zip(file)
+            self.open()
+            self.check()
+        except Fault as fault:
+            self.faults.append(fault)
+
+    def open(self):
+        if "manifest.json" not in self.zip.entries:
+            raise refused("malformed-manifest", "there is no manifest")
+        self.manifest_bytes = self.zip.read("manifest.json")
+        manifest = None
+        if self.manifest_bytes is not None:
+            manifest = parse_object(self.manifest_bytes)
+        shape = {
+            "format": str, "created": str, "generator": str, "log": dict, "selection": dict,
+            "counts": dict, "files": list,
+        }  # fmt: skip
+        log = {"origin": str, "size": int, "root": str}
+        selection = {"workspace": str}
+        more = {"trace_id": str, "filter": str, "withheld": list}
+        counts = {"traces": int, "records": int, "leaves": int, "pending": int}
+        file = {"name": str, "bytes": int, "sha256": str}
+        names = [f.get("name") for f in (manifest or {}).get("files", []) if isinstance(f, dict)]
+        sound = (
+            has_shape(manifest, shape)
+            and manifest["format"] == FORMAT
+            and has_shape(manifest["log"], log)
+            and has_shape(manifest["selection"], selection, more)
+            and has_shape(manifest["counts"], counts)
+            and all(has_shape(f, file) and len(f["sha256"]) == 64 for f in manifest["files"])
+            and all(is_safe_name(name) for name in names)
+            and len(set(names)) == len(names) == len(manifest["files"])
+            and not {"manifest.json", "manifest.dsse.json"} & set(names)
+        )
+        if not sound:
+            raise refused("malformed-manifest", "the manifest does not read")
+        self.manifest = manifest
+        self.files = {f["name"]: f for f in manifest["files"]}
+        for name in self.zip.entries:
+            if name not in self.files and name not in ("manifest.json", "manifest.dsse.json"):
+                raise refused("unlisted-file", f"{name} is not in the manifest", file=name)
+        for name in self.files:
+            if name not in self.zip.entries:
+                what = "the manifest lists a file that is not there"
+                self.faults.append(Fault("missing", "file-missing", what, file=name))
+
+    def check(self):
+        if self.faults:
+            return
+        self.check_head()
+        leaves = self.check_log()
+        if leaves is not None:
+            self.check_records(leaves)
+
+    def content(self, name):
+        if name not in self.zip.entries:
+            raise Fault("missing", "file-missing", "every bundle has this file", file=name)
+        data = self.zip.read(name)
+        if data is None:
+            what = "it does not unpack to what it claims to be"
+            raise Fault("altered", "file-damaged", what, file=name)
+        listed = self.files.get(name)
+        digest = hashlib.sha256(data).hexdigest()
+        if listed and (listed["bytes"], listed["sha256"]) != (len(data), digest):
+            what = "it is not the file that the manifest lists"
+            raise Fault("altered", "file-changed", what, file=name)
+        return data
+
+    def segments(self, folder):
+        return [name for name in self.files if re.fullmatch(rf"{folder}/[0-9]*\.jsonl", name)]
+
+    def lines(self, name):
+        try:
+            text = self.content(name).decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        if not text.endswith("\n"):
+            raise malformed(name, "not lines of UTF-8")
+        return text[:-1].split("\n")
+
+    # Signatures.
+
+    def read_key(self, name):
+        try:
+            text = self.content(name).decode("utf-8")
+            if not text.endswith("\n"):
+                raise ValueError
+            return Key(text[:-1])
+        except ValueError:
+            raise malformed(name, "not a verifier key") from None
+
+    def read_checkpoint(self, name, key):
+        try:
+            checkpoint = Checkpoint(self.content(name))
+        except ValueError:
+            raise malformed(name, "not a signed checkpoint") from None
+        if not checkpoint.signed_by(key):
+            what = "the checkpoint is not signed by this log's key"
+            raise Fault("wrong-key", "checkpoint-signature", what, file=name)
+        return checkpoint
+
+    def check_head(self):
+        pinned = self.demands.key
+        self.key = self.read_key("keys/log.vkey")
+        if pinned is None:
+            self.qualifiers.append("key-self-asserted")
+        elif not self.key.extends(pinned):
+            what = "the log is signed with another key than the pinned one"
+            raise Fault("wrong-key", "key-not-pinned", what, file="keys/log.vkey")
+        self.checkpoint = self.read_checkpoint("checkpoints/log", self.key)
+        self.check_manifest()
+        witnessed = self.check_installation()
+        independent = self.check_independent()
+        if not witnessed and not independent:
+            self.qualifiers.append("unwitnessed")
+            if self.demands.require_witness:
+                what = "no trusted witness has cosigned, and no checkpoint was given"
+                raise Fault("unverifiable", "unwitnessed", what)
+
+    def check_manifest(self):
+        name, kind = "manifest.dsse.json", "application/vnd.in-toto+json"
+        envelope = parse_object(self.content(name))
+        shape = {"payload": str, "payloadType": str, "signatures": list}
+        sound = has_shape(envelope, shape) and envelope["payloadType"] == kind
+        sound = sound and 1 <= len(envelope["signatures"]) <= 16
+        sound = sound and all(has_shape(s, {"keyid": str, "sig": str}) for s in envelope["signatures"])
+        payload = b64(envelope["payload"]) if sound else None
+        signatures = [b64(s["sig"]) for s in envelope["signatures"]] if sound else [None]
+        if payload is None or None in signatures:
+            raise malformed(name, "not a DSSE envelope of an in-toto statement")
+        message = f"DSSEv1 {len(kind)} {kind} {len(payload)} ".encode() + payload
+        if not any(ed25519_verify(self.key.public, message, s) for s in signatures):
+            what = "the manifest is not signed by the log's key"
+            raise Fault("wrong-key", "manifest-signature", what, file=name)
+        statement = parse_object(payload) or {}
+        subject = statement.get("subject")
+        try:
+            (subject,) = subject
+            stated = subject["name"], statement["_type"], statement["predicateType"]
+            digest = subject["digest"]["sha256"]
+        except (TypeError, KeyError, ValueError):
+            raise malformed(name, "not a statement about a manifest") from None
+        wanted = "manifest.json", "https://in-toto.io/Statement/v1", "https://exhibit.dev/evidence/v1"
+        if stated != wanted:
+            raise malformed(name, "not a statement about a manifest")
+        if digest != hashlib.sha256(self.manifest_bytes).hexdigest():
+            raise Fault("altered", "manifest-changed", "the manifest is not the one that was signed")
+        log, head = self.manifest["log"], self.checkpoint
+        if (log["origin"], log["size"], log["root"]) != (head.origin, head.size, head.root.hex()):
+            what = "the manifest states another head than the checkpoint"
+            raise Fault("forked", "head-differs", what, file="checkpoints/log")
+
+    def check_installation(self):
+        above = self.read_key("keys/installation.vkey")
+        if not self.key.extends(above):
+            what = "the installation's key is not the one that signs the workspace's log"
+            raise Fault("wrong-key", "key-differs", what, file="keys/installation.vkey")
+        installation = self.read_checkpoint("checkpoints/installation", above)
+        name = "checkpoints/head.json"
+        head = parse_object(self.content(name))
+        sound = has_shape(head, {"index": int, "leaf": str, "proof": list})
+        path = [isinstance(h, str) and b64(h, 32) for h in head["proof"]] if sound else [None]
+        if not all(path) or len(path) > 64:
+            raise malformed(name, "not the proof of a head")
+        leaf = head["leaf"].encode()
+        if not included(head["index"], installation.size, leaf_hash(leaf), path, installation.root):
+            what = "the head does not stand in the installation's log"
+            raise Fault("bad-proof", "head-proof", what, file=name)
+        leaf = read_leaf(head["leaf"])
+        if leaf is None:
+            raise malformed(name, "not the proof of a head")
+        stated = self.checkpoint
+        facts = {"log": stated.origin, "size": str(stated.size), "root": stated.root.hex()}
+        said = {k: leaf.get("facts", {}).get(k) for k in facts}
+        if leaf["type"] != "head" or said != facts:
+            what = "the installation's log states another head of this log"
+            raise Fault("forked", "head-differs", what, file=name)
+        for witness in self.demands.witnesses:
+            holds = installation.cosigned_by(witness)
+            if holds is None:
+                what = "a cosignature carries a trusted witness's name and is not its"
+                raise Fault("wrong-key", "cosignature", what, file="checkpoints/installation")
+            if holds:
+                self.witnesses.append(witness.name)
+        return 0 < self.demands.quorum <= len(self.witnesses)
+
+    def check_independent(self):
+        given, head = self.demands.checkpoint, self.checkpoint
+        if given is None:
+            return False
+        if not given.signed_by(self.key):
+            what = "the checkpoint that you gave is not signed by this log's key"
+            raise Fault("wrong-key", "given-checkpoint", what)
+        contradicts = Fault("forked", "checkpoint-contradicts", "the log contradicts your checkpoint")
+        if given.size == head.size:
+            if given.root != head.root:
+                raise contradicts
+            return True
+        name, proof = "checkpoints/consistency.json", None
+        if name in self.zip.entries:
+            proof = parse_object(self.content(name))
+            sound = has_shape(proof, {"old_size": int, "old_root": str, "proof": list})
+            path = [isinstance(h, str) and b64(h, 32) for h in proof["proof"]] if sound else [None]
+            if not all(path) or len(path) > 64:
+                raise malformed(name, "not a consistency proof")
+        if proof is None or proof["old_size"] != given.size or not given.size < head.size:
+            what = "the bundle holds no consistency proof for the checkpoint that you gave"
+            raise Fault("unverifiable", "no-consistency-proof", what)
+        if given.size == 0 or not consistent(given.size, head.size, given.root, head.root, path):
+            raise contradicts
+        return True
+
+    # The log.
+
+    def check_log(self):
+        cover, leaves, complete = Cover(), {}, True
+        for name in self.segments("log"):
+            try:
+                lines = self.lines(name)
+            except Fault as fault:
+                self.faults.append(fault)
+                if fault.verdict == "refused":
+                    return None
+                continue
+            if self.faults:
+                continue
+            for line in lines:
+                complete &= self.add(cover, parse_line(line), leaves, name)
+        if self.faults:
+            return None
+        self.leaf_count, self.complete = len(leaves), complete
+        log = self.manifest["log"]
+        if cover.size < log["size"]:
+            what = f"{cover.size} leaves are shown, the checkpoint has {log['size']}"
+            raise Fault("truncated", "leaves-truncated", what, index=cover.size)
+        if cover.size > log["size"] or cover.root().hex() != log["root"]:
+            what = "the leaves are not those under the checkpoint"
+            raise Fault("altered", "root-differs", what)
+        return leaves
+
+    def add(self, cover, line, leaves, name):
+        optional = {"leaf": str, "leaves": int, "hash": str}
+        if not has_shape(line, {"index": int}, optional):
+            raise malformed(name, "not a line of a cover")
+        index = line["index"]
+        where = {"file": name, "index": index}
+        if index > cover.size:
+            what = f"leaves {cover.size} to {index - 1} are not there"
+            raise Fault("missing", "leaves-missing", what, file=name, index=cover.size)
+        if index < cover.size:
+            what = f"leaf {index} stands where leaf {cover.size} should"
+            raise Fault("reordered", "leaves-out-of-order", what, **where)
+        if set(line) == {"index", "leaf"}:
+            digest = leaf_hash(line["leaf"].encode())
+            cover.push(1, digest)
+            leaf = read_leaf(line["leaf"])
+            if leaf is None:
+                raise Fault("altered", "leaf-malformed", f"leaf {index} does not read", **where)
+            leaves[index] = (digest, leaf)
+            return True
+        width, root = line.get("leaves", 0), hex_bytes(line.get("hash"), 32)
+        good = set(line) == {"index", "leaves", "hash"} and root is not None and width > 0
+        good = good and width & (width - 1) == 0 and index % width == 0 and index + width <= 1 << 56
+        if not good:
+            what = "no complete subtree of this width can stand here"
+            raise Fault("bad-proof", "bad-subtree", what, **where)
+        cover.push(width, root)
+        return False
+
+    # The records.
+
+    def check_records(self, leaves):
+        faults, seen, traces, self.withheld = [], set(), {}, False
+        segments = self.segments("records")
+        for name in segments:
+            try:
+                for line in self.lines(name):
+                    try:
+                        self.check_record(parse_line(line), leaves, seen, traces, name, faults)
+                    except Fault as fault:
+                        if fault.verdict == "refused":
+                            raise
+                        if len(faults) < FAULTS_MAX:
+                            faults.append(fault)
+            except Fault as fault:
+                faults.append(fault)
+        for name in self.zip.entries:
+            if name not in segments and not name.startswith("log/"):
+                try:
+                    self.content(name)
+                except Fault as fault:
+                    faults.append(fault)
+        named = {fault.index for fault in faults}
+        if not any(fault.code == "record-elsewhere" for fault in faults):
+            for index, (_, leaf) in leaves.items():
+                wanted = leaf["type"] in ("span", "trace-seal")
+                if wanted and index not in seen and index not in named and len(faults) < FAULTS_MAX:
+                    what = f"the record of leaf {index} is not there"
+                    faults.append(Fault("missing", "record-missing", what, index=index))
+        late = False
+        if not faults:
+            for trace_id, (spans, seals) in traces.items():
+                spans.sort()
+                for index, seal in seals:
+                    late |= seal["late"]
+                    try:
+                        self.check_seal(seal, spans, index, trace_id)
+                    except Fault as fault:
+                        faults.append(fault)
+        self.traces, self.records = len(traces), len(seen)
+        counts = self.manifest["counts"]
+        stated = counts["traces"], counts["records"], counts["leaves"]
+        if not faults and stated != (self.traces, self.records, self.leaf_count):
+            what = "the manifest counts other traces, records or leaves than there are"
+            faults.append(Fault("altered", "counts-differ", what))
+        self.qualifiers += ["redacted"] * self.withheld + ["late"] * late
+        broken = [fault for fault in faults if fault.code in ("file-changed", "file-damaged")]
+        self.faults += [fault for fault in faults if fault.verdict == "refused"] or broken or faults
+
+    def check_record(self, line, leaves, seen, traces, name, faults):
+        required = {
+            "trace_id": str, "type": str, "superseded": bool, "index": int, "record": str,
+            "parts": list,
+        }  # fmt: skip
+        part = {"name": str, "bytes": int}, {"salt": str, "text": str, "withheld": str}
+        sound = has_shape(line, required, {"span_id": str})
+        if not sound or not all(has_shape(p, *part) for p in line["parts"]):
+            raise malformed(name, "not a line of a record")
+        index = line["index"]
+        where = {"file": name, "index": index, "trace_id": line["trace_id"]}
+        if index not in leaves:
+            what = "no leaf is shown at the record's place"
+            raise Fault("reordered", "record-elsewhere", what, **where)
+        digest, leaf = leaves[index]
+        if (line["record"], line["type"]) != (leaf["id"], leaf["type"]):
+            what = "the leaf at this place is another record's"
+            raise Fault("reordered", "record-elsewhere", what, **where)
+        names = SPAN_PARTS if leaf["type"] == "span" else ["seal"]
+        hashes = [self.part_hash(p) for p in line["parts"]]
+        fits = [p["name"] for p in line["parts"]] == names
+        fits = fits and [p["bytes"] for p in line["parts"]] == leaf.get("lengths", [])
+        if not fits or None in hashes or root_of(hashes).hex() != leaf.get("body_root"):
+            what = "the record's parts are not those that were sealed"
+            raise Fault("altered", "record-changed", what, **where)
+        self.withheld |= any("withheld" in p for p in line["parts"])
+        what = "the line names another trace or span than the record itself"
+        mislabelled = Fault("altered", "record-mislabelled", what, **where)
+        text = line["parts"][0].get("text")
+        spans, seals = traces.get(line["trace_id"], ([], []))
+        if leaf["type"] == "span":
+            if text is not None:
+                header = parse_object(text) or {}
+                if header.get("trace_id") != line["trace_id"]:
+                    raise mislabelled
+                if "span_id" not in line or header.get("span_id") != line["span_id"]:
+                    raise mislabelled
+            spans.append((index, digest))
+        else:
+            seal = parse_object(text) if text is not None else None
+            shape = {"trace_id": str, "covered": int, "root": str, "late": bool}
+            if not has_shape(seal, shape, {"partial": bool}) or "span_id" in line:
+                raise mislabelled
+            if seal["trace_id"] != line["trace_id"]:
+                raise mislabelled
+            seals.append((index, seal))
+        traces[line["trace_id"]] = spans, seals
+        if index in seen:
+            faults.append(Fault("altered", "record-twice", "a record is there twice", **where))
+        seen.add(index)
+
+    @staticmethod
+    def part_hash(part):
+        if set(part) == {"name", "bytes", "salt", "text"}:
+            salt, text = hex_bytes(part["salt"], 32), part["text"].encode()
+            if salt is None or len(text) != part["bytes"]:
+                return None
+            return leaf_hash(salt + text)
+        if set(part) == {"name", "bytes", "withheld"}:
+            return hex_bytes(part["withheld"], 32)
+        return None
+
+    @staticmethod
+    def check_seal(seal, spans, index, trace_id):
+        where = {"index": index, "trace_id": trace_id}
+        if len(spans) < seal["covered"]:
+            what = "the trace has fewer records than its seal covers"
+            raise Fault("missing", "seal-span-missing", what, **where)
+        if root_of(digest for _, digest in spans[: seal["covered"]]).hex() != seal["root"]:
+            what = "the trace's records are not those that its seal covers"
+            raise Fault("altered", "seal-differs", what, **where)
+
+    def report(self):
+        worst = max((VERDICTS.index(fault.verdict) for fault in self.faults), default=0)
+        ordered = sorted(self.faults, key=lambda fault: -VERDICTS.index(fault.verdict))
+        return {
+            "verdict": VERDICTS[worst],
+            "qualifiers": self.qualifiers,
+            "log": self.key.name if self.key else "",
+            "key": self.key.text if self.key else "",
+            "tree_size": self.checkpoint.size if self.checkpoint else 0,
+            "created": self.manifest["created"] if self.manifest else "",
+            "traces": self.traces,
+            "records": self.records,
+            "leaves": self.leaf_count,
+            "complete": self.complete,
+            "witnesses": self.witnesses,
+            "faults": [fault.as_dict() for fault in ordered],
+        }
+
+
+def verify(path, demands):
+    """The report about the bundle in a file, as a dictionary."""
+    with open(path, "rb") as file:
+        return Bundle(file, demands).report()
+
+
+def print_report(report):
+    print(f"Verdict:   {report['verdict']}")
+    if report["qualifiers"]:
+        print(f"Rests on:  {', '.join(report['qualifiers'])}")
+    print(f"Log:       {report['log']}\nKey:       {report['key']}")
+    print(f"Leaves:    {report['leaves']} of {report['tree_size']}")
+    print(f"Traces:    {report['traces']}\nRecords:   {report['records']}")
+    if report["complete"] and report["verdict"] == "valid":
+        print("Complete:  every entry of the log before the checkpoint is here")
+    if report["witnesses"]:
+        print(f"Witnesses: {', '.join(report['witnesses'])}")
+    for fault in report["faults"]:
+        place = [str(fault[k]) for k in ("file", "trace_id", "index") if k in fault]
+        print(f"{fault['verdict']} ({fault['code']}): {fault['what']} [{', '.join(place)}]")
+
+
+def main(argv=None):
+    parser = argparse.ArgumentParser(description="Checks evidence bundles of Exhibit.")
+    parser.add_argument("files", nargs="+", metavar="FILE.zip")
+    parser.add_argument("--key", type=Key, help="verifier key, pinned from outside")
+    parser.add_argument("--witness", type=Key, action="append", default=[], dest="witnesses",
+                        help="verifier key of a witness that you trust; may be repeated")  # fmt: skip
+    parser.add_argument("--quorum", type=int, default=1, help="how many of them must have cosigned")
+    parser.add_argument("--checkpoint", metavar="FILE", help="checkpoint of the log that you have kept")
+    parser.add_argument("--require-witness", action="store_true",
+                        help="without a cosignature or your own checkpoint it is not enough")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="one JSON document per file")
+    demands = parser.parse_args(argv)
+    try:
+        if demands.checkpoint:
+            with open(demands.checkpoint, "rb") as file:
+                demands.checkpoint = Checkpoint(file.read())
+        reports = [{"file": path, **verify(path, demands)} for path in demands.files]
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
+    for report in reports:
+        print(json.dumps(report)) if demands.json else print_report(report)
+    verdicts = {report["verdict"] for report in reports}
+    return 0 if verdicts == {"valid"} else 3 if verdicts <= {"valid", "unverifiable"} else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
