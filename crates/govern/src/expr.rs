@@ -195,9 +195,9 @@ impl Build {
                     Node::Select(operand, select.field.clone())
                 }
             }
-            Expr::List(list) => {
-                Node::List(list.elements.iter().map(|e| self.node(e, depth)).collect::<Result<_, _>>()?)
-            }
+            Expr::List(list) => Node::List(
+                list.elements.iter().map(|e| self.node(e, depth)).collect::<Result<_, _>>()?,
+            ),
             Expr::Map(map) => {
                 let mut entries = Vec::with_capacity(map.entries.len());
                 for entry in &map.entries {
@@ -274,11 +274,9 @@ impl Build {
             (op::LOGICAL_NOT, None, [a]) => Ok(Node::Not(self.boxed(a, depth)?)),
             (op::NOT_STRICTLY_FALSE, None, [a]) => Ok(Node::NotFalse(self.boxed(a, depth)?)),
             (op::NEGATE, None, [a]) => Ok(Node::Negate(self.boxed(a, depth)?)),
-            (op::CONDITIONAL, None, [a, b, c]) => Ok(Node::If(
-                self.boxed(a, depth)?,
-                self.boxed(b, depth)?,
-                self.boxed(c, depth)?,
-            )),
+            (op::CONDITIONAL, None, [a, b, c]) => {
+                Ok(Node::If(self.boxed(a, depth)?, self.boxed(b, depth)?, self.boxed(c, depth)?))
+            }
             (op::INDEX, None, [a, b]) => {
                 Ok(Node::Index(self.boxed(a, depth)?, self.boxed(b, depth)?))
             }

@@ -26,7 +26,7 @@ pub use key::FingerprintKey;
 pub use listing::{ListedDetector, ListedPolicy, ListedRule, RuleListing};
 pub use policy::{
     FollowUp, Mode, Phase, ReviewWanted, Scope,
-    budget::{Charge, Spending, Spent, Surroundings, Unspent},
+    budget::{Charge, Released, Spending, Spent, Surroundings, Unspent},
     trace::TraceView,
     window::Window,
 };

@@ -19,8 +19,8 @@ use crate::expr::Stop;
 use budget::{Budget, Charge, Level, Surroundings};
 use condition::{Condition, FindingTest, Sight};
 pub(crate) use step::Mask;
-pub use step::{FollowUp, ReviewWanted};
 use step::Step;
+pub use step::{FollowUp, ReviewWanted};
 use trace::TraceView;
 
 /// Whether a policy acts.
@@ -127,17 +127,28 @@ impl Policy {
     }
 
     /// Adds what this policy says of a whole trace.
-    pub(crate) fn rule_on_trace(&self, trace: &TraceView<'_>, ruling: &mut Ruling) {
+    pub(crate) fn rule_on_trace(
+        &self,
+        trace: &TraceView<'_>,
+        around: &Surroundings<'_>,
+        ruling: &mut Ruling,
+    ) {
         if self.mode == Mode::Off {
             return;
         }
         let sight = Sight { span: None, trace: Some(trace), data: &self.data };
         for rule in self.rules.iter().filter(|rule| rule.scope == Scope::Trace) {
-            self.apply(rule, &sight, &Surroundings::default(), ruling);
+            self.apply(rule, &sight, around, ruling);
         }
     }
 
-    fn apply(&self, rule: &Rule, sight: &Sight<'_>, around: &Surroundings<'_>, ruling: &mut Ruling) {
+    fn apply(
+        &self,
+        rule: &Rule,
+        sight: &Sight<'_>,
+        around: &Surroundings<'_>,
+        ruling: &mut Ruling,
+    ) {
         let steps = match rule.steps(sight, around, &mut ruling.charges) {
             Ok(Some(steps)) => steps,
             Ok(None) => {
@@ -163,7 +174,12 @@ impl Policy {
             Severity::High | Severity::Critical => Outcome::Fail,
         });
         ruling.evaluations.push(self.evaluation(rule, outcome, rule.title.clone()));
+        let released = around.released.is_some_and(|all| all.has(&self.name, &rule.id));
         for step in steps {
+            if released && step.action() >= Action::Review {
+                ruling.decision.add(Action::Flag);
+                continue;
+            }
             ruling.decision.add(step.action());
             ruling.follow_ups.extend(step.follow_up(&self.name, rule));
             match step {

@@ -3,7 +3,9 @@
 mod load;
 mod texts;
 
-use exhibit_model::{Action, Decision, Evaluation, Finding, Flag, Outcome, Severity, Span, Verdict};
+use exhibit_model::{
+    Action, Decision, Evaluation, Finding, Flag, Outcome, Severity, Span, Verdict,
+};
 
 pub use load::Versions;
 
@@ -11,8 +13,8 @@ use crate::{
     FingerprintKey, RuleErrors, RuleListing,
     place::Place,
     policy::{
-        FollowUp, Mode, Policy, Ruling, Scope,
-        budget::{Charge, Surroundings},
+        FollowUp, Mask, Mode, Policy, Ruling, Scope,
+        budget::{Charge, Released, Surroundings},
         trace::TraceView,
     },
     redact::{self, Replacement},
@@ -143,7 +145,26 @@ impl RuleSet {
         Self::finish(span, ruling, false)
     }
 
+    /// Replaces everything that detectors find in a span, whatever rules say: what a reviewer may ask
+    /// for. The mapped fields must be read again afterwards.
+    pub fn redact_all(&self, span: &mut Span) {
+        let found = texts::find(&self.engine, span);
+        texts::withhold(span, &found.too_deep);
+        let replace = |(place, hit): (Place, Hit)| {
+            let detector = &self.engine.detectors[hit.detector];
+            let fingerprint = self.key.fingerprint(&detector.entity, detector.category, &hit.value);
+            let mask = redact::mask(Mask::Name, &detector.entity, &fingerprint);
+            Replacement { place, start: hit.start, end: hit.end, mask }
+        };
+        redact::apply(span, found.hits.into_iter().map(replace).collect());
+        for finding in &mut span.findings {
+            finding.redacted = true;
+        }
+    }
+
     fn rule_on(&self, span: &Span, around: &Surroundings<'_>, ruling: &mut Ruling) {
+        let seen = |released: &&Released| span.findings.len() <= released.findings;
+        let around = &Surroundings { released: around.released.filter(seen), ..*around };
         for policy in &self.policies {
             policy.rule_on(span, around, ruling);
         }
@@ -169,10 +190,10 @@ impl RuleSet {
     }
 
     /// Judges a whole trace by the rules whose scope it is.
-    pub fn evaluate_trace(&self, trace: &TraceView<'_>) -> TraceRuling {
+    pub fn evaluate_trace(&self, trace: &TraceView<'_>, around: &Surroundings<'_>) -> TraceRuling {
         let mut ruling = Ruling::default();
         for policy in &self.policies {
-            policy.rule_on_trace(trace, &mut ruling);
+            policy.rule_on_trace(trace, around, &mut ruling);
         }
         TraceRuling {
             evaluations: ruling.evaluations,

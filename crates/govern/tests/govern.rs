@@ -274,7 +274,10 @@ fn bad_files_are_refused_with_file_place_and_reason() {
         ("  - {id: a, when: {cost_usd: {contains: x}}, then: [flag]}", "compares with"),
         ("  - {id: a, when: {finding: {entity: NO_SUCH}}, then: [flag]}", "no detector finds"),
         ("  - {id: a, when: {kind: llm}, then: [flag], teh: 1}", "unknown field `teh`"),
-        ("  - {id: a, scope: session, when: {kind: llm}, then: [flag]}", "unknown variant `session`"),
+        (
+            "  - {id: a, scope: session, when: {kind: llm}, then: [flag]}",
+            "unknown variant `session`",
+        ),
         (
             "  - {id: a, when: {kind: llm}, then: [flag], tests: [{given: {span: {kind: tool}}, expect: [flag]}]}",
             "a test expects flag, and the rule says nothing",

@@ -133,9 +133,9 @@ impl Review {
     /// reason does not tell.
     pub fn rule_was_right(&self) -> Option<bool> {
         let last = self.acts.iter().rev();
-        let decision = last.into_iter().find(|act| {
-            matches!(act.deed, ReviewDeed::Approved | ReviewDeed::Rejected)
-        })?;
+        let decision = last
+            .into_iter()
+            .find(|act| matches!(act.deed, ReviewDeed::Approved | ReviewDeed::Rejected))?;
         match (self.state, decision.reason) {
             (ReviewState::Rejected, Some(ReviewReason::FalsePositive)) => Some(false),
             (ReviewState::Rejected, _) => Some(true),

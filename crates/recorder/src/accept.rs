@@ -6,6 +6,7 @@
 //! batch is built again. Nothing is persisted before `govern` has seen it, and nothing is
 //! acknowledged before the commit is durable.
 
+mod amend;
 mod group;
 mod prepare;
 mod ruling;
@@ -18,6 +19,8 @@ use exhibit_store::{CommitError, Committed};
 
 use crate::{Error, Recorder, live::LiveEvent};
 
+pub(crate) use amend::Amendment;
+pub use amend::Handling;
 use group::Group;
 pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
 
@@ -79,8 +82,17 @@ impl Recorder {
         workspace: WorkspaceId,
         groups: Vec<Group>,
     ) -> Result<Vec<Rejected>, Error> {
-        let mut known = Known::default();
-        let mut groups = groups;
+        self.record_from(workspace, groups, Known::default()).await
+    }
+
+    /// The same, with what is known of the spans already.
+    async fn record_from(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+        known: Known,
+    ) -> Result<Vec<Rejected>, Error> {
+        let (mut known, mut groups) = (known, groups);
         for _ in 0..ROUNDS {
             self.open_keys(workspace, &groups).await?;
             let (rest, prepared) = self.prepare(workspace, groups, known).await?;

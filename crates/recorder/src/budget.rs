@@ -4,7 +4,6 @@
 //! that a crash forgets seconds, not days. `decide` reserves; the span that follows settles.
 
 use std::{
-    cell::RefCell,
     collections::{HashMap, VecDeque},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
@@ -86,7 +85,7 @@ pub(crate) struct Budgets {
 impl Budgets {
     /// What rules see of a workspace's spending, while a batch is built.
     pub(crate) fn book(&self, workspace: WorkspaceId, now: Nanos) -> Book<'_> {
-        Book { budgets: self, workspace, now, pending: RefCell::default() }
+        Book { budgets: self, workspace, now, pending: Mutex::default() }
     }
 
     pub(crate) fn settle(&self, workspace: WorkspaceId, charges: &[Charge], now: Nanos) {
@@ -126,7 +125,7 @@ pub(crate) struct Book<'a> {
     budgets: &'a Budgets,
     workspace: WorkspaceId,
     now: Nanos,
-    pending: RefCell<HashMap<(String, String), Spent>>,
+    pending: Mutex<HashMap<(String, String), Spent>>,
 }
 
 impl Book<'_> {
@@ -134,7 +133,7 @@ impl Book<'_> {
         if charges.is_empty() {
             return;
         }
-        let mut pending = self.pending.borrow_mut();
+        let mut pending = self.pending.lock();
         for charge in charges {
             let held = pending.entry((charge.budget.clone(), charge.key.clone())).or_default();
             *held = held.plus(charge.amount);
@@ -149,7 +148,7 @@ impl Spending for Book<'_> {
         let settled =
             tracks.get(&key).map_or_else(Spent::default, |track| track.spent(window, self.now));
         drop(tracks);
-        let pending = self.pending.borrow();
+        let pending = self.pending.lock();
         settled.plus(pending.get(&(key.1, key.2)).copied().unwrap_or_default())
     }
 }
@@ -159,7 +158,9 @@ impl Recorder {
         let Some(held) = self.store.setting(SETTING).await? else { return Ok(()) };
         match serde_json::from_slice::<Vec<(Key, Track)>>(&held) {
             Ok(tracks) => *self.budgets.tracks.lock() = tracks.into_iter().collect(),
-            Err(error) => tracing::warn!(%error, "what was spent does not read; budgets start anew"),
+            Err(error) => {
+                tracing::warn!(%error, "what was spent does not read; budgets start anew")
+            }
         }
         Ok(())
     }
@@ -180,8 +181,7 @@ impl Recorder {
             tracks.iter().map(|(key, track)| (key.clone(), track.clone())).collect()
         };
         let saved = async {
-            let bytes =
-                serde_json::to_vec(&tracks).map_err(|e| Error::Internal(e.to_string()))?;
+            let bytes = serde_json::to_vec(&tracks).map_err(|e| Error::Internal(e.to_string()))?;
             let held = self.store.setting(SETTING).await?;
             self.store.swap_setting(SETTING, held.as_deref(), Some(&bytes)).await?;
             Ok::<(), Error>(())
@@ -207,7 +207,8 @@ mod tests {
         let budgets = Budgets::default();
         let (here, hour) = (WorkspaceId(1), 3_600_000_000_000);
         let window = Window::Sliding(24 * hour);
-        let spent = |at: i64, window| budgets.book(here, Nanos(at)).spent("p/r", "k", window).nano_usd;
+        let spent =
+            |at: i64, window| budgets.book(here, Nanos(at)).spent("p/r", "k", window).nano_usd;
         budgets.settle(here, &[charge(5, window)], Nanos(100 * hour));
         budgets.settle(here, &[charge(7, window)], Nanos(110 * hour));
         assert_eq!(spent(111 * hour, window), 12);

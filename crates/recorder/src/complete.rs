@@ -76,7 +76,11 @@ impl Recorder {
     }
 
     /// Seals traces: one leaf each over the leaves of all their spans so far.
-    async fn seal(self: &Arc<Self>, workspace: WorkspaceId, traces: &[TraceId]) -> Result<(), Error> {
+    async fn seal(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        traces: &[TraceId],
+    ) -> Result<(), Error> {
         for trace in traces {
             self.rule_on_trace(workspace, trace).await?;
         }

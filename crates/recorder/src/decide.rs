@@ -100,8 +100,7 @@ impl Step {
         let id = self.id.unwrap_or_else(|| format!("step-{number:05}"));
         let id: SpanId = id.parse().map_err(invalid("id"))?;
         let mut span = Span::new(trace.clone(), id, Door::Server);
-        span.parent_id =
-            self.parent.map(|p| p.parse()).transpose().map_err(invalid("parent"))?;
+        span.parent_id = self.parent.map(|p| p.parse()).transpose().map_err(invalid("parent"))?;
         span.kind = self.kind.or(match (&self.tool, &self.model) {
             (Some(_), _) => Some(SpanKind::Tool),
             (None, Some(_)) => Some(SpanKind::Llm),
@@ -130,7 +129,6 @@ impl Step {
                 span.attributes.push(Attribute { key: key.to_owned(), value, part });
             }
         }
-        // Names are checked like texts: a credential in a tag is one too.
         Ok(span)
     }
 }
@@ -151,14 +149,16 @@ impl Recorder {
         };
         let approvals = match &question.trace_id {
             Some(trace) if rules.rules.has_trace_rules() => {
-                self.approvals(caller.workspace, trace).await?
+                let approved = self.approvals(caller.workspace, trace).await?;
+                approved.iter().filter_map(|review| review.decided).collect()
             }
             _ => Vec::new(),
         };
         let steps = question.steps.into_iter().enumerate();
         let before = |n: usize| Nanos(now.0.saturating_sub((STEPS_MAX - n) as i64));
-        let mut spans =
-            steps.map(|(n, step)| step.span(&trace, n, before(n))).collect::<Result<Vec<_>, _>>()?;
+        let mut spans = steps
+            .map(|(n, step)| step.span(&trace, n, before(n)))
+            .collect::<Result<Vec<_>, _>>()?;
         let mut span = question.call.span(&trace, spans.len(), now)?;
         if span.cost.amount.is_none() {
             span.cost = rules.prices.price(&span);
@@ -168,7 +168,7 @@ impl Recorder {
             Who::Key { id, .. } => Some(id.0.as_str()),
             _ => None,
         };
-        let around = Surroundings { spending: &book, api_key, before_acting: true };
+        let around = Surroundings { spending: &book, api_key, before_acting: true, released: None };
         let said = rules.rules.evaluate_in(&mut span, &[], &around);
         let mut decision = span.decision.clone();
         let mut evaluations = span.evaluations.clone();
@@ -188,7 +188,7 @@ impl Recorder {
             summary.leaf_usage.input_uncached =
                 summary.leaf_usage.input_uncached.saturating_add(question.tokens.unwrap_or(0));
             let view = TraceView { summary: &summary, spans: &spans, approvals: &approvals };
-            let ruling = rules.rules.evaluate_trace(&view);
+            let ruling = rules.rules.evaluate_trace(&view, &around);
             ruling.decision.actions.iter().for_each(|action| decision.add(*action));
             evaluations.extend(ruling.evaluations);
             follow_ups.extend(ruling.follow_ups);

@@ -11,18 +11,18 @@ mod account;
 mod budget;
 mod checkpoint;
 mod complete;
-mod decide;
 mod dead_letter;
+mod decide;
 mod drift;
 mod error;
 mod evidence;
 mod keys;
 mod live;
+mod notice;
 mod proof;
 mod read;
 mod review;
 mod rules;
-mod simulate;
 mod system;
 mod vault;
 pub mod verify;
@@ -34,20 +34,19 @@ use exhibit_model::{Clock, Entropy, Limits, Nanos};
 use exhibit_store::Store;
 use tokio::sync::{Notify, Semaphore};
 
-pub use accept::Accepted;
+pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use decide::{Decided, Question, Step};
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
 };
-pub use decide::{Decided, Question, Step};
 pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use read::{Health, SpanDetail, SpanView};
-pub use review::{ReviewAction, RulePrecision};
-pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
+pub use review::{BULK_MAX, ReviewAction, RulePrecision};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
@@ -88,6 +87,8 @@ pub struct Recorder {
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    /// Opening reviews is background work; one batch at a time.
+    following_up: Semaphore,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -124,6 +125,7 @@ impl Recorder {
             accounts: account::Recent::default(),
             preparing: Arc::new(Semaphore::new(cores)),
             proving: Semaphore::new(cores.max(2)),
+            following_up: Semaphore::new(1),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,

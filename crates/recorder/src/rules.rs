@@ -220,6 +220,11 @@ impl Recorder {
         self.rules.current().prices.listing()
     }
 
+    /// Policies and detectors in force.
+    pub fn rule_listing(&self) -> exhibit_govern::RuleListing {
+        self.rules.current().rules.listing()
+    }
+
     /// Rules in force.
     pub fn rules(&self) -> RulesView {
         let loaded = self.rules.current();

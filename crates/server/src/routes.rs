@@ -9,6 +9,7 @@ pub(crate) mod analytics;
 pub(crate) mod dead_letters;
 pub(crate) mod docs;
 pub(crate) mod evidence;
+pub(crate) mod govern;
 pub(crate) mod health;
 pub(crate) mod ingest;
 pub(crate) mod keys;
@@ -18,6 +19,7 @@ pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
@@ -53,6 +55,15 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(govern::of_trace))
+        .routes(routes!(govern::of_span))
+        .routes(routes!(govern::decide))
+        .routes(routes!(govern::policies))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::precision))
+        .routes(routes!(reviews::bulk))
+        .routes(routes!(reviews::one))
+        .routes(routes!(reviews::act))
         .routes(routes!(sessions::list))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))

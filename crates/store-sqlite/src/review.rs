@@ -4,7 +4,9 @@ mod delivery;
 
 use async_trait::async_trait;
 use exhibit_model::{Nanos, Review, WorkspaceId};
-use exhibit_store::{AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor};
+use exhibit_store::{
+    AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor,
+};
 use rusqlite::{Connection, OptionalExtension, types::Value};
 
 use crate::{

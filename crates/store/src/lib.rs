@@ -43,4 +43,7 @@ pub trait Store:
 {
 }
 
-impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore + ReviewStore> Store for T {}
+impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore + ReviewStore> Store
+    for T
+{
+}

@@ -77,7 +77,11 @@ impl Func {
 const NO_TEXT: Stop = Stop::Fault("a function of texts was given something else");
 const NO_NUMBER: Stop = Stop::Fault("this does not read as a number");
 
-pub(super) fn call<'a>(run: &mut Run<'a, '_>, func: Func, args: &[Val<'a>]) -> Result<Val<'a>, Stop> {
+pub(super) fn call<'a>(
+    run: &mut Run<'a, '_>,
+    func: Func,
+    args: &[Val<'a>],
+) -> Result<Val<'a>, Stop> {
     let Some(first) = args.first() else { return Err(Stop::Fault("a function without argument")) };
     let texts = || -> Result<(&str, &str), Stop> {
         let second = args.get(1).and_then(Val::as_text).ok_or(NO_TEXT)?;

@@ -93,7 +93,11 @@ impl<'a> Run<'a, '_> {
             Node::Not(a) => Val::Bool(!self.truth(a)?),
             Node::NotFalse(a) => Val::Bool(!matches!(self.truth(a), Ok(false))),
             Node::If(cond, yes, no) => {
-                if self.truth(cond)? { self.node(yes)? } else { self.node(no)? }
+                if self.truth(cond)? {
+                    self.node(yes)?
+                } else {
+                    self.node(no)?
+                }
             }
             Node::Binary(op, a, b) => {
                 let (a, b) = (self.node(a)?, self.node(b)?);
@@ -111,7 +115,8 @@ impl<'a> Run<'a, '_> {
             }
             Node::Matches(text, pattern) => {
                 let text = self.node(text)?;
-                let text = text.as_text().ok_or(Stop::Fault("`matches` of something that is no text"))?;
+                let text =
+                    text.as_text().ok_or(Stop::Fault("`matches` of something that is no text"))?;
                 self.spend(text.len() / 32)?;
                 Val::Bool(pattern.is_match(text))
             }
@@ -235,12 +240,12 @@ impl<'a> Run<'a, '_> {
             }
             if let (Some(x), Some(y)) = (a.list_len(), b.list_len()) {
                 self.spend(x.saturating_add(y))?;
-                let items = (0..x).filter_map(|n| a.item(n)).chain((0..y).filter_map(|n| b.item(n)));
+                let items =
+                    (0..x).filter_map(|n| a.item(n)).chain((0..y).filter_map(|n| b.item(n)));
                 return Ok(Val::List(Rc::new(items.collect())));
             }
         }
-        if matches!(op, Binary::Divide | Binary::Modulo)
-            && matches!(b, Val::Int(0) | Val::UInt(0))
+        if matches!(op, Binary::Divide | Binary::Modulo) && matches!(b, Val::Int(0) | Val::UInt(0))
         {
             return Err(Stop::Fault("a division by zero"));
         }

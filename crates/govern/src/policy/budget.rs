@@ -41,7 +41,7 @@ pub struct Charge {
 }
 
 /// What has been spent so far. One workspace's.
-pub trait Spending {
+pub trait Spending: Sync {
     /// Spent under a budget's key within the window that ends now.
     fn spent(&self, budget: &str, key: &str, window: Window) -> Spent;
 }
@@ -64,11 +64,32 @@ pub struct Surroundings<'a> {
     pub api_key: Option<&'a str>,
     /// Whether this is a question before the act, not a record of it.
     pub before_acting: bool,
+    /// What reviewers have released.
+    pub released: Option<&'a Released>,
+}
+
+/// Rules whose wish to keep something apart, or to have it looked at, reviewers have met: they only flag
+/// from then on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Released {
+    /// The rules, as `policy/rule`.
+    pub rules: Vec<String>,
+    /// Findings that the reviewers saw. With more than these nothing is released.
+    pub findings: usize,
+}
+
+impl Released {
+    pub(crate) fn has(&self, policy: &str, rule: &str) -> bool {
+        let is_it = |name: &String| {
+            name.strip_prefix(policy).and_then(|rest| rest.strip_prefix('/')) == Some(rule)
+        };
+        self.rules.iter().any(is_it)
+    }
 }
 
 impl Default for Surroundings<'_> {
     fn default() -> Self {
-        Self { spending: &Unspent, api_key: None, before_acting: false }
+        Self { spending: &Unspent, api_key: None, before_acting: false, released: None }
     }
 }
 
@@ -93,7 +114,7 @@ pub(crate) struct Budget {
 
 #[derive(Debug)]
 enum Key {
-    ApiKey,
+    Caller,
     Model,
     Provider,
     Agent,
@@ -110,7 +131,9 @@ impl Budget {
     /// Reads `{key: [tag.team, model], limit_usd: 500, window: 1d, soft: 0.8}`.
     pub(crate) fn read(value: &Value, place: &str) -> Result<Self, String> {
         let Value::Mapping(map) = value else {
-            return Err(format!("{place}: must be a mapping such as `{{limit_usd: 500, window: 1d}}`"));
+            return Err(format!(
+                "{place}: must be a mapping such as `{{limit_usd: 500, window: 1d}}`"
+            ));
         };
         let mut budget = Self {
             keys: Vec::new(),
@@ -124,10 +147,12 @@ impl Budget {
             let place = format!("{place}.{}", key.as_str().unwrap_or("?"));
             match key.as_str().unwrap_or_default() {
                 "key" => {
-                    let read = |word: &String| Key::named(word).ok_or_else(|| format!(
+                    let read = |word: &String| {
+                        Key::named(word).ok_or_else(|| format!(
                         "{place}: `{word}` is not one of workspace, key, model, provider, agent, user, session, \
                          environment, service, tool, tag.<name>, metadata.<name>"
-                    ));
+                    ))
+                    };
                     let words = texts(value, &place)?;
                     let words = words.iter().filter(|word| *word != "workspace");
                     budget.keys = words.map(read).collect::<Result<_, _>>()?;
@@ -144,7 +169,8 @@ impl Budget {
                 }
                 "window" => {
                     let text = value.as_str().unwrap_or_default();
-                    budget.window = Window::read(text).map_err(|error| format!("{place}: {error}"))?;
+                    budget.window =
+                        Window::read(text).map_err(|error| format!("{place}: {error}"))?;
                     has_window = true;
                 }
                 "soft" => {
@@ -214,7 +240,7 @@ pub(crate) fn amount(span: &Span, before_acting: bool) -> Spent {
 impl Key {
     fn named(name: &str) -> Option<Self> {
         Some(match name {
-            "key" | "api_key" => Self::ApiKey,
+            "key" | "api_key" => Self::Caller,
             "model" => Self::Model,
             "provider" => Self::Provider,
             "agent" => Self::Agent,
@@ -233,7 +259,7 @@ impl Key {
 
     fn of(&self, span: &Span, api_key: Option<&str>) -> Option<String> {
         match self {
-            Self::ApiKey => api_key.map(str::to_owned),
+            Self::Caller => api_key.map(str::to_owned),
             Self::Model => span.model.clone(),
             Self::Provider => span.provider.clone(),
             Self::Agent => span.agent.clone(),

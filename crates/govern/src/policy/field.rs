@@ -4,7 +4,10 @@ use exhibit_model::{Json, Part, Span};
 use regex::Regex;
 use serde_yaml_ng::Value;
 
-use super::{condition::{Sight, texts}, trace::TraceView};
+use super::{
+    condition::{Sight, texts},
+    trace::TraceView,
+};
 
 /// Largest compiled pattern of a `matches`, bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
@@ -162,9 +165,7 @@ impl Field {
             Self::Environment => sum.environment.as_deref().map(Fact::Text),
             Self::Service => sum.service.as_deref().map(Fact::Text),
             Self::Status => Some(Fact::Text(sum.status().as_str())),
-            Self::Kind => {
-                Some(Fact::Texts(sum.kinds.iter().map(|kind| kind.as_str()).collect()))
-            }
+            Self::Kind => Some(Fact::Texts(sum.kinds.iter().map(|kind| kind.as_str()).collect())),
             Self::Model => set(&sum.models),
             Self::Provider => set(&sum.providers),
             Self::Tool => set(&sum.tools),

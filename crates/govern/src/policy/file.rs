@@ -211,7 +211,9 @@ fn rule(
         return Err("`then` is empty; write `then: [allow]` to only record it".to_owned());
     }
     if soft.is_some() != raw.budget.is_some() {
-        return Err("`then: {soft: […], hard: […]}` belongs to a `budget`, and a budget to it".to_owned());
+        return Err(
+            "`then: {soft: […], hard: […]}` belongs to a `budget`, and a budget to it".to_owned()
+        );
     }
     if then.iter().any(|step| matches!(step, Step::Redact(_))) {
         if scope == Scope::Trace {

@@ -188,7 +188,9 @@ fn step(value: &Value, place: &str) -> Result<Step, String> {
             }
         }),
         "flag" => Step::Flag,
-        "review" => Step::Review(asked(option("queue"), raw("sla"), raw("four_eyes"), message(), place)?),
+        "review" => {
+            Step::Review(asked(option("queue"), raw("sla"), raw("four_eyes"), message(), place)?)
+        }
         "quarantine" => Step::Quarantine(message()),
         "block" => Step::Block(message()),
         other => {

@@ -89,7 +89,12 @@ pub(crate) struct Prior(Step);
 pub(crate) const KEYS: [&str; 6] = ["sequence", "calls", "depth", "loop", "flow", "any_span"];
 
 impl TraceTest {
-    pub(crate) fn read(key: &str, value: &Value, place: &str, names: &Names<'_>) -> Result<Self, String> {
+    pub(crate) fn read(
+        key: &str,
+        value: &Value,
+        place: &str,
+        names: &Names<'_>,
+    ) -> Result<Self, String> {
         if key == "depth" {
             return Count::read(value, place).map(Self::Depth);
         }
@@ -130,14 +135,17 @@ impl TraceTest {
                 )),
             },
             "calls" => {
-                let count = map.get("count").ok_or_else(|| format!("{place}: needs `count`, such as \">3\""))?;
+                let count = map
+                    .get("count")
+                    .ok_or_else(|| format!("{place}: needs `count`, such as \">3\""))?;
                 let count = Count::read(count, &format!("{place}.count"))?;
                 Ok(Self::Calls(rest(&["count"])?, count))
             }
             "loop" => {
                 known(map, &["times", "same"], place)?;
                 let times = map.get("times").and_then(Value::as_u64).filter(|n| *n >= 2);
-                let times = times.ok_or_else(|| format!("{place}.times: must be a number of at least 2"))?;
+                let times = times
+                    .ok_or_else(|| format!("{place}.times: must be a number of at least 2"))?;
                 let same_input = match text("same") {
                     None | Some("input") => true,
                     Some("tool") => false,
@@ -192,7 +200,7 @@ impl TraceTest {
                     if let Step::Span(prior) = &prior.0
                         && fits(prior, span)?
                     {
-                        latest = Some(span.end.map_or(at, |end| end.0.max(at)).min(i64::MAX));
+                        latest = Some(span.end.map_or(at, |end| end.0.max(at)));
                     }
                 }
                 Ok(false)
@@ -201,7 +209,8 @@ impl TraceTest {
                 let mut latest: Option<i64> = None;
                 for span in trace.spans {
                     let at = start(span);
-                    if latest.is_some_and(|then| !too_long(then, at, *within)) && fits(next, span)? {
+                    if latest.is_some_and(|then| !too_long(then, at, *within)) && fits(next, span)?
+                    {
                         return Ok(true);
                     }
                     if fits(step, span)? {
@@ -225,9 +234,12 @@ impl TraceTest {
     }
 }
 
+/// A tool and what it was given.
+type Call<'a> = (&'a str, Vec<(&'a str, &'a Json)>);
+
 /// How often the most repeated tool call stands in a trace.
 fn looped(spans: &[Span], same_input: bool) -> usize {
-    let mut counts: HashMap<(&str, Vec<(&str, &Json)>), usize> = HashMap::new();
+    let mut counts: HashMap<Call<'_>, usize> = HashMap::new();
     let mut most = 0;
     for span in spans {
         let Some(tool) = span.tool.as_deref() else { continue };
@@ -254,7 +266,9 @@ fn too_long(then: i64, now: i64, within: Option<i64>) -> bool {
 fn condition(value: &Value, place: &str, names: &Names<'_>) -> Result<Box<Condition>, String> {
     let read = Condition::read(value, place, names)?;
     if read.is_of_trace() {
-        return Err(format!("{place}: speaks of one step, so it cannot hold conditions on the trace"));
+        return Err(format!(
+            "{place}: speaks of one step, so it cannot hold conditions on the trace"
+        ));
     }
     Ok(Box::new(read))
 }

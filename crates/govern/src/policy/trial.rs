@@ -5,7 +5,10 @@ use exhibit_model::{
 };
 use serde::Deserialize;
 
-use super::{budget::{Spending, Spent}, window::Window};
+use super::{
+    budget::{Spending, Spent},
+    window::Window,
+};
 use crate::sample::Sample;
 
 /// One test of a rule.
@@ -86,7 +89,9 @@ impl Trial {
             (None, Some(trace)) => {
                 let spans = trace.spans.iter().enumerate().map(|(n, span)| span.span(n));
                 let mut spans = spans.collect::<Result<Vec<_>, _>>()?;
-                spans.sort_by(|a, b| (a.start, a.span_id.as_str()).cmp(&(b.start, b.span_id.as_str())));
+                spans.sort_by(|a, b| {
+                    (a.start, a.span_id.as_str()).cmp(&(b.start, b.span_id.as_str()))
+                });
                 Ok(spans)
             }
             _ => Err("`given` needs either `span` or `trace`".to_owned()),

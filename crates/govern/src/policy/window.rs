@@ -59,7 +59,9 @@ impl Window {
             "week" => Self::Week,
             "month" => Self::Month,
             text => match duration(text) {
-                Some(n) if (30_000_000_000..=8_035_200_000_000_000).contains(&n) => Self::Sliding(n),
+                Some(n) if (30_000_000_000..=8_035_200_000_000_000).contains(&n) => {
+                    Self::Sliding(n)
+                }
                 _ => {
                     return Err(format!(
                         "`{text}` is neither a time from 30s to 93d, such as 1d, nor hour, day, week, month"
@@ -77,7 +79,8 @@ impl Window {
         let Ok(stamp) = jiff::Timestamp::from_nanosecond(i128::from(now.0)) else { return now };
         let zoned = stamp.to_zoned(TimeZone::UTC);
         let begin = match self {
-            Self::Hour => zoned.round(jiff::ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc)),
+            Self::Hour => zoned
+                .round(jiff::ZonedRound::new().smallest(Unit::Hour).mode(jiff::RoundMode::Trunc)),
             Self::Day => zoned.start_of_day(),
             Self::Week => {
                 let back = i64::from(zoned.weekday().to_monday_zero_offset());

@@ -11,12 +11,8 @@ use crate::{
     error::Problems,
     expr::Stop,
     policy::{
-        Phase, Policy, Rule, Scope,
-        budget::Surroundings,
-        condition::Sight,
-        file as policy_file,
-        trace::TraceView,
-        trial::Trial,
+        Phase, Policy, Rule, Scope, budget::Surroundings, condition::Sight, file as policy_file,
+        trace::TraceView, trial::Trial,
     },
     scan::{Engine, Scratch},
 };
@@ -98,7 +94,9 @@ fn kind(name: &str, text: &str, problems: &mut Problems<'_>) -> Kind {
             Kind::Nothing
         }
         Ok(Value::Null) => Kind::Nothing,
-        Ok(Value::Mapping(map)) if map.contains_key("policy") || map.contains_key("constitution") => {
+        Ok(Value::Mapping(map))
+            if map.contains_key("policy") || map.contains_key("constitution") =>
+        {
             Kind::Policy
         }
         Ok(Value::Mapping(map)) if map.get("detectors").is_some_and(Value::is_sequence) => {
@@ -166,6 +164,7 @@ fn try_rule(rules: &RuleSet, policy: &Policy, rule: &Rule, trial: &Trial) -> Res
         spending: trial,
         api_key: Some("key_trial"),
         before_acting: rule.phase == Phase::Decide,
+        released: None,
     };
     let Some(first) = spans.first() else { return Err("tests: there is no span".to_owned()) };
     let summary = crate::summary_of(&first.trace_id, &spans);

@@ -18,7 +18,7 @@ use exhibit_model::{
 use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
 use siphasher::sip128::Hasher128 as _;
 
-use super::group::Group;
+use super::{amend, group::Group};
 use crate::{Error, Recorder, live::LiveSpan, rules::Loaded, vault::OpenKey};
 
 /// Compression of payload blocks: level 1 is where the ratio per microsecond is best.
@@ -208,6 +208,9 @@ impl Revision {
         stored: Option<&StoredSpan>,
         around: &Surroundings<'_>,
     ) -> Result<Option<(Self, Said)>, Error> {
+        if stored.is_none() && amend::is_amendment(delivered) {
+            return Ok(None);
+        }
         let said = judge(rules, delivered, around);
         let parts = record::encode(delivered);
         let digest = recorder.delivery_digest(delivered, &parts);
@@ -220,6 +223,9 @@ impl Revision {
             return Ok(None);
         }
         let before = decode(stored)?;
+        if amend::is_amendment(delivered) {
+            return Self::amended(rules, before, delivered, stored, around);
+        }
         if delivered.status == Status::Incomplete {
             // The server's mark is put on a running span as it stands, and on nothing else.
             return Ok((before.status == Status::Running).then(|| {
@@ -245,6 +251,34 @@ impl Revision {
         let head = head(&span);
         let supersedes = Some(stored.record);
         Ok(Some((Self { merged: Some(span), head, parts, digest, supersedes }, said)))
+    }
+
+    /// The stored revision with a reviewer's decision on it. It keeps the digest: what clients sent
+    /// before changes nothing when it comes again.
+    fn amended(
+        rules: &Loaded,
+        before: Span,
+        delivered: &Span,
+        stored: &StoredSpan,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<(Self, Said)>, Error> {
+        let (received, first_received) = (before.received, before.first_received);
+        let mut span = before;
+        amend::carry_out(rules, &mut span, delivered);
+        let mut said = judge(rules, &mut span, around);
+        // It was counted when it came.
+        said.charges.clear();
+        if record::encode(&span).0 == stored.parts {
+            return Ok(None);
+        }
+        span.received = delivered.received;
+        span.first_received = first_received.or(Some(received));
+        let (parts, head) = (record::encode(&span), head(&span));
+        let supersedes = Some(stored.record);
+        Ok(Some((
+            Self { merged: Some(span), head, parts, digest: stored.digest, supersedes },
+            said,
+        )))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {
@@ -288,6 +322,8 @@ fn judge(rules: &Loaded, span: &mut Span, around: &Surroundings<'_>) -> Said {
     let held: Vec<Finding> = std::mem::take(&mut span.findings);
     exhibit_capture::map(span);
     span.cost = rules.prices.price(span);
+    let released = amend::released(span);
+    let around = &Surroundings { released: released.as_ref(), ..*around };
     let evaluated = rules.rules.evaluate_in(span, &held, around);
     if evaluated.remap {
         exhibit_capture::map(span);
@@ -301,8 +337,7 @@ fn judge(rules: &Loaded, span: &mut Span, around: &Surroundings<'_>) -> Said {
     if span.span_id.is_registration() {
         super::ruling::restore(span);
     }
-    let (follow_ups, charges, faults) =
-        (evaluated.follow_ups, evaluated.charges, evaluated.faults);
+    let (follow_ups, charges, faults) = (evaluated.follow_ups, evaluated.charges, evaluated.faults);
     Said { follow_ups, charges, faults }
 }
 

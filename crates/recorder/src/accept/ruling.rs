@@ -3,15 +3,15 @@
 //! A ruling is delivered like everything else: as a raw attribute of the registration record, merged,
 //! sealed and verified with it. It is told from what clients send by its key, which no client can send.
 
-use exhibit_govern::{TraceRuling, TraceView};
+use exhibit_govern::{Released, Surroundings, TraceRuling, TraceView};
 use exhibit_model::{
-    Action, Attribute, Door, Evaluation, Json, Nanos, ReviewState, Span, SpanId, Status, TraceId,
-    Verdict, WorkspaceId,
+    Action, Attribute, Door, Evaluation, Json, Nanos, Review, ReviewState, Span, SpanId, Status,
+    TraceId, Verdict, WorkspaceId,
 };
 use exhibit_store::{ReviewQuery, SpanWindow};
 use std::sync::Arc;
 
-use super::{After, group};
+use super::{After, amend, group};
 use crate::{Error, Recorder, accept::decode};
 
 /// The attribute that holds the ruling.
@@ -23,8 +23,8 @@ const PAGE: usize = 500;
 
 /// Takes out what only the server may say.
 pub(super) fn strip(span: &mut Span) {
-    if span.span_id.is_registration() {
-        span.attributes.retain(|a| a.key != KEY);
+    if span.attributes.iter().any(|a| a.key == KEY || a.key == amend::KEY) {
+        span.attributes.retain(|a| a.key != KEY && a.key != amend::KEY);
     }
 }
 
@@ -83,12 +83,12 @@ impl Recorder {
         }
     }
 
-    /// When reviewers approved something in a trace.
+    /// What reviewers approved in a trace.
     pub(crate) async fn approvals(
         &self,
         workspace: WorkspaceId,
         trace: &TraceId,
-    ) -> Result<Vec<Nanos>, Error> {
+    ) -> Result<Vec<Review>, Error> {
         let query = ReviewQuery {
             states: vec![ReviewState::Approved],
             trace: Some(trace.clone()),
@@ -96,7 +96,7 @@ impl Recorder {
             ..ReviewQuery::default()
         };
         let page = self.store.reviews(workspace, &query).await?;
-        Ok(page.rows.iter().filter_map(|review| review.decided).collect())
+        Ok(page.rows)
     }
 
     /// Lets the rules whose scope is the trace judge it, and records what they say. Opens the reviews
@@ -121,8 +121,14 @@ impl Recorder {
             after.follow_ups.extend(asked.map(at));
         }
         let approvals = self.approvals(workspace, trace).await?;
+        let released = Released {
+            rules: approvals.iter().map(|r| format!("{}/{}", r.policy, r.rule)).collect(),
+            findings: usize::MAX,
+        };
+        let approvals: Vec<Nanos> = approvals.iter().filter_map(|r| r.decided).collect();
         let view = TraceView { summary: &row.summary, spans: &spans, approvals: &approvals };
-        let ruling = rules.rules.evaluate_trace(&view);
+        let around = Surroundings { released: Some(&released), ..Surroundings::default() };
+        let ruling = rules.rules.evaluate_trace(&view, &around);
         for fault in &ruling.faults {
             tracing::warn!(rule = %fault, "a rule could not be evaluated");
         }

@@ -1,7 +1,9 @@
 //! Acts of administration: what is sealed about them, and from which accounts can be derived again.
 
 use exhibit_ledger::{Leaf, LeafKind, record::part_hash};
-use exhibit_model::{ApiKey, ApiKeyId, Nanos, RecordId, Review, ReviewDeed, Role, Scopes, User, UserId, Workspace};
+use exhibit_model::{
+    ApiKey, ApiKeyId, Nanos, RecordId, Review, ReviewDeed, Role, Scopes, User, UserId, Workspace,
+};
 use exhibit_store::AdminAct;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

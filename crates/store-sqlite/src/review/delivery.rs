@@ -7,7 +7,8 @@ use rusqlite::{Connection, Row};
 use super::most;
 use crate::failure::{Result, SqlContext};
 
-const COLUMNS: &str = "number, workspace, id, channel, event, body, created, next, attempts, delivered, last";
+const COLUMNS: &str =
+    "number, workspace, id, channel, event, body, created, next, attempts, delivered, last";
 
 pub(super) fn put(
     db: &Connection,

@@ -95,7 +95,12 @@ pub async fn reviews_are_found_by_what_they_are(subject: Subject) {
     let due = store.reviews_due(Nanos(102), 10).await.unwrap();
     assert_eq!(due.iter().map(|(_, r)| r.id.as_str()).collect::<Vec<_>>(), ["rv_1", "rv_2"]);
     assert!(store.reviews_due(Nanos(999), 99).await.unwrap().iter().all(|(_, r)| r.id != "rv_5"));
-    assert!(store.reviews(workspace, &ReviewQuery { after: Some("x".into()), ..query() }).await.is_err());
+    assert!(
+        store
+            .reviews(workspace, &ReviewQuery { after: Some("x".into()), ..query() })
+            .await
+            .is_err()
+    );
 }
 
 /// Deliveries wait, are changed under their id, and give way.

@@ -6,24 +6,21 @@ use async_trait::async_trait;
 use exhibit_model::{Nanos, Review, WorkspaceId};
 
 use super::MemoryStore;
-use crate::{
-    AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor,
-};
+use crate::{AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor};
 
 /// Rows by number, in the order in which they came.
 #[derive(Debug, Default)]
 pub(super) struct Reviews {
-    reviews: BTreeMap<i64, (WorkspaceId, Review)>,
+    asked: BTreeMap<i64, (WorkspaceId, Review)>,
     deliveries: BTreeMap<i64, (WorkspaceId, Delivery)>,
     last: i64,
 }
 
 impl Reviews {
     fn number(&self, workspace: WorkspaceId, id: &str) -> Option<i64> {
-        let of = |(_, (w, review)): &(&i64, &(WorkspaceId, Review))| {
-            *w == workspace && review.id == id
-        };
-        self.reviews.iter().find(of).map(|(number, _)| *number)
+        let of =
+            |(_, (w, review)): &(&i64, &(WorkspaceId, Review))| *w == workspace && review.id == id;
+        self.asked.iter().find(of).map(|(number, _)| *number)
     }
 }
 
@@ -45,7 +42,7 @@ impl ReviewStore for MemoryStore {
     ) -> Result<bool, StoreError> {
         let mut state = self.state.lock();
         let number = state.reviews.number(workspace, &review.id);
-        let held = number.and_then(|n| state.reviews.reviews.get(&n)).map(|(_, r)| r.version);
+        let held = number.and_then(|n| state.reviews.asked.get(&n)).map(|(_, r)| r.version);
         if held.unwrap_or(0) + 1 != review.version {
             return Ok(false);
         }
@@ -53,7 +50,7 @@ impl ReviewStore for MemoryStore {
             state.reviews.last += 1;
             state.reviews.last
         });
-        state.reviews.reviews.insert(number, (workspace, review.clone()));
+        state.reviews.asked.insert(number, (workspace, review.clone()));
         state.record(workspace, act);
         Ok(true)
     }
@@ -61,7 +58,7 @@ impl ReviewStore for MemoryStore {
     async fn review(&self, workspace: WorkspaceId, id: &str) -> Result<Option<Review>, StoreError> {
         let state = self.state.lock();
         let number = state.reviews.number(workspace, id);
-        Ok(number.and_then(|n| state.reviews.reviews.get(&n)).map(|(_, review)| review.clone()))
+        Ok(number.and_then(|n| state.reviews.asked.get(&n)).map(|(_, review)| review.clone()))
     }
 
     async fn reviews(
@@ -71,7 +68,7 @@ impl ReviewStore for MemoryStore {
     ) -> Result<Page<Review>, StoreError> {
         let after = cursor(query.after.as_deref())?;
         let state = self.state.lock();
-        let newest = state.reviews.reviews.range(..after).rev();
+        let newest = state.reviews.asked.range(..after).rev();
         let wanted = newest.filter(|(_, (w, review))| *w == workspace && query.fits(review));
         Ok(page(wanted.map(|(number, (_, review))| (*number, review.clone())), query.limit))
     }
@@ -82,10 +79,9 @@ impl ReviewStore for MemoryStore {
         limit: usize,
     ) -> Result<Vec<(WorkspaceId, Review)>, StoreError> {
         let state = self.state.lock();
-        let late = |review: &Review| {
-            review.state.is_waiting() && review.due.is_some_and(|due| due <= now)
-        };
-        let due = state.reviews.reviews.values().filter(|(_, review)| late(review));
+        let late =
+            |review: &Review| review.state.is_waiting() && review.due.is_some_and(|due| due <= now);
+        let due = state.reviews.asked.values().filter(|(_, review)| late(review));
         Ok(due.take(limit).cloned().collect())
     }
 
@@ -98,9 +94,10 @@ impl ReviewStore for MemoryStore {
         let mut state = self.state.lock();
         let all = &mut state.reviews;
         for delivery in deliveries {
-            let held = all.deliveries.values_mut().find(|(w, held)| {
-                *w == workspace && held.id == delivery.id
-            });
+            let held = all
+                .deliveries
+                .values_mut()
+                .find(|(w, held)| *w == workspace && held.id == delivery.id);
             match held {
                 Some((_, held)) => *held = delivery,
                 None => {
