@@ -3,6 +3,7 @@
 
 mod admin;
 mod dead_letters;
+mod govern;
 mod read;
 mod serve;
 mod trace;
@@ -16,6 +17,9 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
+pub(crate) use govern::{
+    PolicyCommand, PolicySimulate, PolicyTest, ReviewsAct, ReviewsCommand, ReviewsList,
+};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
@@ -89,6 +93,12 @@ pub(crate) enum Command {
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Test policy files, and see what they would change
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Work through what rules want people to look at
+    #[command(subcommand)]
+    Reviews(ReviewsCommand),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

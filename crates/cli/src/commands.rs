@@ -7,7 +7,9 @@ mod doctor;
 mod export;
 mod keys;
 mod pages;
+mod policy;
 mod restore;
+mod reviews;
 mod serve;
 mod trace;
 mod traces;
@@ -52,6 +54,8 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Export(args) => export::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
+                    Command::Policy(args) => policy::run(args, &loaded, output).await,
+                    Command::Reviews(args) => reviews::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,

@@ -197,7 +197,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Whom to trust: the machine's own trust store. Plain HTTP needs nobody.
-fn tls(trust: bool) -> Result<rustls::ClientConfig, rustls::Error> {
+pub(crate) fn tls(trust: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     if trust {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

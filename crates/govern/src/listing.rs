@@ -69,6 +69,8 @@ pub struct ListedRule {
     pub then: Vec<&'static str>,
     /// What it answers to, such as articles of a law.
     pub refs: Vec<String>,
+    /// How many tests its file carries for it; they ran when it was loaded.
+    pub tests: usize,
 }
 
 impl RuleListing {
@@ -106,6 +108,7 @@ impl RuleListing {
                             phase: r.phase,
                             then: r.then.iter().map(|step| step.action().as_str()).collect(),
                             refs: r.refs.clone(),
+                            tests: r.tests,
                         })
                         .collect(),
                 })

@@ -87,6 +87,8 @@ pub(crate) struct Rule {
     pub(crate) budget: Option<Budgeted>,
     pub(crate) refs: Vec<String>,
     pub(crate) record_pass: bool,
+    /// How many tests the file carries for it.
+    pub(crate) tests: usize,
 }
 
 /// A rule's budget; its `then` is what follows at the hard limit.

@@ -326,7 +326,7 @@ fn a_budget_notifies_softly_and_then_blocks() {
 fn replaying_history_gives_bit_equal_verdicts() {
     let rules = RuleSet::load(&overlay(Vec::new()), FingerprintKey::new([7; 32])).unwrap();
     let mut secret = String::from("use ghp_");
-    secret.extend("0123456789abcdefghijABCDEFGHIJ012345".chars());
+    secret.push_str("0123456789abcdefghijABCDEFGHIJ012345");
     for text in [
         secret.as_str(),
         "Pay to DE89 3704 0044 0532 0130 00",

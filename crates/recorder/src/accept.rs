@@ -19,8 +19,8 @@ use exhibit_store::{CommitError, Committed};
 
 use crate::{Error, Recorder, live::LiveEvent};
 
-pub(crate) use amend::Amendment;
 pub use amend::Handling;
+pub(crate) use amend::{Amendment, is_cleared, released};
 use group::Group;
 pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
 

@@ -159,7 +159,7 @@ impl Recorder {
         match serde_json::from_slice::<Vec<(Key, Track)>>(&held) {
             Ok(tracks) => *self.budgets.tracks.lock() = tracks.into_iter().collect(),
             Err(error) => {
-                tracing::warn!(%error, "what was spent does not read; budgets start anew")
+                tracing::warn!(%error, "what was spent does not read; budgets start anew");
             }
         }
         Ok(())

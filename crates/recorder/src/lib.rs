@@ -23,6 +23,7 @@ mod proof;
 mod read;
 mod review;
 mod rules;
+mod simulate;
 mod system;
 mod vault;
 pub mod verify;
@@ -43,11 +44,18 @@ pub use drift::{
 };
 pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
+/// Reads a length of time such as `4h` or `-90d`; nanoseconds.
+pub use exhibit_govern::duration;
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use notice::{
+    Courier, Lost,
+    channel::{Channel, Security, Way},
+};
 pub use read::{Health, SpanDetail, SpanView};
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
-pub use rules::{RuleSource, RulesError, RulesView};
+pub use rules::{RuleSource, RulesError, RulesView, try_rules};
+pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -87,6 +95,9 @@ pub struct Recorder {
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    /// Tells the delivery clock that something is to be told.
+    noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
     following_up: Semaphore,
     /// Tells the checkpoint clock that logs have grown.
@@ -125,6 +136,8 @@ impl Recorder {
             accounts: account::Recent::default(),
             preparing: Arc::new(Semaphore::new(cores)),
             proving: Semaphore::new(cores.max(2)),
+            courier: std::sync::OnceLock::new(),
+            noticed: Notify::new(),
             following_up: Semaphore::new(1),
             grown: Notify::new(),
             store: parts.store,
@@ -166,7 +179,8 @@ impl Recorder {
                 self.run_rule_reload(),
                 self.run_key_touches(),
                 self.run_budgets(),
-                self.run_reviews()
+                self.run_reviews(),
+                self.run_deliveries()
             )
         };
         tokio::select! {

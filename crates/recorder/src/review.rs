@@ -148,12 +148,7 @@ impl Recorder {
         if self.live.is_watched(workspace)
             && let Some(row) = self.store.trace(workspace, &review.trace_id).await?
         {
-            self.live.send_review(
-                workspace,
-                self.now(),
-                row.summary.clone().into(),
-                review.clone(),
-            );
+            self.live.send_review(workspace, self.now(), row.summary.clone(), review.clone());
         }
         self.tell(workspace, None, &Notice::of_review(&review)).await?;
         Ok(true)

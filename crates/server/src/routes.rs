@@ -17,6 +17,7 @@ pub(crate) mod langfuse;
 pub(crate) mod langsmith;
 pub(crate) mod ledger;
 pub(crate) mod members;
+pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
 pub(crate) mod reviews;
@@ -59,6 +60,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(govern::of_span))
         .routes(routes!(govern::decide))
         .routes(routes!(govern::policies))
+        .routes(routes!(notifications::channels))
+        .routes(routes!(notifications::test))
+        .routes(routes!(notifications::deliveries))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::precision))
         .routes(routes!(reviews::bulk))

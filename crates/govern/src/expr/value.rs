@@ -320,6 +320,10 @@ impl<'a> Val<'a> {
     }
 
     /// Order of two numbers; `None` when one is none, `Some(None)` for NaN.
+    #[allow(
+        clippy::option_option,
+        reason = "whether they are numbers, then whether they have an order"
+    )]
     fn numeric(&self, other: &Self) -> Option<Option<Ordering>> {
         let whole = |v: &Self| match v {
             Self::Int(n) => Some(i128::from(*n)),

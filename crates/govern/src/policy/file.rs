@@ -248,6 +248,7 @@ fn rule(
         budget,
         refs: raw.refs,
         record_pass: raw.record_pass.unwrap_or(is_duty),
+        tests: raw.tests.len(),
     };
     Ok((rule, raw.tests))
 }

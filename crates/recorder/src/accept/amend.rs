@@ -61,7 +61,7 @@ impl Amendment {
 }
 
 /// Rules whose word reviewers have overruled on a span.
-pub(super) fn released(span: &Span) -> Option<Released> {
+pub(crate) fn released(span: &Span) -> Option<Released> {
     let held = span.attribute(KEY)?;
     let rules = held.get("rules")?.as_array()?.iter();
     Some(Released {

@@ -224,7 +224,7 @@ impl Revision {
         }
         let before = decode(stored)?;
         if amend::is_amendment(delivered) {
-            return Self::amended(rules, before, delivered, stored, around);
+            return Ok(Self::amended(rules, before, delivered, stored, around));
         }
         if delivered.status == Status::Incomplete {
             // The server's mark is put on a running span as it stands, and on nothing else.
@@ -261,7 +261,7 @@ impl Revision {
         delivered: &Span,
         stored: &StoredSpan,
         around: &Surroundings<'_>,
-    ) -> Result<Option<(Self, Said)>, Error> {
+    ) -> Option<(Self, Said)> {
         let (received, first_received) = (before.received, before.first_received);
         let mut span = before;
         amend::carry_out(rules, &mut span, delivered);
@@ -269,16 +269,13 @@ impl Revision {
         // It was counted when it came.
         said.charges.clear();
         if record::encode(&span).0 == stored.parts {
-            return Ok(None);
+            return None;
         }
         span.received = delivered.received;
         span.first_received = first_received.or(Some(received));
         let (parts, head) = (record::encode(&span), head(&span));
         let supersedes = Some(stored.record);
-        Ok(Some((
-            Self { merged: Some(span), head, parts, digest: stored.digest, supersedes },
-            said,
-        )))
+        Some((Self { merged: Some(span), head, parts, digest: stored.digest, supersedes }, said))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {

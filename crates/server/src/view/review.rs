@@ -85,7 +85,7 @@ impl ActView {
             at: act.at.to_rfc3339(),
             by: act.by.clone(),
             deed: act.deed.as_str(),
-            reason: act.reason.map(|reason| reason.as_str()),
+            reason: act.reason.map(exhibit_model::ReviewReason::as_str),
             comment: act.comment.clone(),
         }
     }
