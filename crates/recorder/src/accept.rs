@@ -7,6 +7,7 @@
 //! acknowledged before the commit is durable.
 
 mod amend;
+pub(crate) mod conceal;
 mod group;
 mod prepare;
 mod ruling;
@@ -99,6 +100,9 @@ impl Recorder {
             if prepared.batch.traces.is_empty() {
                 return Ok(prepared.refused);
             }
+            if !prepared.locks.is_empty() {
+                self.store.put_locks(workspace, prepared.locks).await?;
+            }
             match self.store.commit(prepared.batch).await {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
@@ -170,7 +174,7 @@ impl Recorder {
             .iter()
             .flat_map(|g| g.spans.iter().map(|s| (g.trace_id.clone(), s.span_id.clone())))
             .collect();
-        let spans = self.store.load(workspace, &ids).await?;
+        let spans = self.load(workspace, &ids).await?;
         Ok(Known(ids.into_iter().zip(spans).filter_map(|(id, span)| Some((id, span?))).collect()))
     }
 

@@ -66,8 +66,7 @@ impl Recorder {
         span: &exhibit_model::SpanId,
     ) -> Result<(), Error> {
         let id = [(trace.clone(), span.clone())];
-        let Some(stored) = self.store.load(workspace, &id).await?.into_iter().flatten().next()
-        else {
+        let Some(stored) = self.load(workspace, &id).await?.into_iter().flatten().next() else {
             return Ok(());
         };
         let minutes = self.limits.stale_after_ms / 60_000;

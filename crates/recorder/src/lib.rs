@@ -18,6 +18,7 @@ mod error;
 mod evidence;
 mod keys;
 mod live;
+mod lock;
 mod notice;
 mod proof;
 mod read;

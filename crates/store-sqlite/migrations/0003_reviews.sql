@@ -19,6 +19,14 @@ CREATE INDEX reviews_by_state ON reviews (workspace, state, number);
 CREATE INDEX reviews_of_trace ON reviews (workspace, trace_id);
 CREATE INDEX reviews_by_due ON reviews (due) WHERE due IS NOT NULL;
 
+-- Keys of quarantined records, wrapped. Without its key a record cannot be read by anybody.
+CREATE TABLE locks (
+  workspace INTEGER NOT NULL,
+  record    BLOB NOT NULL,
+  key       BLOB NOT NULL,
+  PRIMARY KEY (workspace, record)
+) STRICT, WITHOUT ROWID;
+
 -- Deliveries of notifications. `next` is when to try again; null: done or given up. Bounded per
 -- workspace; never evidence.
 CREATE TABLE deliveries (

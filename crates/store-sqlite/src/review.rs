@@ -1,9 +1,10 @@
 //! Reviews and deliveries: the contract's [`ReviewStore`].
 
 mod delivery;
+mod lock;
 
 use async_trait::async_trait;
-use exhibit_model::{Nanos, Review, WorkspaceId};
+use exhibit_model::{Nanos, RecordId, Review, WorkspaceId};
 use exhibit_store::{
     AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor,
 };
@@ -62,6 +63,28 @@ impl ReviewStore for SqliteStore {
                 rows.into_iter().map(|(w, body)| Ok((WorkspaceId(w), parse(&body)?))).collect()
             })
             .await
+    }
+
+    async fn put_locks(
+        &self,
+        workspace: WorkspaceId,
+        locks: Vec<(RecordId, Vec<u8>)>,
+    ) -> Result<()> {
+        self.queue()?.run(move |step| lock::put(step.db, workspace, &locks)).await
+    }
+
+    async fn locks(
+        &self,
+        workspace: WorkspaceId,
+        records: &[RecordId],
+    ) -> Result<Vec<Option<Vec<u8>>>> {
+        let records = records.to_vec();
+        self.pool.read(move |db| lock::get(db, workspace, &records)).await
+    }
+
+    async fn destroy_locks(&self, workspace: WorkspaceId, records: &[RecordId]) -> Result<()> {
+        let records = records.to_vec();
+        self.queue()?.run(move |step| lock::destroy(step.db, workspace, &records)).await
     }
 
     async fn put_deliveries(

@@ -150,6 +150,7 @@ macro_rules! store_conformance {
                 a_change_replaces_exactly_the_version_before,
                 reviews_are_found_by_what_they_are,
                 deliveries_wait_until_they_are_done,
+                a_lock_is_there_until_it_is_destroyed,
             }
             revision {
                 a_running_span_that_ends_is_replaced_in_place,

@@ -1,7 +1,7 @@
 //! Reviews, and what was told to whom.
 
 use async_trait::async_trait;
-use exhibit_model::{Nanos, Review, ReviewState, TraceId, WorkspaceId};
+use exhibit_model::{Nanos, RecordId, Review, ReviewState, TraceId, WorkspaceId};
 
 use crate::{AdminAct, Page, StoreError};
 
@@ -91,6 +91,27 @@ pub trait ReviewStore: Send + Sync + 'static {
         now: Nanos,
         limit: usize,
     ) -> Result<Vec<(WorkspaceId, Review)>, StoreError>;
+
+    /// Keeps the wrapped keys of locked records, by record id.
+    async fn put_locks(
+        &self,
+        workspace: WorkspaceId,
+        locks: Vec<(RecordId, Vec<u8>)>,
+    ) -> Result<(), StoreError>;
+
+    /// The wrapped keys of these records, in their order; none where there is none any more.
+    async fn locks(
+        &self,
+        workspace: WorkspaceId,
+        records: &[RecordId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError>;
+
+    /// Destroys the keys of these records.
+    async fn destroy_locks(
+        &self,
+        workspace: WorkspaceId,
+        records: &[RecordId],
+    ) -> Result<(), StoreError>;
 
     /// Keeps deliveries, new or changed, under their ids; of a workspace's finished ones the newest
     /// `keep` stay.

@@ -15,6 +15,7 @@ mod home;
 mod http;
 mod keys;
 mod pages;
+mod policies;
 mod provider;
 mod start;
 mod tamper;

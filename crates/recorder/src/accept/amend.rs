@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use exhibit_govern::Released;
-use exhibit_model::{Attribute, Door, Flag, Json, Span, SpanId, TraceId, WorkspaceId};
+use exhibit_model::{Attribute, Door, Flag, Json, RecordId, Span, SpanId, TraceId, WorkspaceId};
 use serde::Deserialize;
 
 use super::group;
@@ -128,9 +128,16 @@ impl Recorder {
         workspace: WorkspaceId,
         amendments: Vec<Amendment>,
     ) -> Result<(), Error> {
+        let clears = amendments.iter().any(|a| a.handling != Handling::Release);
         let spans = amendments.into_iter().map(Amendment::delivery).collect();
         let groups = group::by_trace(spans, &mut Vec::new());
         let known = self.load_known(workspace, &groups).await?;
-        self.record_from(workspace, groups, known).await.map(drop)
+        let replaced: Vec<RecordId> = known.0.values().map(|stored| stored.record).collect();
+        self.record_from(workspace, groups, known).await?;
+        if clears {
+            // Nobody can read the revisions before from here on.
+            self.store.destroy_locks(workspace, &replaced).await?;
+        }
+        Ok(())
     }
 }

@@ -18,8 +18,8 @@ use exhibit_model::{
 use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
 use siphasher::sip128::Hasher128 as _;
 
-use super::{amend, group::Group};
-use crate::{Error, Recorder, live::LiveSpan, rules::Loaded, vault::OpenKey};
+use super::{amend, conceal, group::Group};
+use crate::{Error, Recorder, live::LiveSpan, lock, rules::Loaded, vault::OpenKey};
 
 /// Compression of payload blocks: level 1 is where the ratio per microsecond is best.
 const ZSTD_LEVEL: i32 = 1;
@@ -34,6 +34,8 @@ pub(crate) struct Prepared {
     pub(crate) refused: Vec<Rejected>,
     pub(crate) live: Vec<LiveTrace>,
     pub(crate) after: After,
+    /// Wrapped keys of records that are locked; to be kept before the batch is.
+    pub(crate) locks: Vec<(RecordId, Vec<u8>)>,
 }
 
 /// What is to be done once a batch is durable.
@@ -69,6 +71,7 @@ pub(crate) fn prepare(
         refused: Vec::new(),
         live: Vec::with_capacity(groups.len()),
         after: After::default(),
+        locks: Vec::new(),
     };
     let book = recorder.budgets.book(workspace, received);
     let watched = recorder.live.is_watched(workspace);
@@ -114,6 +117,12 @@ pub(crate) fn prepare(
                 let supersedes = revision.supersedes;
                 let (key, parts) = (Arc::clone(&key), revision.parts.clone());
                 unsealed.push(Unsealed { at, record, supersedes, door, key, parts });
+            }
+            let mut revision = revision;
+            if revision.head.quarantined {
+                let (vault, entropy) = (&recorder.vault, &*recorder.entropy);
+                let parts = &mut revision.parts.0;
+                out.locks.push((record, lock::lock(vault, workspace, record, entropy, parts)?));
             }
             spans.push(revision.write(record, &mut raw));
         }
@@ -365,9 +374,14 @@ pub(crate) fn finish(leaf: &Leaf) -> Result<exhibit_store::Leaf, Error> {
     Ok(exhibit_store::Leaf { bytes, hash })
 }
 
-/// The head with its previews, which only a root needs.
+/// The head with its previews, which only a root needs. Of something quarantined it tells what can be
+/// counted, and nothing that somebody wrote or a detector found.
 pub(crate) fn head(span: &Span) -> SpanHead {
     let mut head = SpanHead::of(span);
+    if head.quarantined {
+        conceal::head(span, &mut head);
+        return head;
+    }
     if head.is_root() {
         let previews = exhibit_capture::previews(span);
         (head.input_preview, head.output_preview) = (previews.input, previews.output);

@@ -73,7 +73,7 @@ impl Recorder {
             let page = self.store.spans(workspace, trace, &window).await?;
             let ids: Vec<_> =
                 page.rows.iter().map(|row| (trace.clone(), row.head.span_id.clone())).collect();
-            for stored in self.store.load(workspace, &ids).await?.iter().flatten() {
+            for stored in self.load(workspace, &ids).await?.iter().flatten() {
                 spans.push(decode(stored)?);
             }
             window.after = page.next;
@@ -133,7 +133,7 @@ impl Recorder {
             tracing::warn!(rule = %fault, "a rule could not be evaluated");
         }
         let known = [(trace.clone(), SpanId::registration())];
-        let known = self.store.load(workspace, &known).await?.into_iter().flatten().next();
+        let known = self.load(workspace, &known).await?.into_iter().flatten().next();
         let said = known.as_ref().map(decode).transpose()?.and_then(|s| s.attribute(KEY).cloned());
         let start = row.summary.start;
         let delivered = delivery(trace, start, &ruling);

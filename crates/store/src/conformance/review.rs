@@ -1,6 +1,8 @@
 //! Reviews with their acts, and deliveries.
 
-use exhibit_model::{Nanos, Review, ReviewAct, ReviewDeed, ReviewState, Severity, WorkspaceId};
+use exhibit_model::{
+    Nanos, RecordId, Review, ReviewAct, ReviewDeed, ReviewState, Severity, WorkspaceId,
+};
 
 use super::{Subject, fixture::Tenant};
 use crate::{Delivery, LogId, ReviewQuery};
@@ -101,6 +103,20 @@ pub async fn reviews_are_found_by_what_they_are(subject: Subject) {
             .await
             .is_err()
     );
+}
+
+/// Keys of locked records are there until they are destroyed.
+pub async fn a_lock_is_there_until_it_is_destroyed(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    let (store, workspace) = (&tenant.store, tenant.workspace);
+    let (one, two) = (RecordId([1; 16]), RecordId([2; 16]));
+    store.put_locks(workspace, vec![(one, vec![7; 8]), (two, vec![8; 8])]).await.unwrap();
+    let held = store.locks(workspace, &[two, RecordId([3; 16]), one]).await.unwrap();
+    assert_eq!(held, [Some(vec![8; 8]), None, Some(vec![7; 8])]);
+    assert_eq!(store.locks(WorkspaceId(77), &[one]).await.unwrap(), [None]);
+    store.destroy_locks(workspace, &[one]).await.unwrap();
+    let held = store.locks(workspace, &[one, two]).await.unwrap();
+    assert_eq!(held, [None, Some(vec![8; 8])]);
 }
 
 /// Deliveries wait, are changed under their id, and give way.

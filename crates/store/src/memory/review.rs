@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use exhibit_model::{Nanos, Review, WorkspaceId};
+use exhibit_model::{Nanos, RecordId, Review, WorkspaceId};
 
 use super::MemoryStore;
 use crate::{AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor};
@@ -13,6 +13,7 @@ use crate::{AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, revi
 pub(super) struct Reviews {
     asked: BTreeMap<i64, (WorkspaceId, Review)>,
     deliveries: BTreeMap<i64, (WorkspaceId, Delivery)>,
+    locks: BTreeMap<(WorkspaceId, [u8; 16]), Vec<u8>>,
     last: i64,
 }
 
@@ -83,6 +84,39 @@ impl ReviewStore for MemoryStore {
             |review: &Review| review.state.is_waiting() && review.due.is_some_and(|due| due <= now);
         let due = state.reviews.asked.values().filter(|(_, review)| late(review));
         Ok(due.take(limit).cloned().collect())
+    }
+
+    async fn put_locks(
+        &self,
+        workspace: WorkspaceId,
+        locks: Vec<(RecordId, Vec<u8>)>,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        let locks = locks.into_iter().map(|(record, key)| ((workspace, record.0), key));
+        state.reviews.locks.extend(locks);
+        Ok(())
+    }
+
+    async fn locks(
+        &self,
+        workspace: WorkspaceId,
+        records: &[RecordId],
+    ) -> Result<Vec<Option<Vec<u8>>>, StoreError> {
+        let state = self.state.lock();
+        let key = |record: &RecordId| state.reviews.locks.get(&(workspace, record.0)).cloned();
+        Ok(records.iter().map(key).collect())
+    }
+
+    async fn destroy_locks(
+        &self,
+        workspace: WorkspaceId,
+        records: &[RecordId],
+    ) -> Result<(), StoreError> {
+        let mut state = self.state.lock();
+        for record in records {
+            state.reviews.locks.remove(&(workspace, record.0));
+        }
+        Ok(())
     }
 
     async fn put_deliveries(
