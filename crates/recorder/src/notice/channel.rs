@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 /// A way to tell somebody.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Channel {
     /// Its name, as `notify: {channel: …}` says it.
     pub name: String,
@@ -153,6 +152,7 @@ mod tests {
             ("version: 2\n", "version"),
             ("version: 1\nchanels: []\n", "chanels"),
             ("version: 1\nchannels: [{name: a, kind: pager}]\n", "pager"),
+            ("version: 1\nchannels: [{name: a, kind: slack, url_env: S, evnts: []}]\n", "evnts"),
             (
                 "version: 1\nchannels: [{name: a, kind: webhook, url: \"ftp://x\", secret_env: S}]\n",
                 "url",
