@@ -3,6 +3,7 @@
 
 mod admin;
 mod dead_letters;
+mod govern;
 mod import;
 mod keep;
 mod read;
@@ -20,6 +21,9 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
+pub(crate) use govern::{
+    PolicyCommand, PolicySimulate, PolicyTest, ReviewsAct, ReviewsCommand, ReviewsList,
+};
 pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
@@ -111,6 +115,12 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Read stored spans again with this version's mapping
     Remap(RemapArgs),
+    /// Test policy files, and see what they would change
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Work through what rules want people to look at
+    #[command(subcommand)]
+    Reviews(ReviewsCommand),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

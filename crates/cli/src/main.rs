@@ -9,6 +9,7 @@ mod args;
 mod commands;
 mod config;
 mod control;
+mod courier;
 mod data_dir;
 mod door;
 mod failure;

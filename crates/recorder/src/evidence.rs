@@ -5,7 +5,7 @@
 
 mod tell;
 
-use std::{io::Write, sync::Arc};
+use std::{collections::HashSet, io::Write, sync::Arc};
 
 use exhibit_evidence::{
     BundleWriter, LogHead, PartLine, RecordLine, Selection, cover,
@@ -24,7 +24,7 @@ use exhibit_store::{
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::{Error, Recorder, accept::decode};
+use crate::{Error, Recorder, accept::decode, lock};
 
 use tell::{Summaries, answered, asked};
 
@@ -204,7 +204,10 @@ impl Evidence {
             let read = self.recorder.store.audit_trace(self.workspace.id, id);
             // One that was retained or erased in between is gone, as it should be.
             let Some(trace) = runtime.block_on(read)? else { continue };
-            let told = self.trace(&trace, &mut bundle, &mut places)?;
+            let mut opened = trace.clone();
+            let unlock = self.recorder.unlock_trace(self.workspace.id, &mut opened);
+            let quarantined = runtime.block_on(unlock)?;
+            let told = self.trace(&opened, &quarantined, &mut bundle, &mut places)?;
             if !told {
                 continue;
             }
@@ -361,6 +364,7 @@ impl Evidence {
     fn trace(
         &self,
         trace: &AuditTrace,
+        quarantined: &HashSet<exhibit_model::RecordId>,
         bundle: &mut BundleWriter<impl Write>,
         places: &mut Vec<u64>,
     ) -> Result<bool, Error> {
@@ -378,6 +382,11 @@ impl Evidence {
                 bundle.counts().pending += 1;
                 continue;
             };
+            if lock::is_locked(stored) {
+                // A reviewer had it redacted or erased: nobody can say what its parts were.
+                continue;
+            }
+            let is_withheld = quarantined.contains(&stored.record);
             let record = RecordId(stored.record.0);
             let parts = SPAN_PARTS.iter().zip(&stored.parts).zip(0..);
             let line = RecordLine {
@@ -388,7 +397,13 @@ impl Evidence {
                 index,
                 record: record.to_string().into(),
                 parts: parts
-                    .map(|((name, bytes), part)| self.part(name, &key, record, part, bytes))
+                    .map(|((name, bytes), part)| {
+                        if is_withheld {
+                            PartLine::withheld(name, &key, &record, part, bytes)
+                        } else {
+                            self.part(name, &key, record, part, bytes)
+                        }
+                    })
                     .collect(),
             };
             bundle.record(&line).map_err(closed)?;

@@ -17,7 +17,7 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use exhibit_ledger::{DigestKey, PartKey};
-use exhibit_model::{Entropy, TraceId, WorkspaceId};
+use exhibit_model::{Entropy, RecordId, TraceId, WorkspaceId};
 use exhibit_store::TraceKey;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -154,6 +154,38 @@ impl Vault {
         Ok(PartKey::new(&*self.unwrap(workspace, trace, wrapped)?))
     }
 
+    /// Wraps the key of a locked record.
+    pub(crate) fn wrap_lock(
+        &self,
+        workspace: WorkspaceId,
+        record: RecordId,
+        key: &[u8; 32],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE];
+        entropy.fill(&mut nonce);
+        let payload = Payload { msg: key, aad: &lock_aad(workspace, record) };
+        let sealed = self.cipher.encrypt(&nonce.into(), payload);
+        let sealed = sealed.map_err(|_| Error::Internal("a lock could not be wrapped".into()))?;
+        Ok([&[WRAPPED_BY_INSTALLATION][..], &nonce, &sealed].concat())
+    }
+
+    /// The key of a locked record; none when it does not open.
+    pub(crate) fn unwrap_lock(
+        &self,
+        workspace: WorkspaceId,
+        record: RecordId,
+        wrapped: &[u8],
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let (version, rest) = wrapped.split_first()?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let payload = Payload { msg: sealed, aad: &lock_aad(workspace, record) };
+        let raw = Zeroizing::new(self.cipher.decrypt(&nonce.into(), payload).ok()?);
+        let key: [u8; 32] = raw.as_slice().try_into().ok()?;
+        (*version == WRAPPED_BY_INSTALLATION).then(|| Zeroizing::new(key))
+    }
+
     fn unwrap(
         &self,
         workspace: WorkspaceId,
@@ -185,6 +217,11 @@ fn half(key: [u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&key[..16]);
     half
+}
+
+/// A lock opens only the record it was made for.
+fn lock_aad(workspace: WorkspaceId, record: RecordId) -> Vec<u8> {
+    [b"lock".as_slice(), &workspace.0.to_be_bytes(), &record.0].concat()
 }
 
 /// A wrapped key opens only in the place it was made for.

@@ -337,7 +337,9 @@ impl Recorder {
         workspace: WorkspaceId,
         id: &TraceId,
     ) -> Result<Option<exhibit_store::AuditTrace>, Error> {
-        Ok(self.store.audit_trace(workspace, id).await?)
+        let Some(mut trace) = self.store.audit_trace(workspace, id).await? else { return Ok(None) };
+        self.unlock_trace(workspace, &mut trace).await?;
+        Ok(Some(trace))
     }
 }
 

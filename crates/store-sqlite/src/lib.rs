@@ -30,6 +30,7 @@ mod options;
 mod pool;
 mod query;
 mod read;
+mod review;
 mod rollup;
 mod row;
 mod search;

@@ -38,6 +38,7 @@ pub mod fixture;
 pub mod ledger;
 pub mod list;
 pub mod oracle;
+pub mod review;
 pub mod revision;
 pub mod rollup;
 pub mod search;
@@ -152,6 +153,13 @@ macro_rules! store_conformance {
                 sessions_add_up_their_traces,
                 another_workspace_sees_nothing,
             }
+            review {
+                a_review_is_kept_with_its_act_and_only_once,
+                a_change_replaces_exactly_the_version_before,
+                reviews_are_found_by_what_they_are,
+                deliveries_wait_until_they_are_done,
+                a_lock_is_there_until_it_is_destroyed,
+            }
             revision {
                 a_running_span_that_ends_is_replaced_in_place,
                 a_replaced_terminal_revision_stays_readable,
@@ -220,6 +228,7 @@ mod tests {
             include_str!("conformance/filter.rs"),
             include_str!("conformance/ledger.rs"),
             include_str!("conformance/list.rs"),
+            include_str!("conformance/review.rs"),
             include_str!("conformance/revision.rs"),
             include_str!("conformance/rollup.rs"),
             include_str!("conformance/search.rs"),

@@ -20,6 +20,7 @@ pub mod error;
 pub mod filter;
 pub mod ledger;
 pub mod memory;
+pub mod review;
 pub mod rollup;
 pub mod search;
 pub mod span;
@@ -33,6 +34,7 @@ pub use erase::{Doomed, EraseStore};
 pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
+pub use review::{Delivery, ReviewQuery, ReviewStore};
 pub use span::{
     Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
@@ -41,7 +43,14 @@ pub use span::{
 
 /// A whole back end.
 pub trait Store:
-    SpanStore + LedgerStore + AnchorStore + AccountStore + AuditStore + EraseStore + DeadLetterStore
+    SpanStore
+    + LedgerStore
+    + AnchorStore
+    + AccountStore
+    + AuditStore
+    + EraseStore
+    + DeadLetterStore
+    + ReviewStore
 {
 }
 
@@ -53,5 +62,6 @@ impl<T> Store for T where
         + AuditStore
         + EraseStore
         + DeadLetterStore
+        + ReviewStore
 {
 }

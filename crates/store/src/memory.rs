@@ -15,6 +15,7 @@ mod dead_letter;
 mod erase;
 mod ledger;
 mod list;
+mod review;
 mod trace;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -46,6 +47,7 @@ struct State {
     accounts: Accounts,
     dead_letters: dead_letter::DeadLetters,
     anchors: Vec<crate::Anchor>,
+    reviews: review::Reviews,
     sequence: u64,
 }
 

@@ -16,6 +16,7 @@ use crate::{
     args::ServeArgs,
     config::{Address, Config, Loaded, LogFormat, Override, parse_address, parse_duration_ms},
     control::Control,
+    courier::Carrier,
     data_dir::{DataDir, Running},
     failure::{Exit, Failure},
     installation::{Installation, discovered_rules},
@@ -168,6 +169,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     let mut signals = Signals::listen()?;
     let installation = Installation::open(&loaded).await?;
     let recorder = Arc::clone(&installation.recorder);
+    recorder.set_courier(Carrier::new().context("TLS cannot be set up")?);
     if let Some(workspace) = &loaded.config.keyless_ingest
         && recorder.workspace(workspace).await?.is_none()
     {

@@ -177,6 +177,15 @@ impl Served {
         Self { child, ready }
     }
 
+    /// Starts a server whose log goes to a file.
+    pub(crate) fn logging(mut command: Command, log: std::fs::File) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().expect("the server starts").unwrap();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -17,6 +17,7 @@ mod keep;
 mod keys;
 mod outside;
 mod pages;
+mod policies;
 mod provider;
 mod start;
 mod tamper;

@@ -1,7 +1,9 @@
 //! Acts of administration: what is sealed about them, and from which accounts can be derived again.
 
 use exhibit_ledger::{Leaf, LeafKind, record::part_hash};
-use exhibit_model::{ApiKey, ApiKeyId, Nanos, RecordId, Role, Scopes, User, UserId, Workspace};
+use exhibit_model::{
+    ApiKey, ApiKeyId, Nanos, RecordId, Review, ReviewDeed, Role, Scopes, User, UserId, Workspace,
+};
 use exhibit_store::AdminAct;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -35,6 +37,8 @@ pub(crate) enum Act {
     HoldReleased { id: String, release: String, at: Nanos },
     /// Records were taken away.
     Erased { erased: Erased },
+    /// Somebody, or a rule, did something to a review; as it stands since.
+    Reviewed { review: Review },
 }
 
 /// What is sealed of a user.
@@ -101,6 +105,7 @@ impl Act {
             Self::RetentionSet { .. } => LeafKind::Retention,
             Self::Erased { erased } if erased.cause == "retention" => LeafKind::Retention,
             Self::Erased { .. } => LeafKind::Erasure,
+            Self::Reviewed { .. } => LeafKind::Review,
             _ => LeafKind::Admin,
         }
     }
@@ -116,6 +121,14 @@ impl Act {
             Self::HoldPlaced { .. } => "hold placed",
             Self::HoldReleased { .. } => "hold released",
             Self::Erased { .. } => "records erased",
+            Self::Reviewed { review } => match review.acts.last().map(|act| act.deed) {
+                Some(ReviewDeed::Opened) => "review opened",
+                Some(ReviewDeed::Approved) => "review approved",
+                Some(ReviewDeed::Rejected) => "review rejected",
+                Some(ReviewDeed::Escalated) => "review escalated",
+                Some(ReviewDeed::Expired) => "review expired",
+                _ => "review changed",
+            },
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use exhibit_ledger::{Leaf, LeafKind};
-use exhibit_model::{Role, Workspace};
-use exhibit_store::{LogId, StoredAct};
+use exhibit_model::{Review, Role, Workspace};
+use exhibit_store::{LogId, ReviewQuery, StoredAct};
 
 use super::{Fault, Verdict, log::Claimed};
 use crate::{
@@ -24,6 +24,7 @@ struct Derived {
     keys: BTreeMap<String, SealedKey>,
     /// Leaves whose records were taken away.
     erased: Vec<(u64, u64)>,
+    reviews: BTreeMap<String, Review>,
 }
 
 impl Derived {
@@ -47,6 +48,9 @@ impl Derived {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);
                 }
+            }
+            Act::Reviewed { review } => {
+                self.reviews.insert(review.id.clone(), review);
             }
         }
     }
@@ -117,14 +121,27 @@ impl Recorder {
         if keys != derived.keys {
             differs("the keys of the workspace are not those that were made and revoked");
         }
+        let mut reviews = BTreeMap::new();
+        let mut query = ReviewQuery { limit: PAGE, ..ReviewQuery::default() };
+        loop {
+            let page = self.store.reviews(shown.id, &query).await?;
+            reviews.extend(page.rows.into_iter().map(|review| (review.id.clone(), review)));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        if reviews != derived.reviews {
+            differs("the reviews of the workspace are not what reviewers made of them");
+        }
         Ok(faults)
     }
 
     /// An act, if its leaf commits to it.
     pub(crate) fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
         let leaf = Leaf::parse(leaf?).ok()?;
-        let is_act =
-            matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange) || is_keeping(&leaf);
+        let is_act = matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange | LeafKind::Review)
+            || is_keeping(&leaf);
         (is_act && leaf.body_root == Some(self.act_root(&leaf, &act.body)))
             .then(|| serde_json::from_slice(&act.body).ok())
             .flatten()

@@ -3,7 +3,10 @@
 use exhibit_model::Nanos;
 
 use super::Subject;
-use crate::{Anchor, AnchorKind};
+use crate::{
+    Anchor,
+    AnchorKind::{self, Stamped, Witnessed},
+};
 
 fn anchor(kind: AnchorKind, size: u64, name: &str, note: &str) -> Anchor {
     let (name, note) = (name.to_owned(), note.to_owned());
@@ -13,7 +16,6 @@ fn anchor(kind: AnchorKind, size: u64, name: &str, note: &str) -> Anchor {
 /// What others said is found by size, and said again it replaces what was said before.
 pub async fn anchors_are_found_by_size(subject: Subject) {
     let store = &subject.store;
-    use AnchorKind::{Stamped, Witnessed};
     assert_eq!(store.latest_anchor(Witnessed).await.unwrap(), None);
     for (kind, size, name, note) in [
         (Witnessed, 9, "", "nine"),
