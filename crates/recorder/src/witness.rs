@@ -149,7 +149,8 @@ impl Witness {
         }
         last.insert(origin, signed.checkpoint().clone());
         let added = signed.note().signatures().iter().skip(before);
-        let body = added.map(|signature| format!("{signature}\n")).collect();
+        let lines: Vec<String> = added.map(ToString::to_string).chain([String::new()]).collect();
+        let body = lines.join("\n");
         Answer { status: 200, content_type: "text/plain; charset=utf-8", body }
     }
 

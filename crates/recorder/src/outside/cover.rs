@@ -69,13 +69,13 @@ impl Recorder {
                 signed.and_then(|s| policy.check(&s).ok()).is_some_and(|w| w.enough)
             };
             // Signatures are dear; only those that could be the first are checked.
-            anchors = self.from_first_covering(log, index, anchors).await?;
+            anchors = self.covering_from_first(log, index, anchors).await?;
             if let Some(anchor) = anchors.iter().find(|anchor| enough(anchor)) {
-                word.witnesses = self.witness_words(anchor, policy);
+                word.witnesses = witness_words(anchor, policy);
             }
         }
         let stamps = self.store.anchors(AnchorKind::Stamped, 0, ANCHORS_MAX).await?;
-        let stamps = self.from_first_covering(log, index, stamps).await?;
+        let stamps = self.covering_from_first(log, index, stamps).await?;
         word.stamp = stamps.into_iter().find_map(|anchor| {
             let signed = SignedCheckpoint::parse(anchor.note.as_bytes()).ok()?;
             let text = signed.note().text().as_bytes();
@@ -87,26 +87,8 @@ impl Recorder {
         Ok(word)
     }
 
-    fn witness_words(&self, anchor: &Anchor, policy: &exhibit_ledger::Policy) -> Vec<WitnessWord> {
-        let Ok(signed) = SignedCheckpoint::parse(anchor.note.as_bytes()) else {
-            return Vec::new();
-        };
-        let keys: Vec<_> = policy.witnesses.iter().map(|w| w.key.clone()).collect();
-        let found = signed.cosignatures(&keys).unwrap_or_default();
-        let name = |key: &VerifierKey| {
-            policy.witnesses.iter().find(|w| w.key == *key).map(|w| w.name.clone())
-        };
-        found
-            .into_iter()
-            .filter_map(|one| {
-                let (time_s, size) = (one.timestamp_s, anchor.size);
-                Some(WitnessWord { name: name(one.key)?, time_s, size })
-            })
-            .collect()
-    }
-
     /// The anchors from the first on that covers the entry; they come by rising size.
-    async fn from_first_covering(
+    async fn covering_from_first(
         &self,
         log: LogId,
         index: u64,
@@ -117,9 +99,9 @@ impl Recorder {
             let middle = from.midpoint(to);
             let size = anchors.get(middle).map_or(0, |anchor| anchor.size);
             if self.stated_below(log, size).await? > index {
-                to = middle
+                to = middle;
             } else {
-                from = middle + 1
+                from = middle + 1;
             }
         }
         Ok(anchors.split_off(from))
@@ -161,4 +143,21 @@ impl Recorder {
         places.insert((log, place), stated);
         Ok(stated)
     }
+}
+
+fn witness_words(anchor: &Anchor, policy: &exhibit_ledger::Policy) -> Vec<WitnessWord> {
+    let Ok(signed) = SignedCheckpoint::parse(anchor.note.as_bytes()) else {
+        return Vec::new();
+    };
+    let keys: Vec<_> = policy.witnesses.iter().map(|w| w.key.clone()).collect();
+    let found = signed.cosignatures(&keys).unwrap_or_default();
+    let name =
+        |key: &VerifierKey| policy.witnesses.iter().find(|w| w.key == *key).map(|w| w.name.clone());
+    found
+        .into_iter()
+        .filter_map(|one| {
+            let (time_s, size) = (one.timestamp_s, anchor.size);
+            Some(WitnessWord { name: name(one.key)?, time_s, size })
+        })
+        .collect()
 }
