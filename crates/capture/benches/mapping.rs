@@ -3,7 +3,7 @@
 //! Spans of about 3 KB of content. Prints microseconds, median of many rounds; judges nothing. Each
 //! round maps the same span again, which costs what a first mapping costs: mapped fields are made anew.
 
-#[allow(dead_code, reason = "the bench builds spans only")]
+#[allow(dead_code, clippy::unwrap_used, reason = "the tests' own way to build requests")]
 #[path = "../tests/capture/support.rs"]
 mod support;
 
@@ -16,11 +16,14 @@ use support::{logs, otlp_span, pairs, request, traces};
 
 const ROUNDS: usize = 400;
 const SPANS_A_ROUND: u32 = 50;
+const CONVENTIONS: usize = 16;
 
 fn main() {
     println!("{:<16} {:>10} {:>10}", "convention", "median µs", "p95 µs");
     let mut slowest = 0.0_f64;
-    for (name, mut span) in spans() {
+    let spans = spans();
+    assert_eq!(spans.len(), CONVENTIONS, "every convention's span is taken");
+    for (name, mut span) in spans {
         let mut rounds: Vec<f64> = (0..ROUNDS)
             .map(|_| {
                 let begin = Instant::now();
@@ -116,7 +119,7 @@ fn spans() -> Vec<(&'static str, Span)> {
             "braintrust.output_json": messages("assistant"), "braintrust.metrics": "{\"prompt_tokens\":900}" })),
     ]
     .into_iter()
-    .map(|(name, scope, attributes)| (name, one(scope, attributes)))
+    .filter_map(|(name, scope, attributes)| Some((name, one(scope, attributes)?)))
     .collect();
     let step = json!({"session.id": "s", "prompt.id": "p", "event.name": "api_request", "event.sequence": 3,
         "model": "claude-sonnet-4-5", "input_tokens": 9, "output_tokens": 300, "cache_read_tokens": 900,
@@ -129,9 +132,8 @@ fn spans() -> Vec<(&'static str, Span)> {
     out
 }
 
-fn one(scope: &str, attributes: Value) -> Span {
+fn one(scope: &str, attributes: Value) -> Option<Span> {
     let span = otlp_span("chat", attributes);
     let decoded = traces(&request(scope, json!({"service.name": "bench"}), span));
-    let mut spans = decoded.spans.into_iter();
-    spans.next().unwrap_or_else(|| panic!("{scope}: the span was not taken"))
+    decoded.spans.into_iter().next()
 }
