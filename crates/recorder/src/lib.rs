@@ -10,6 +10,7 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod compliance;
 mod cores;
 mod dead_letter;
 mod drift;
@@ -18,15 +19,18 @@ mod evidence;
 mod keys;
 mod live;
 mod notes;
+mod outside;
 mod proof;
 mod read;
 mod remap;
+mod retention;
 mod rules;
 mod sequence;
 mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -36,6 +40,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use compliance::{Compliance, Duty};
 pub use cores::Cores;
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
@@ -45,8 +50,12 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
 pub use remap::Remapped;
+pub use retention::{
+    Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
+};
 pub use rules::{RuleSource, RulesError, RulesView};
 pub use sequence::Sequence;
 pub use system::{OsEntropy, SystemClock};
@@ -86,6 +95,9 @@ pub struct Recorder {
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    eyes: outside::Eyes,
+    /// Holds are placed and records taken away one after the other.
+    keeping_turn: tokio::sync::Mutex<()>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -97,6 +109,10 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
+        {
+            recorder.vault.note_tombstones();
+        }
         recorder.ensure_default_workspace().await?;
         recorder.record_rules("start").await?;
         Ok(recorder)
@@ -120,6 +136,8 @@ impl Recorder {
             accounts: account::Recent::default(),
             cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
+            eyes: outside::Eyes::default(),
+            keeping_turn: tokio::sync::Mutex::default(),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,

@@ -20,6 +20,7 @@ pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
 pub(crate) mod remap;
+pub(crate) mod retention;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
@@ -44,6 +45,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(aitracer::ledger::entry))
+        .routes(routes!(aitracer::ledger::verify))
         .routes(routes!(dead_letters::list, dead_letters::clear))
         .routes(routes!(aitracer::side_doors::guardrail))
         .routes(routes!(aitracer::side_doors::tool_call))
@@ -76,6 +79,13 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(ledger::anchors))
+        .routes(routes!(retention::rules, retention::set_rules))
+        .routes(routes!(retention::run))
+        .routes(routes!(retention::holds, retention::place_hold))
+        .routes(routes!(retention::release_hold))
+        .routes(routes!(retention::erase))
+        .routes(routes!(retention::compliance))
         .routes(routes!(evidence::bundle))
         .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))
