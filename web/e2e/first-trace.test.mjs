@@ -168,6 +168,23 @@ test("from the landing page to a verified trace", async (t) => {
     await page.getByText("Default Rate").first().waitFor();
   });
 
+  await step("a hold is placed and released", async () => {
+    await page.goto("/vault");
+    await page.getByText("everything is kept").first().waitFor();
+    await page.getByRole("button", { name: "Place a hold" }).click();
+    await page.getByLabel("Traces").fill("agent = helper");
+    await page.getByLabel("Who answers for it").fill("counsel");
+    await page.getByLabel("Why, such as").fill("case 4711");
+    await page.getByRole("button", { name: "Place it" }).click();
+    await page.getByText("case 4711").waitFor();
+    await page.getByRole("button", { name: "What would go now?" }).click();
+    await page.getByText("Nothing would go.").waitFor();
+    await page.getByRole("button", { name: "Release" }).click();
+    await page.getByLabel("Why it ends").fill("settled");
+    await page.getByRole("button", { name: "Release it" }).click();
+    await page.getByText(/^released/).waitFor();
+  });
+
   await step("nothing was asked of another origin, refused by the policy, or thrown", () => {
     assert.deepEqual(faults, []);
   });

@@ -114,6 +114,11 @@ const ledger = createRoute({
   path: "/ledger",
   component: lazyRouteComponent(() => import("./features/ledger/LedgerPage"), "LedgerPage"),
 });
+const vault = createRoute({
+  getParentRoute: () => inside,
+  path: "/vault",
+  component: lazyRouteComponent(() => import("./features/vault/VaultPage"), "VaultPage"),
+});
 const settings = createRoute({
   getParentRoute: () => inside,
   path: "/settings",
@@ -145,7 +150,7 @@ export const router = createRouter({
     register,
     setup,
     verify,
-    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, settings, compare, profile, keys]),
+    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,
