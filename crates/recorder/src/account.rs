@@ -68,6 +68,17 @@ pub enum Who {
     Local,
 }
 
+impl Caller {
+    /// How they are named in acts: `user:<id>`, `key:<id>` or `local`.
+    pub fn name(&self) -> String {
+        match &self.who {
+            Who::Key { id, .. } => format!("key:{}", id.0),
+            Who::User { id, .. } => format!("user:{}", id.0),
+            Who::Local => "local".to_owned(),
+        }
+    }
+}
+
 /// The value of a session cookie.
 pub struct SessionToken(pub String);
 
@@ -132,7 +143,7 @@ impl Recorder {
     }
 }
 
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let (mut buffer, mut bits, mut out) = (0u32, 0, String::new());
     for byte in bytes {

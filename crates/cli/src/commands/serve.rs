@@ -2,7 +2,7 @@
 //! newcomer needs, and runs until it is told to stop.
 
 mod check;
-mod log;
+pub(super) mod log;
 mod tls;
 mod welcome;
 
@@ -16,10 +16,12 @@ use crate::{
     args::ServeArgs,
     config::{Address, Config, Loaded, LogFormat, Override, parse_address, parse_duration_ms},
     control::Control,
+    courier::Carrier,
     data_dir::{DataDir, Running},
     failure::{Exit, Failure},
     installation::{Installation, discovered_rules},
     output::Output,
+    outside::Web,
     port_holder::port_holder,
 };
 
@@ -167,6 +169,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     let mut signals = Signals::listen()?;
     let installation = Installation::open(&loaded).await?;
     let recorder = Arc::clone(&installation.recorder);
+    recorder.set_courier(Carrier::new().context("TLS cannot be set up")?);
     if let Some(workspace) = &loaded.config.keyless_ingest
         && recorder.workspace(workspace).await?.is_none()
     {
@@ -202,7 +205,9 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
 
     let (stop, stopped) = watch::channel(false);
     let (stop_clocks, clocks_stopped) = watch::channel(false);
-    let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped));
+    let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped.clone()));
+    let web = Arc::new(Web::new()?);
+    tokio::spawn(Arc::clone(&recorder).run_outside(web, clocks_stopped.clone()));
     let mut serving = tokio::spawn(server.serve(stopped));
     let control =
         tokio::spawn(control.serve(Arc::clone(&recorder), Arc::clone(&installation.store)));
@@ -254,7 +259,7 @@ fn named(address: &str) -> String {
 }
 
 /// The signals that ask the server to stop.
-struct Signals {
+pub(super) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -263,7 +268,7 @@ struct Signals {
 
 impl Signals {
     #[cfg(unix)]
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?,
@@ -272,7 +277,7 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -280,12 +285,12 @@ impl Signals {
     }
 
     #[cfg(not(unix))]
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         Ok(Self {})
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         let _ = tokio::signal::ctrl_c().await;
         "Ctrl-C"
     }
