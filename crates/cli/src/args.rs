@@ -5,6 +5,7 @@ mod admin;
 mod dead_letters;
 mod govern;
 mod read;
+mod remap;
 mod serve;
 mod trace;
 
@@ -23,6 +24,7 @@ pub(crate) use govern::{
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use remap::RemapArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 
@@ -99,6 +101,8 @@ pub(crate) enum Command {
     /// Work through what rules want people to look at
     #[command(subcommand)]
     Reviews(ReviewsCommand),
+    /// Read stored spans again with this version's mapping
+    Remap(RemapArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

@@ -8,6 +8,7 @@ mod export;
 mod keys;
 mod pages;
 mod policy;
+mod remap;
 mod restore;
 mod reviews;
 mod serve;
@@ -56,6 +57,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
                     Command::Policy(args) => policy::run(args, &loaded, output).await,
                     Command::Reviews(args) => reviews::run(args, &loaded, output).await,
+                    Command::Remap(args) => remap::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,

@@ -43,6 +43,15 @@ pub(crate) struct Config {
     /// key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keyless_ingest: Option<String>,
+    /// Address on this machine where MongoDB's wire protocol is spoken (TraceLLM's client writes by it),
+    /// or `off`.
+    pub(crate) mongo_listen: String,
+    /// Workspace that its clients write to and read without a key.
+    pub(crate) mongo_workspace: String,
+    /// Address on this machine of TraceLLM's REST API and WebSocket, or `off`.
+    pub(crate) tracellm_listen: String,
+    /// Workspace that they are about.
+    pub(crate) tracellm_workspace: String,
     /// Origins that browsers may call the API from, such as `https://app.example.com`.
     pub(crate) cors_origins: Vec<String>,
     /// Whether anybody who reaches the server may make an account (with a workspace of its own). The
@@ -97,6 +106,10 @@ impl Default for Config {
             rules_dir: None,
             search: true,
             keyless_ingest: None,
+            mongo_listen: "off".to_owned(),
+            mongo_workspace: "default".to_owned(),
+            tracellm_listen: "off".to_owned(),
+            tracellm_workspace: "default".to_owned(),
             cors_origins: vec!["http://localhost:3000".to_owned()],
             registration: true,
             secure_cookies: false,

@@ -22,7 +22,7 @@ use crate::{Error, Recorder, live::LiveEvent};
 
 pub use amend::Handling;
 pub(crate) use amend::{Amendment, is_cleared, released};
-use group::Group;
+pub(crate) use group::Group;
 pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
@@ -86,6 +86,16 @@ impl Recorder {
         self.record_from(workspace, groups, Known::default()).await
     }
 
+    /// The same for spans that are known to be stored: starts from what the store has.
+    pub(crate) async fn record_again(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Rejected>, Error> {
+        let known = self.load_known(workspace, &groups).await?;
+        self.record_from(workspace, groups, known).await
+    }
+
     /// The same, with what is known of the spans already.
     async fn record_from(
         self: &Arc<Self>,
@@ -119,27 +129,19 @@ impl Recorder {
         Err(CommitError::Stale.into())
     }
 
-    /// Preparing is work for a core, not for the runtime; no more at once than there are cores.
+    /// Preparing is work for a core, not for the runtime.
     async fn prepare(
         self: &Arc<Self>,
         workspace: WorkspaceId,
-        groups: Vec<Group>,
+        mut groups: Vec<Group>,
         known: Known,
     ) -> Result<(Vec<Group>, Prepared), Error> {
-        let failed = |_| Error::Internal("preparing a batch was broken off".into());
-        let permit = Arc::clone(&self.preparing)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Internal("the recorder is closed".into()))?;
         let recorder = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let mut groups = groups;
+        let work = move || {
             let prepared = prepare::prepare(&recorder, workspace, &mut groups, known);
-            drop(permit);
             prepared.map(|prepared| (groups, prepared))
-        })
-        .await
-        .map_err(failed)?
+        };
+        self.cores.run(work).await?
     }
 
     /// Makes sure that the key of every trace is in the cache if the store has one.

@@ -11,6 +11,7 @@ mod account;
 mod budget;
 mod checkpoint;
 mod complete;
+mod cores;
 mod dead_letter;
 mod decide;
 mod drift;
@@ -19,11 +20,14 @@ mod evidence;
 mod keys;
 mod live;
 mod lock;
+mod notes;
 mod notice;
 mod proof;
 mod read;
+mod remap;
 mod review;
 mod rules;
+mod sequence;
 mod simulate;
 mod system;
 mod vault;
@@ -38,6 +42,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use cores::Cores;
 pub use decide::{Decided, Question, Step};
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
@@ -54,8 +59,10 @@ pub use notice::{
     channel::{Channel, Security, Way},
 };
 pub use read::{Health, SpanDetail, SpanView};
+pub use remap::Remapped;
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
+pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
@@ -91,8 +98,7 @@ pub struct Recorder {
     vault: vault::Vault,
     live: live::Live,
     accounts: account::Recent,
-    /// As many batches are prepared at once as there are cores: more would only cost memory.
-    preparing: Arc<Semaphore>,
+    cores: cores::Cores,
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
@@ -135,7 +141,7 @@ impl Recorder {
             budgets: budget::Budgets::default(),
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
-            preparing: Arc::new(Semaphore::new(cores)),
+            cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
             courier: std::sync::OnceLock::new(),
             noticed: Notify::new(),
@@ -149,6 +155,11 @@ impl Recorder {
             search: parts.search,
             started,
         }))
+    }
+
+    /// Threads for work that keeps a core busy.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
     }
 
     /// The bounds in force.

@@ -11,6 +11,14 @@ pub struct Config {
     pub otlp_http: Vec<Listener>,
     /// Where OTLP over gRPC is served.
     pub otlp_grpc: Vec<Listener>,
+    /// Where MongoDB's wire protocol is spoken; loopback only.
+    pub mongo: Vec<Listener>,
+    /// Public id of the workspace that clients of it without a key write to and read.
+    pub mongo_workspace: Option<String>,
+    /// Where TraceLLM's REST API and WebSocket are served; loopback only.
+    pub tracellm: Vec<Listener>,
+    /// Public id of the workspace they are about.
+    pub tracellm_workspace: Option<String>,
     /// Origins (`https://host[:port]`) of other pages that may call the API from a browser.
     pub cors_origins: Vec<String>,
     /// Whether session cookies are marked `Secure` even on plain connections. They always are when a
@@ -33,6 +41,10 @@ impl Default for Config {
             main: vec![Listener::required("127.0.0.1:3000"), Listener::optional("127.0.0.1:8000")],
             otlp_http: vec![Listener::optional("127.0.0.1:4318")],
             otlp_grpc: vec![Listener::optional("127.0.0.1:4317")],
+            mongo: Vec::new(),
+            mongo_workspace: None,
+            tracellm: Vec::new(),
+            tracellm_workspace: None,
             cors_origins: Vec::new(),
             secure_cookies: false,
             keyless_workspace: None,

@@ -11,14 +11,17 @@ mod app;
 mod auth;
 mod body;
 mod config;
+mod demo;
 mod extract;
 mod layers;
 mod listen;
 mod live;
+mod mongo;
 mod otlp;
 mod problem;
 mod routes;
 mod server;
+mod tracellm;
 mod view;
 
 pub use config::{Config, Listener};

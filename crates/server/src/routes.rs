@@ -7,6 +7,7 @@ pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
+pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod evidence;
 pub(crate) mod govern;
@@ -20,6 +21,7 @@ pub(crate) mod members;
 pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod remap;
 pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -41,6 +43,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(account::logout))
         .routes(routes!(account::me))
         .routes(routes!(account::setup))
+        .routes(routes!(demo::enter))
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
@@ -68,7 +71,9 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(reviews::bulk))
         .routes(routes!(reviews::one))
         .routes(routes!(reviews::act))
+        .routes(routes!(remap::step))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))

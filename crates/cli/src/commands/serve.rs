@@ -48,6 +48,8 @@ pub(crate) fn overrides(args: &ServeArgs) -> anyhow::Result<Vec<Override>> {
     set("rules_dir", "--rules-dir", rules.transpose()?.map(Into::into));
     set("search", "--no-search", args.no_search.then_some(false.into()));
     set("keyless_ingest", "--keyless-ingest", text(&args.keyless_ingest));
+    set("mongo_listen", "--mongo-listen", text(&args.mongo_listen));
+    set("tracellm_listen", "--tracellm-listen", text(&args.tracellm_listen));
     set("cors_origins", "--cors-origin", list(&args.cors_origin));
     set("log", "--log", text(&args.log));
     let format = args.log_format.map(|format| match format {
@@ -65,6 +67,8 @@ struct Addresses {
     main: Vec<SocketAddr>,
     otlp_http: Address,
     otlp_grpc: Address,
+    mongo: Address,
+    tracellm: Address,
 }
 
 impl Addresses {
@@ -83,7 +87,18 @@ impl Addresses {
         }
         let otlp_http = read("otlp.http", &config.otlp.http)?;
         let otlp_grpc = read("otlp.grpc", &config.otlp.grpc)?;
-        Ok(Self { main, otlp_http, otlp_grpc })
+        let near = |key: &str, text: &str| match read(key, text)? {
+            Address::At(address) if !address.ip().is_loopback() => Err(Failure::usage(format!(
+                "{key}: {address} is not on this machine alone, and this protocol knows no keys"
+            ))
+            .hint(
+                "use a loopback address, with a TLS proxy or tunnel in front for other machines",
+            )),
+            address => Ok(address),
+        };
+        let mongo = near("mongo_listen", &config.mongo_listen)?;
+        let tracellm = near("tracellm_listen", &config.tracellm_listen)?;
+        Ok(Self { main, otlp_http, otlp_grpc, mongo, tracellm })
     }
 
     /// What the server is told: the first main address must be free, the others may be taken.
@@ -105,10 +120,19 @@ impl Addresses {
             Address::Off => Vec::new(),
             Address::At(address) => vec![Listener::optional(address.to_string())],
         };
+        // Asked for by name, so a taken address is an error.
+        let required = |address: Address| match address {
+            Address::Off => Vec::new(),
+            Address::At(address) => vec![Listener::required(address.to_string())],
+        };
         ServerConfig {
             main,
             otlp_http: optional(self.otlp_http),
             otlp_grpc: optional(self.otlp_grpc),
+            mongo: required(self.mongo),
+            mongo_workspace: Some(loaded.config.mongo_workspace.clone()),
+            tracellm: required(self.tracellm),
+            tracellm_workspace: Some(loaded.config.tracellm_workspace.clone()),
             cors_origins: loaded.config.cors_origins.clone(),
             secure_cookies: loaded.config.secure_cookies,
             registration_open: loaded.config.registration,

@@ -151,7 +151,8 @@ fn waiting(home: &Home) -> String {
 #[test]
 fn reviewers_decide_what_becomes_of_what_was_blocked() {
     let word = iban();
-    for (command, handling) in [("approve", None), ("approve", Some("redact")), ("reject", Some("erase"))]
+    for (command, handling) in
+        [("approve", None), ("approve", Some("redact")), ("reject", Some("erase"))]
     {
         let home = home("block");
         let server = home.serve(&[]);
@@ -192,7 +193,10 @@ fn a_wrong_policy_file_is_refused_with_its_place_and_the_old_rules_stay() {
         (text.replace("severity: high", "severty: high"), "severty"),
         (text.replace("expect: [flag]", "expect: [block]"), "expects block"),
         (text.replace("{finding: {entity: IBAN_CODE}}", "{expr: \"span.model ==\"}"), "CEL"),
-        (text.replace("{finding: {entity: IBAN_CODE}}", "{name: {matches: '(a{1000}){1000}'}}"), "matches"),
+        (
+            text.replace("{finding: {entity: IBAN_CODE}}", "{name: {matches: '(a{1000}){1000}'}}"),
+            "matches",
+        ),
     ];
     for (wrong, reason) in wrongs {
         fs::write(home.path().join("desk.yaml"), wrong).unwrap();
@@ -221,7 +225,10 @@ fn a_simulation_says_what_a_policy_would_change_and_under_the_same_rules_nothing
     // Whether the server runs or not.
     let said = home.run(&["policy", "simulate", "proposed.yaml", "--from", "-3650d", "--json"]);
     let said = said.ended(0).json();
-    assert_eq!((&said["spans"], &said["drifted"], &said["changed"]), (&json!(6), &json!(0), &json!(3)));
+    assert_eq!(
+        (&said["spans"], &said["drifted"], &said["changed"]),
+        (&json!(6), &json!(0), &json!(3))
+    );
     assert_eq!(said["reviews"], json!([0, 3]));
     assert_eq!(said["actions"]["block"], json!([0, 3]));
     assert_eq!(server.stop(), 0);
@@ -259,7 +266,8 @@ fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
              HOOK_SECRET, allow_private: {allowed}, events: [review.]}}\n"
         )
     };
-    let file = format!("version: 1\nchannels:\n{}{}", channel("desk", true), channel("shut", false));
+    let file =
+        format!("version: 1\nchannels:\n{}{}", channel("desk", true), channel("shut", false));
     fs::write(home.path().join("rules/notifications.yaml"), file).unwrap();
     let server = home.serve(&[]);
     let key = server.key();
@@ -283,7 +291,10 @@ fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
         let rows = log["data"].as_array().unwrap().clone();
         let of = |name: &str| rows.iter().find(|row| row["channel"] == name).cloned().unwrap();
         if of("desk")["delivered_at"].is_string() && of("shut")["next_at"].is_null() {
-            assert_eq!((of("desk")["attempts"].as_u64(), of("shut")["attempts"].as_u64()), (Some(2), Some(1)));
+            assert_eq!(
+                (of("desk")["attempts"].as_u64(), of("shut")["attempts"].as_u64()),
+                (Some(2), Some(1))
+            );
             assert!(of("shut")["last"].as_str().unwrap().contains("private"));
             break;
         }

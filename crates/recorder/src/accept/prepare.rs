@@ -10,7 +10,7 @@ use exhibit_ledger::{
     tree::leaf_hashes,
 };
 use exhibit_model::{
-    Door, Finding, Flag, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
+    Door, Finding, Flag, Nanos, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
     merge::{self, Digest},
     record::{self, Parts},
     text,
@@ -87,7 +87,11 @@ pub(crate) fn prepare(
             delivered.received = received;
             let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
             let around = Surroundings { spending: &book, ..Surroundings::default() };
-            let built = Revision::build(recorder, &rules, delivered, stored, &around)?;
+            let built = match (group.remap, stored) {
+                (true, Some(stored)) => Revision::remapped(&rules, stored, received, &around)?,
+                (true, None) => None,
+                (false, stored) => Revision::build(recorder, &rules, delivered, stored, &around)?,
+            };
             let Some((revision, said)) = built else { continue };
             if revision.bytes() > recorder.limits.span_bytes_max {
                 out.refused.push(too_large(index, delivered, recorder.limits.span_bytes_max));
@@ -285,6 +289,28 @@ impl Revision {
         let (parts, head) = (record::encode(&span), head(&span));
         let supersedes = Some(stored.record);
         Some((Self { merged: Some(span), head, parts, digest: stored.digest, supersedes }, said))
+    }
+
+    /// Maps, prices and governs a stored revision anew. `None` when it reads as before.
+    fn remapped(
+        rules: &Loaded,
+        stored: &StoredSpan,
+        received: Nanos,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<(Self, Said)>, Error> {
+        let mut span = decode(stored)?;
+        let mut said = judge(rules, &mut span, around);
+        // It was counted when it came.
+        said.charges.clear();
+        if record::encode(&span).0 == stored.parts {
+            return Ok(None);
+        }
+        span.first_received = span.first_received.or(Some(span.received));
+        span.received = received;
+        let parts = record::encode(&span);
+        let head = head(&span);
+        let (digest, supersedes) = (stored.digest, Some(stored.record));
+        Ok(Some((Self { merged: Some(span), head, parts, digest, supersedes }, said)))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {

@@ -1,0 +1,102 @@
+//! MongoDB's wire protocol, as far as TraceLLM's client and readers of its `traces` collection need it.
+//!
+//! Opt-in, on loopback only, into one named workspace. A client that authenticates (PLAIN, the key as
+//! password) acts in its key's workspace; one that does not acts in the named one. Traces are written
+//! through the recorder like all others and read as documents; nothing can be changed or deleted.
+//! Whatever else is asked is a clear error.
+
+mod commands;
+mod query;
+mod value;
+mod wire;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+
+use self::{
+    commands::Session,
+    wire::{HEAD, Head, Malformed, Request},
+};
+use crate::app::{Shared, stopped};
+
+/// MongoDB's own bound on a message.
+const MESSAGE_BYTES_MAX: usize = 48_000_000;
+/// A connection that has nothing to say for so long is let go; drivers open another.
+const IDLE: Duration = Duration::from_mins(30);
+/// A message must arrive, and an answer be taken, within this time.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Takes connections until the server stops.
+pub(crate) async fn serve(listener: TcpListener, app: Shared) {
+    let places = Arc::new(Semaphore::new(app.config.connections_max.max(1)));
+    let stop = stopped(app.stop.clone());
+    tokio::pin!(stop);
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = &mut stop => return,
+        };
+        let Ok((stream, peer)) = accepted else {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            continue;
+        };
+        let app = Arc::clone(&app);
+        tokio::spawn(async move {
+            let stop = stopped(app.stop.clone());
+            tokio::select! {
+                ended = connection(stream, peer, &app) => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, %peer, "a connection ended");
+                    }
+                }
+                () = stop => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+/// Why a connection is cut.
+#[derive(Debug, thiserror::Error)]
+enum Cut {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("it took too long")]
+    Late(#[from] tokio::time::error::Elapsed),
+    #[error("it does not come from this machine")]
+    Foreign,
+    #[error("too much is being worked on at once")]
+    Busy,
+}
+
+async fn connection(mut stream: TcpStream, peer: SocketAddr, app: &Shared) -> Result<(), Cut> {
+    if !peer.ip().to_canonical().is_loopback() {
+        return Err(Cut::Foreign);
+    }
+    stream.set_nodelay(true)?;
+    let mut session = Session::default();
+    loop {
+        let mut head = [0; HEAD];
+        tokio::time::timeout(IDLE, stream.read_exact(&mut head)).await??;
+        let head = Head::read(&head, MESSAGE_BYTES_MAX.min(app.recorder.limits().body_bytes_max))?;
+        let mut share = app.budget.share();
+        share.grow(head.length).map_err(|_| Cut::Busy)?;
+        let mut body = vec![0; head.length - HEAD];
+        tokio::time::timeout(PATIENCE, stream.read_exact(&mut body)).await??;
+        let request = Request::read(head, &body)?;
+        let answer = commands::run(app, &mut session, &request.command).await;
+        drop(share);
+        if request.answered {
+            let bytes = request.answer(&answer);
+            tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await??;
+        }
+    }
+}
