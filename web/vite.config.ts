@@ -41,7 +41,8 @@ export default defineConfig({
     // The polyfill is an inline script in disguise, and every supported browser preloads modules.
     modulePreload: { polyfill: false },
   },
-  server: { proxy },
+  // The verifier of bundles is shared with the command line's.
+  server: { proxy, fs: { allow: [".", "../verifiers/typescript/src"] } },
   preview: { proxy },
   test: { include: ["src/**/*.test.ts"] },
 });

@@ -39,10 +39,18 @@ const login = createRoute({ getParentRoute: () => root, path: "/login", componen
 const register = createRoute({ getParentRoute: () => root, path: "/register", component: RegisterPage });
 const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: SetupPage });
 
+/** Outside: an auditor needs no account. */
+const verify = createRoute({
+  getParentRoute: () => root,
+  path: "/verify",
+  component: lazyRouteComponent(() => import("./features/bundle/BundlePage"), "BundlePage"),
+});
+
 /** The landing page for visitors at `/`, the log-in for visitors elsewhere, the shell for users. */
 function Entrance() {
   const me = useQuery(meQuery);
-  const location = useRouterState({ select: (state) => state.location });
+  // The address that is shown, not one that is on its way: until that is there, this is drawn on.
+  const location = useRouterState({ select: (state) => state.resolvedLocation ?? state.location });
   if (me.isPending) return null;
   if (me.error) {
     return (
@@ -53,8 +61,6 @@ function Entrance() {
   }
   if (me.data) return <Shell me={me.data} />;
   if (location.pathname === "/") return <Landing />;
-  // While the way to the log-in is under way, this is still drawn: with the address it leads to.
-  if (location.pathname === "/login") return null;
   return <Navigate to="/login" search={{ next: location.href } as never} replace />;
 }
 const Landing = lazyRouteComponent(() => import("./features/landing/LandingPage"), "LandingPage");
@@ -108,6 +114,11 @@ const ledger = createRoute({
   path: "/ledger",
   component: lazyRouteComponent(() => import("./features/ledger/LedgerPage"), "LedgerPage"),
 });
+const vault = createRoute({
+  getParentRoute: () => inside,
+  path: "/vault",
+  component: lazyRouteComponent(() => import("./features/vault/VaultPage"), "VaultPage"),
+});
 const settings = createRoute({
   getParentRoute: () => inside,
   path: "/settings",
@@ -138,7 +149,8 @@ export const router = createRouter({
     login,
     register,
     setup,
-    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, settings, compare, profile, keys]),
+    verify,
+    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,

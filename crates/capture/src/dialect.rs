@@ -16,6 +16,7 @@ pub(crate) mod vendor;
 
 mod agentops;
 pub mod aitracer;
+pub mod archive;
 mod braintrust;
 mod claude_code;
 mod codex;

@@ -104,11 +104,17 @@ impl Recorder {
         known: Known,
     ) -> Result<Vec<Rejected>, Error> {
         let (mut known, mut groups) = (known, groups);
+        let mut erased = Vec::new();
         for _ in 0..ROUNDS {
             self.open_keys(workspace, &groups).await?;
+            self.refuse_erased(workspace, &mut groups, &mut erased).await?;
+            if groups.is_empty() {
+                return Ok(erased);
+            }
             let (rest, prepared) = self.prepare(workspace, groups, known).await?;
             if prepared.batch.traces.is_empty() {
-                return Ok(prepared.refused);
+                erased.extend(prepared.refused);
+                return Ok(erased);
             }
             if !prepared.locks.is_empty() {
                 self.store.put_locks(workspace, prepared.locks).await?;
@@ -116,8 +122,9 @@ impl Recorder {
             match self.store.commit(prepared.batch).await {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
+                    erased.extend(prepared.refused);
                     self.follow_up(workspace, prepared.after);
-                    return Ok(prepared.refused);
+                    return Ok(erased);
                 }
                 Err(CommitError::Stale) => {
                     known = self.load_known(workspace, &rest).await?;
@@ -160,6 +167,32 @@ impl Recorder {
                 self.vault.open(workspace, trace, key)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes out spans of traces that were erased: they do not come back by being sent again.
+    async fn refuse_erased(
+        &self,
+        workspace: WorkspaceId,
+        groups: &mut Vec<Group>,
+        refused: &mut Vec<Rejected>,
+    ) -> Result<(), Error> {
+        if !self.vault.has_tombstones() {
+            return Ok(());
+        }
+        let digests: Vec<[u8; 16]> =
+            groups.iter().map(|g| self.tombstone(workspace, &g.trace_id)).collect();
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let mut found = self.store.tombstones(workspace, &digests).await?.into_iter();
+        groups.retain(|group| {
+            let gone = found.next().unwrap_or(false);
+            if gone {
+                refused.extend(group.refuse("the trace was erased; it is not recorded again"));
+            }
+            !gone
+        });
         Ok(())
     }
 

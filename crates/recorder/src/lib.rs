@@ -11,6 +11,7 @@ mod account;
 mod budget;
 mod checkpoint;
 mod complete;
+mod compliance;
 mod cores;
 mod dead_letter;
 mod decide;
@@ -22,9 +23,11 @@ mod live;
 mod lock;
 mod notes;
 mod notice;
+mod outside;
 mod proof;
 mod read;
 mod remap;
+mod retention;
 mod review;
 mod rules;
 mod sequence;
@@ -33,6 +36,7 @@ mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -42,6 +46,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use compliance::{Compliance, Duty};
 pub use cores::Cores;
 pub use decide::{Decided, Question, Step};
 pub use drift::{
@@ -58,8 +63,12 @@ pub use notice::{
     Courier, Lost,
     channel::{Channel, Security, Way},
 };
+pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
 pub use remap::Remapped;
+pub use retention::{
+    Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
+};
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
 pub use sequence::Sequence;
@@ -102,6 +111,9 @@ pub struct Recorder {
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    eyes: outside::Eyes,
+    /// Holds are placed and records taken away one after the other.
+    keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
     /// Tells the delivery clock that something is to be told.
     noticed: Notify,
@@ -118,6 +130,10 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
+        {
+            recorder.vault.note_tombstones();
+        }
         recorder.ensure_default_workspace().await?;
         recorder.load_budgets().await?;
         recorder.record_rules("start").await?;
@@ -143,6 +159,8 @@ impl Recorder {
             accounts: account::Recent::default(),
             cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
+            eyes: outside::Eyes::default(),
+            keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),

@@ -23,9 +23,11 @@ mod routes;
 mod server;
 mod tracellm;
 mod view;
+mod witness;
 
 pub use config::{Config, Listener};
 pub use server::{Addresses, BindError, Server, Skipped};
+pub use witness::serve_witness;
 
 /// The OpenAPI 3.1 document of this version, as served at `/api/openapi.json`.
 pub fn openapi() -> String {

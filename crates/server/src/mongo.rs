@@ -1,7 +1,8 @@
 //! MongoDB's wire protocol, as far as TraceLLM's client and readers of its `traces` collection need it.
 //!
-//! Opt-in, on loopback only, into one named workspace. A client that authenticates (PLAIN, the key as
-//! password) acts in its key's workspace; one that does not acts in the named one. Traces are written
+//! Opt-in. Without TLS it answers loopback alone, and a client that shows no key acts in one named
+//! workspace; with TLS every client has to authenticate (PLAIN, the key as password) and acts in its
+//! key's workspace. Traces are written
 //! through the recorder like all others and read as documents; nothing can be changed or deleted.
 //! Whatever else is asked is a clear error.
 
@@ -13,10 +14,11 @@ mod wire;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_rustls::TlsAcceptor;
 
 use self::{
     commands::Session,
@@ -28,6 +30,8 @@ use crate::app::{Shared, stopped};
 const MESSAGE_BYTES_MAX: usize = 48_000_000;
 /// A connection that has nothing to say for so long is let go; drivers open another.
 const IDLE: Duration = Duration::from_mins(30);
+/// TLS must be agreed on within this time.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A message must arrive, and an answer be taken, within this time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -50,7 +54,7 @@ pub(crate) async fn serve(listener: TcpListener, app: Shared) {
         tokio::spawn(async move {
             let stop = stopped(app.stop.clone());
             tokio::select! {
-                ended = connection(stream, peer, &app) => {
+                ended = enter(stream, peer, &app) => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, %peer, "a connection ended");
                     }
@@ -77,12 +81,24 @@ enum Cut {
     Busy,
 }
 
-async fn connection(mut stream: TcpStream, peer: SocketAddr, app: &Shared) -> Result<(), Cut> {
+async fn enter(stream: TcpStream, peer: SocketAddr, app: &Shared) -> Result<(), Cut> {
+    stream.set_nodelay(true)?;
+    if let Some(tls) = &app.config.mongo_tls {
+        let shake = TlsAcceptor::from(Arc::clone(tls)).accept(stream);
+        let stream = tokio::time::timeout(HANDSHAKE, shake).await??;
+        return connection(stream, Session::that_needs_a_key(), app).await;
+    }
     if !peer.ip().to_canonical().is_loopback() {
         return Err(Cut::Foreign);
     }
-    stream.set_nodelay(true)?;
-    let mut session = Session::default();
+    connection(stream, Session::default(), app).await
+}
+
+async fn connection(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    mut session: Session,
+    app: &Shared,
+) -> Result<(), Cut> {
     loop {
         let mut head = [0; HEAD];
         tokio::time::timeout(IDLE, stream.read_exact(&mut head)).await??;
@@ -97,6 +113,8 @@ async fn connection(mut stream: TcpStream, peer: SocketAddr, app: &Shared) -> Re
         if request.answered {
             let bytes = request.answer(&answer);
             tokio::time::timeout(PATIENCE, stream.write_all(&bytes)).await??;
+            // TLS keeps what is written until it is told to send it.
+            tokio::time::timeout(PATIENCE, stream.flush()).await??;
         }
     }
 }

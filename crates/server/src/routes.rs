@@ -22,6 +22,7 @@ pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
 pub(crate) mod remap;
+pub(crate) mod retention;
 pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -47,6 +48,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(aitracer::ledger::entry))
+        .routes(routes!(aitracer::ledger::verify))
         .routes(routes!(dead_letters::list, dead_letters::clear))
         .routes(routes!(aitracer::side_doors::guardrail))
         .routes(routes!(aitracer::side_doors::tool_call))
@@ -59,6 +62,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(remap::step))
         .routes(routes!(govern::of_trace))
         .routes(routes!(govern::of_span))
         .routes(routes!(govern::decide))
@@ -71,7 +75,6 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(reviews::bulk))
         .routes(routes!(reviews::one))
         .routes(routes!(reviews::act))
-        .routes(routes!(remap::step))
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
@@ -91,6 +94,13 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(ledger::anchors))
+        .routes(routes!(retention::rules, retention::set_rules))
+        .routes(routes!(retention::run))
+        .routes(routes!(retention::holds, retention::place_hold))
+        .routes(routes!(retention::release_hold))
+        .routes(routes!(retention::erase))
+        .routes(routes!(retention::compliance))
         .routes(routes!(evidence::bundle))
         .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))

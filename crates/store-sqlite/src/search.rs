@@ -47,6 +47,8 @@ struct Document {
 }
 
 enum Message {
+    /// A trace was erased.
+    Forget(i64),
     Document(Document),
     /// Somebody waits: do not put off the commit.
     Settle,
@@ -72,6 +74,15 @@ struct Shared {
 }
 
 impl IndexFeed {
+    /// Hands over traces that were erased.
+    pub(crate) fn forget(&self, traces: Vec<i64>) {
+        let Some(shared) = &self.shared else { return };
+        for trace in traces {
+            // An indexer that is gone forgets nothing; rows of erased traces are found nowhere.
+            let _ = shared.messages.send(Message::Forget(trace));
+        }
+    }
+
     /// Hands over committed blocks, in order.
     pub(crate) fn send(&mut self, entries: Vec<IndexEntry>) {
         let Some(shared) = &self.shared else { return };

@@ -1,17 +1,24 @@
 """TraceLLM's published client over MongoDB's wire protocol, and its REST API and WebSocket."""
 
+import ipaddress
 import json
 import os
 import re
 import subprocess
 import uuid
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from websockets.sync.client import connect
 
 import clients
-from exhibit import Exhibit, environment, eventually, free_port
+from exhibit import Exhibit, environment, eventually, free_port, run
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +44,8 @@ def command(place, cwd, *words):
 
 @pytest.fixture(scope="module")
 def sent(place):
-    run = uuid.uuid4().hex[:8]
-    return clients.run("seeds", "tracellm_run.py", place.mongo, run) | {"run": run}
+    name = uuid.uuid4().hex[:8]
+    return clients.run("seeds", "tracellm_run.py", place.mongo, name) | {"run": name}
 
 
 def stored(place, trace_id):
@@ -141,13 +148,58 @@ def test_its_socket_tells_of_every_stored_trace(place):
         assert json.loads(socket.recv(5))["type"] == "system.connected"
         socket.send(json.dumps({"type": "ping", "ts": 7}))
         assert json.loads(socket.recv(5)) == {"type": "system.pong", "timestamp": 7}
-        run = uuid.uuid4().hex[:8]
+        name = uuid.uuid4().hex[:8]
         write = (
             "import sys,pymongo,datetime;pymongo.MongoClient(sys.argv[1]).t.traces.insert_one({'trace_id':sys.argv[2],"
             "'prompt':'p','response':'r','latency':5.0,'token_count':3,'model_name':'m','status':'success','steps':[],"
             "'created_at':datetime.datetime.now(datetime.timezone.utc)})"
         )
-        subprocess.run([clients.python("seeds"), "-c", write, place.mongo, f"ws-{run}"], check=True, timeout=60,
+        subprocess.run([clients.python("seeds"), "-c", write, place.mongo, f"ws-{name}"], check=True, timeout=60,
                        env=environment() | {"PATH": os.environ["PATH"]})  # fmt: skip
         told = json.loads(socket.recv(10))
-        assert told["type"] == "trace.created" and told["trace"]["trace_id"] == f"ws-{run}"
+        assert told["type"] == "trace.created" and told["trace"]["trace_id"] == f"ws-{name}"
+
+
+def test_beyond_the_machine_it_wants_tls_and_a_key(fresh, tmp_path):
+    plain = run("serve", "--data-dir", tmp_path / "none", "--mongo-listen", "0.0.0.0:0", "--listen", "0")
+    assert plain.returncode == 2 and "mongo_tls_cert" in plain.stderr
+    cert, key = certificate(tmp_path)
+    port = free_port()
+    settings = {"EXHIBIT_MONGO_TLS_CERT": str(cert), "EXHIBIT_MONGO_TLS_KEY": str(key)}
+    with fresh("--mongo-listen", f"127.0.0.1:{port}", env=settings) as server:
+        good = server.create_key("ingest,read")
+        script = (
+            "import sys,pymongo,json;url,ca,key=sys.argv[1:];o=dict(tls=True,tlsCAFile=ca,serverSelectionTimeoutMS=15000)\n"
+            "if key: o|=dict(username='x',password=key,authMechanism='PLAIN')\n"
+            "t=pymongo.MongoClient(url,**o).t.traces\n"
+            "try:\n t.insert_one({'trace_id':'over-tls','prompt':'p','steps':[]});print(t.count_documents({}))\n"
+            "except pymongo.errors.PyMongoError as e: print(str(e))"
+        )
+
+        def ask(secret):
+            done = subprocess.run([clients.python("seeds"), "-c", script, f"mongodb://127.0.0.1:{port}", cert, secret],
+                                  capture_output=True, text=True, timeout=60, env=environment())  # fmt: skip
+            return done.stdout + done.stderr
+
+        assert "PLAIN" in ask("") and "Unauthorized" in ask("")
+        assert "18" in ask("not-a-key")
+        assert ask(good).strip() == "1"
+        with server.client(good) as api:
+            assert api.get("/api/v1/traces/over-tls").status_code == 200
+
+
+def certificate(place):
+    """A certificate for 127.0.0.1 and its key, made for this run."""
+    now, name = datetime.now(UTC), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "exhibit test")])
+    secret = ec.generate_private_key(ec.SECP256R1())
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(secret.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1)).add_extension(x509.BasicConstraints(True, None), True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        .sign(secret, hashes.SHA256())
+    )  # fmt: skip
+    cert, key = place / "cert.pem", place / "key.pem"
+    cert.write_bytes(made.public_bytes(Encoding.PEM))
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return cert, key

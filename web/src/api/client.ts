@@ -68,6 +68,7 @@ export const api = {
   get: async <T>(path: string, params?: Params, signal?: AbortSignal): Promise<T> =>
     json<T>(await send("GET", withParams(path, params), undefined, signal)),
   text: async (path: string, signal?: AbortSignal) => (await send("GET", path, undefined, signal)).text(),
+  blob: async (path: string, body: unknown, signal?: AbortSignal) => (await send("POST", path, body, signal)).blob(),
   post: async <T>(path: string, body?: unknown): Promise<T> => json<T>(await send("POST", path, body)),
   put: async <T>(path: string, body?: unknown): Promise<T> => json<T>(await send("PUT", path, body)),
   delete: async <T>(path: string): Promise<T> => json<T>(await send("DELETE", path)),

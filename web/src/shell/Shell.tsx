@@ -63,6 +63,14 @@ export function Shell({ me }: { me: Me }) {
                   </li>
                 );
               })}
+              {group === "account for" && (
+                <li>
+                  <Link to="/verify" className="flex h-8 items-center gap-2.5 rounded-md px-2 text-sm text-muted hover:bg-hover hover:text-ink">
+                    <Icon name="seal" />
+                    Verify a bundle
+                  </Link>
+                </li>
+              )}
               {group === "run" && (
                 <li>
                   <a href="/docs/" className="flex h-8 items-center gap-2.5 rounded-md px-2 text-sm text-muted hover:bg-hover hover:text-ink">

@@ -16,5 +16,6 @@ export const DESTINATIONS: Destination[] = [
   { to: "/costs", label: "Costs", icon: "cost", group: "account for" },
   { to: "/users", label: "Users", icon: "users", group: "account for" },
   { to: "/ledger", label: "Ledger", icon: "ledger", group: "account for" },
+  { to: "/vault", label: "Vault", icon: "guardrail", group: "account for" },
   { to: "/settings", label: "Settings", icon: "settings", group: "run" },
 ];

@@ -1,5 +1,5 @@
 /** Buttons, fields, copies: the small things people press. */
-import { type ButtonHTMLAttributes, type InputHTMLAttributes, useEffect, useId, useRef, useState } from "react";
+import { type ButtonHTMLAttributes, type InputHTMLAttributes, type Ref, useEffect, useId, useRef, useState } from "react";
 import { Icon, type IconName } from "./Icon";
 
 const LOOK = {
@@ -47,7 +47,7 @@ export function IconButton({ label, icon, className = "", ...rest }: IconButtonP
   );
 }
 
-type FieldProps = InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string };
+type FieldProps = InputHTMLAttributes<HTMLInputElement> & { label: string; hint?: string; ref?: Ref<HTMLInputElement> };
 
 export function Field({ label, hint, className = "", ...rest }: FieldProps) {
   const id = useId();

@@ -49,11 +49,13 @@ const stamp = new Intl.DateTimeFormat(undefined, {
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
 /** The exact stamp in the viewer's zone. */
 export function exact(time: string): string {
   const date = new Date(time);
   const ms = String(date.getMilliseconds()).padStart(3, "0");
-  return `${stamp.format(date)}.${ms} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+  return `${stamp.format(date)}.${ms} (${ZONE})`;
 }
 
 /** `just now`, `3 min ago`, `yesterday 14:02:11`, `12 Nov 14:02:11`. */

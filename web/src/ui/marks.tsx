@@ -35,7 +35,7 @@ export function StatusMark({ status, quiet = false }: { status: string; quiet?: 
   const { color, label } = STATUS[status] ?? { color: "text-muted", label: status };
   return (
     <span
-      className={`inline-flex items-center gap-1.5 ${color} ${quiet ? "text-xs" : "text-sm font-medium"}`}
+      className={`inline-flex items-center gap-1.5 align-middle ${color} ${quiet ? "text-xs" : "text-sm font-medium"}`}
       title={STATUS_WHY[status] ?? status}
     >
       <svg aria-hidden="true" width="10" height="10" viewBox="0 0 10 10" className={status === "running" ? "pulse" : ""}>
@@ -63,7 +63,7 @@ export function VerdictMark({ verdict, findings }: { verdict: string; findings?:
   const known = VERDICT[verdict] ?? { style: "text-muted", label: verdict, why: verdict };
   return (
     <span
-      className={`inline-flex items-center gap-1 rounded text-xs leading-5 ${verdict === "pass" ? "" : "px-1.5"} ${known.style}`}
+      className={`inline-flex items-center gap-1 rounded align-middle text-xs leading-5 ${verdict === "pass" ? "" : "px-1.5"} ${known.style}`}
       title={known.why}
     >
       {known.label}
@@ -78,7 +78,7 @@ export function SealMark({ trace, label = false }: { trace: Pick<Trace, "seal" |
     ? `Sealed in the ledger at leaf ${trace.seal?.index}, over ${trace.seal?.covered} records.`
     : "Not sealed yet: a trace is sealed shortly after its root has ended.";
   return (
-    <span title={why} className={`inline-flex items-center gap-1 ${sealed ? "text-ok" : "text-muted"}`}>
+    <span title={why} className={`inline-flex items-center gap-1 align-middle ${sealed ? "text-ok" : "text-muted"}`}>
       {sealed ? (
         <Icon name="seal" size={15} />
       ) : (
@@ -108,7 +108,7 @@ export function CostBadge({ source, rule }: { source: string; rule?: string | nu
     <span
       data-cost-source={source}
       title={rule ? `${known.why} ${rule}` : known.why}
-      className={`inline-block whitespace-nowrap rounded px-1.5 text-xs leading-5 ${known.style}`}
+      className={`inline-block whitespace-nowrap rounded align-middle px-1.5 text-xs leading-5 ${known.style}`}
     >
       {known.label}
     </span>

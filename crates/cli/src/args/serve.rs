@@ -29,7 +29,8 @@ pub(crate) struct ServeArgs {
     /// Accept spans without a key, from this machine only, into this workspace
     #[arg(long, value_name = "WORKSPACE")]
     pub(crate) keyless_ingest: Option<String>,
-    /// Speak MongoDB's wire protocol at this loopback address, for TraceLLM's client [default: off]
+    /// Speak MongoDB's wire protocol at this address, for TraceLLM's client; beyond this machine only
+    /// with TLS (`mongo_tls_cert`, `mongo_tls_key`) and keys [default: off]
     #[arg(long, value_name = "ADDR")]
     pub(crate) mongo_listen: Option<String>,
     /// Serve TraceLLM's REST API and WebSocket at this loopback address [default: off]

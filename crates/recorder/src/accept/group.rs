@@ -32,6 +32,24 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Refuses all of it. The bodies are not kept.
+    pub(crate) fn refuse(&self, reason: &str) -> Vec<Rejected> {
+        let places = self.places.iter().copied().chain(std::iter::repeat(0));
+        let spans = self.spans.iter().zip(places);
+        spans
+            .map(|(span, index)| Rejected {
+                index,
+                pointer: String::new(),
+                reason: reason.to_owned(),
+                span_id: Some(span.span_id.to_string()),
+                trace_id: None,
+                body: None,
+            })
+            .collect()
+    }
+}
+
 /// Gathers spans by trace in order of first appearance, merges repeated identities, and refuses
 /// spans whose parents form a cycle.
 pub(crate) fn by_trace(spans: Vec<Span>, rejected: &mut Vec<Rejected>) -> Vec<Group> {

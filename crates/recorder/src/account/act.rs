@@ -8,7 +8,11 @@ use exhibit_store::AdminAct;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Recorder, accept::finish};
+use crate::{
+    Error, Recorder,
+    accept::finish,
+    retention::{Erased, Hold, RetentionRule},
+};
 
 /// The body of an act. The leaf commits to it under a salt, so that names stay out of the log and
 /// can be erased.
@@ -25,6 +29,14 @@ pub(crate) enum Act {
     KeyCreated { key: SealedKey },
     /// A key was revoked.
     KeyRevoked { key: ApiKeyId, at: Nanos },
+    /// The rules of retention were set.
+    RetentionSet { rules: Vec<RetentionRule> },
+    /// A legal hold was placed.
+    HoldPlaced { hold: Hold },
+    /// A legal hold was released.
+    HoldReleased { id: String, release: String, at: Nanos },
+    /// Records were taken away.
+    Erased { erased: Erased },
     /// Somebody, or a rule, did something to a review; as it stands since.
     Reviewed { review: Review },
 }
@@ -89,6 +101,10 @@ impl Act {
     fn leaf_kind(&self) -> LeafKind {
         match self {
             Self::KeyCreated { .. } | Self::KeyRevoked { .. } => LeafKind::KeyChange,
+            Self::HoldPlaced { .. } | Self::HoldReleased { .. } => LeafKind::Hold,
+            Self::RetentionSet { .. } => LeafKind::Retention,
+            Self::Erased { erased } if erased.cause == "retention" => LeafKind::Retention,
+            Self::Erased { .. } => LeafKind::Erasure,
             Self::Reviewed { .. } => LeafKind::Review,
             _ => LeafKind::Admin,
         }
@@ -101,6 +117,10 @@ impl Act {
             Self::MemberSet { .. } => "member set",
             Self::KeyCreated { .. } => "key created",
             Self::KeyRevoked { .. } => "key revoked",
+            Self::RetentionSet { .. } => "retention rules set",
+            Self::HoldPlaced { .. } => "hold placed",
+            Self::HoldReleased { .. } => "hold released",
+            Self::Erased { .. } => "records erased",
             Self::Reviewed { review } => match review.acts.last().map(|act| act.deed) {
                 Some(ReviewDeed::Opened) => "review opened",
                 Some(ReviewDeed::Approved) => "review approved",

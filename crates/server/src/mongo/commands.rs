@@ -19,6 +19,15 @@ const COLLECTIONS: [&str; 3] = ["traces", "projects", "api_keys"];
 pub(super) struct Session {
     /// The workspace and rights of the key that was shown.
     known: Option<(WorkspaceId, Scopes)>,
+    /// Whether it may do nothing before it has shown one.
+    needs_a_key: bool,
+}
+
+impl Session {
+    /// A connection that may come from anywhere.
+    pub(super) fn that_needs_a_key() -> Self {
+        Self { known: None, needs_a_key: true }
+    }
 }
 
 /// An error as MongoDB numbers it.
@@ -151,6 +160,10 @@ async fn workspace(
         } else {
             Err(Problem::missing_scope(*scopes.first().unwrap_or(&Scope::Read)).into())
         };
+    }
+    if session.needs_a_key {
+        let message = "Authenticate with authMechanism=PLAIN and an Exhibit key as password";
+        return Err(Refused::new(13, "Unauthorized", message));
     }
     let named = app.config.mongo_workspace.as_deref().unwrap_or("default");
     let found = app.recorder.workspace(named).await.map_err(Problem::from)?;

@@ -56,6 +56,8 @@ pub(super) struct Indexer {
     /// The last block that was committed.
     committed: i64,
     dirty_since: Option<Instant>,
+    /// Documents were removed since the last commit.
+    removed: bool,
     /// After a failure: when to try again. Until then entries are left to the store.
     retry_at: Option<Instant>,
     database: PathBuf,
@@ -83,6 +85,7 @@ impl Indexer {
             position: watermark,
             committed: watermark,
             dirty_since: None,
+            removed: false,
             retry_at: None,
             database,
             shared,
@@ -105,6 +108,7 @@ impl Indexer {
             let done = match message {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(_) if waiting => Ok(()),
+                Ok(Message::Forget(trace)) => self.forget(trace),
                 Ok(Message::Document(document)) => self.add(&document),
                 Ok(Message::Settle) | Err(RecvTimeoutError::Timeout) => self.settle(),
             };
@@ -167,6 +171,15 @@ impl Indexer {
         }
     }
 
+    /// Removes the documents of a trace.
+    fn forget(&mut self, trace: i64) -> Result<()> {
+        let term = tantivy::Term::from_field_u64(self.fields.trace, trace as u64);
+        self.writer()?.delete_term(term);
+        self.removed = true;
+        self.dirty_since.get_or_insert_with(Instant::now);
+        Ok(())
+    }
+
     fn advance(&mut self, block: i64) {
         self.position = block;
         self.dirty_since.get_or_insert_with(Instant::now);
@@ -214,7 +227,8 @@ impl Indexer {
     /// Makes everything so far durable and visible.
     fn commit(&mut self) -> Result<()> {
         let doing = "committing the search index";
-        if self.position > self.committed {
+        if self.position > self.committed || self.removed {
+            self.removed = false;
             let payload = index::payload(self.position);
             let mut prepared =
                 self.writer()?.prepare_commit().map_err(|e| index::failed(doing, &e))?;

@@ -17,7 +17,7 @@ const SCOPES: [scope: string, may: string][] = [
 export function KeyMaker({ onDone }: { onDone: () => void }) {
   const queries = useQueryClient();
   const create = useMutation({
-    mutationFn: (wanted: { name: string; scopes: string[]; expires_in_days?: number }) =>
+    mutationFn: (wanted: { name: string; scopes: string[]; expires_in_days?: number; prefix?: string }) =>
       api.post<CreatedKey>("/api/v1/keys", wanted),
     onSuccess: () => queries.invalidateQueries({ queryKey: ["keys"] }),
   });
@@ -31,6 +31,7 @@ export function KeyMaker({ onDone }: { onDone: () => void }) {
       name: String(form.get("name")).trim(),
       scopes,
       ...(days > 0 ? { expires_in_days: days } : {}),
+      prefix: String(form.get("prefix")),
     });
   };
 
@@ -71,6 +72,14 @@ export function KeyMaker({ onDone }: { onDone: () => void }) {
           <option value="30">in 30 days</option>
           <option value="90">in 90 days</option>
           <option value="365">in a year</option>
+        </select>
+      </label>
+      <label className="block">
+        <span className="mb-1 block text-sm font-medium">Form</span>
+        <select name="prefix" className="control h-9" defaultValue="exk_">
+          <option value="exk_">exk_…</option>
+          <option value="akt_">akt_…, for AITracer's clients</option>
+          <option value="sk-at-">sk-at-…, for AuditTrail's clients</option>
         </select>
       </label>
       {create.error && <ErrorNote error={create.error} />}

@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { type RefObject, useEffect, useRef } from "react";
+import { memo, type RefObject, useEffect, useMemo, useRef, useState } from "react";
 import type { Trace } from "../../api/types";
 import { cell, fieldValue } from "./cells";
 import { type ColumnId, column, template } from "./fns/columns";
@@ -38,10 +38,24 @@ export function TraceTable(p: Props) {
     seen.current = at;
   }, [at, rows]);
 
-  const grid = { gridTemplateColumns: `32px ${template(columns)}` };
+  const shape = columns.join();
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the same columns in another list are the same
+  const grid = useMemo(() => ({ gridTemplateColumns: `32px ${template(columns)}` }), [shape]);
+  const latest = useRef(p);
+  latest.current = p;
+  // Rows are drawn anew only when they change: what they can do stays the same object.
+  const acts = useMemo<Acts>(
+    () => ({
+      peek: (id) => latest.current.onPeek(id),
+      open: (id) => latest.current.onOpen(id),
+      choose: (id, on) => latest.current.onChoose(id, on),
+      term: (field, value, exclude) => latest.current.onTerm(field, value, exclude),
+    }),
+    [],
+  );
   return (
     <div ref={p.scroller} className="h-full overflow-auto" role="grid" aria-label="Traces" aria-rowcount={traces.length + 1}>
-      <div className="w-max min-w-full">
+      <div style={{ minWidth: 32 + columns.reduce((sum, id) => sum + column(id).width, 0) }}>
         <div role="row" className="sticky top-0 z-10 grid h-8 items-center border-b bg-surface text-xs text-muted" style={grid}>
           <span role="columnheader"><span className="sr-only">Select</span></span>
           {columns.map((id) => (
@@ -54,78 +68,17 @@ export function TraceTable(p: Props) {
           {items.map((item) => {
             const trace = traces[item.index];
             if (!trace) return null;
-            const peeked = trace.trace_id === p.peek;
             return (
-              <div
-                key={item.key}
-                role="row"
-                tabIndex={-1}
-                aria-rowindex={item.index + 2}
-                aria-selected={peeked}
-                data-trace={trace.trace_id}
-                onClick={(event) => {
-                  if (event.ctrlKey || event.metaKey) window.open(`/traces/${encodeURIComponent(trace.trace_id)}`, "_blank", "noopener");
-                  else p.onPeek(trace.trace_id);
-                }}
-                onDoubleClick={() => p.onOpen(trace.trace_id)}
-                onKeyDown={() => {}}
-                className={`absolute inset-x-0 grid cursor-pointer items-center border-b border-line/60 text-sm ${peeked ? "bg-selected" : "hover:bg-hover"}`}
-                style={{ ...grid, height: ROW, transform: `translateY(${item.start}px)` }}
-              >
-                <span role="gridcell" className="flex justify-center">
-                  <input
-                    type="checkbox"
-                    aria-label={`Select ${trace.name ?? trace.trace_id}`}
-                    checked={p.chosen.has(trace.trace_id)}
-                    onClick={(event) => event.stopPropagation()}
-                    onChange={(event) => p.onChoose(trace.trace_id, event.target.checked)}
-                  />
-                </span>
-                {columns.map((id) => {
-                  const it = column(id);
-                  const value = it.field ? fieldValue(id, trace) : null;
-                  return (
-                    <span key={id} role="gridcell" className={`group/cell relative min-w-0 truncate px-2 ${it.right ? "text-right" : ""}`}>
-                      {id === "name" ? (
-                        <a
-                          href={`/traces/${encodeURIComponent(trace.trace_id)}`}
-                          onClick={(event) => {
-                            if (event.ctrlKey || event.metaKey || event.shiftKey) return event.stopPropagation();
-                            event.preventDefault();
-                            event.stopPropagation();
-                            p.onOpen(trace.trace_id);
-                          }}
-                          className="underline-offset-2 hover:underline"
-                          dir="auto"
-                        >
-                          {cell(id, trace)}
-                        </a>
-                      ) : (
-                        cell(id, trace)
-                      )}
-                      {it.field && value && (
-                        <span className="absolute top-0 right-0.5 hidden rounded border bg-surface text-xs group-hover/cell:flex">
-                          {[false, true].map((exclude) => (
-                            <button
-                              key={String(exclude)}
-                              type="button"
-                              tabIndex={-1}
-                              aria-label={`${exclude ? "Exclude" : "Only"} ${value}`}
-                              title={`${exclude ? "Exclude" : "Only"} ${value}`}
-                              onClick={(event) => {
-                                event.stopPropagation();
-                                p.onTerm(it.field as string, value, exclude);
-                              }}
-                              className="size-5 text-muted hover:text-ink"
-                            >
-                              {exclude ? "≠" : "="}
-                            </button>
-                          ))}
-                        </span>
-                      )}
-                    </span>
-                  );
-                })}
+              <div key={item.key} role="presentation" className="absolute inset-x-0" style={{ height: ROW, transform: `translateY(${item.start}px)` }}>
+                <Row
+                  trace={trace}
+                  index={item.index}
+                  columns={columns}
+                  grid={grid}
+                  peeked={trace.trace_id === p.peek}
+                  chosen={p.chosen.has(trace.trace_id)}
+                  acts={acts}
+                />
               </div>
             );
           })}
@@ -134,3 +87,104 @@ export function TraceTable(p: Props) {
     </div>
   );
 }
+
+interface Acts {
+  peek: (id: string) => void;
+  open: (id: string) => void;
+  choose: (id: string, on: boolean) => void;
+  term: (field: string, value: string, exclude: boolean) => void;
+}
+
+interface RowProps {
+  trace: Trace;
+  index: number;
+  columns: ColumnId[];
+  grid: { gridTemplateColumns: string };
+  peeked: boolean;
+  chosen: boolean;
+  acts: Acts;
+}
+
+const Row = memo(
+  function Row({ trace, index, columns, grid, peeked, chosen, acts }: RowProps) {
+    const [hovered, setHovered] = useState(false);
+    const id = trace.trace_id;
+    const href = `/traces/${encodeURIComponent(id)}`;
+    return (
+      <div
+        role="row"
+        tabIndex={-1}
+        aria-rowindex={index + 2}
+        aria-selected={peeked}
+        data-trace={id}
+        onPointerEnter={() => setHovered(true)}
+        onPointerLeave={() => setHovered(false)}
+        onClick={(event) => {
+          if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
+          else acts.peek(id);
+        }}
+        onDoubleClick={() => acts.open(id)}
+        onKeyDown={() => {}}
+        className={`grid h-full cursor-pointer items-center border-b border-line/60 text-sm ${peeked ? "bg-selected" : "hover:bg-hover"}`}
+        style={grid}
+      >
+        <span role="gridcell" className="flex justify-center">
+          <input
+            type="checkbox"
+            aria-label={`Select ${trace.name ?? id}`}
+            checked={chosen}
+            onClick={(event) => event.stopPropagation()}
+            onChange={(event) => acts.choose(id, event.target.checked)}
+          />
+        </span>
+        {columns.map((name) => {
+          const it = column(name);
+          const value = hovered && it.field ? fieldValue(name, trace) : null;
+          return (
+            <span key={name} role="gridcell" className={`relative min-w-0 truncate px-2 ${it.right ? "text-right" : ""}`}>
+              {name === "name" ? (
+                <a
+                  href={href}
+                  onClick={(event) => {
+                    event.stopPropagation();
+                    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+                    event.preventDefault();
+                    acts.open(id);
+                  }}
+                  className="underline-offset-2 hover:underline"
+                  dir="auto"
+                >
+                  {cell(name, trace)}
+                </a>
+              ) : (
+                cell(name, trace)
+              )}
+              {it.field && value && (
+                <span className="absolute top-0 right-0.5 flex rounded border bg-surface text-xs">
+                  {[false, true].map((exclude) => (
+                    <button
+                      key={String(exclude)}
+                      type="button"
+                      tabIndex={-1}
+                      aria-label={`${exclude ? "Exclude" : "Only"} ${value}`}
+                      title={`${exclude ? "Exclude" : "Only"} ${value}`}
+                      onClick={(event) => {
+                        event.stopPropagation();
+                        acts.term(it.field as string, value, exclude);
+                      }}
+                      className="size-5 text-muted hover:text-ink"
+                    >
+                      {exclude ? "≠" : "="}
+                    </button>
+                  ))}
+                </span>
+              )}
+            </span>
+          );
+        })}
+      </div>
+    );
+  },
+  (a, b) =>
+    a.trace === b.trace && a.index === b.index && a.grid === b.grid && a.peeked === b.peeked && a.chosen === b.chosen,
+);

@@ -6,7 +6,7 @@ import { live } from "../../api/live";
 import type { Listing, Trace } from "../../api/types";
 
 const PAGE = 100;
-const BEAT_MS = 120;
+const BEAT_MS = 60;
 const REREAD_MS = 2_000;
 
 interface Fresh {

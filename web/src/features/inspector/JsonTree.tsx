@@ -1,6 +1,6 @@
 /** A value as a tree that opens where it is clicked: what is folded does not exist in the page. */
 import { useState } from "react";
-import { CopyButton } from "../../ui/controls";
+import { CopyButton, copyText } from "../../ui/controls";
 import { Icon } from "../../ui/Icon";
 import { LongText } from "./LongText";
 
@@ -11,14 +11,14 @@ export function JsonTree({ value }: { value: unknown }) {
   if (value !== null && typeof value === "object") {
     return (
       <div className="num text-[13px]">
-        <Members value={value} depth={0} />
+        <Members value={value} depth={0} path="" />
       </div>
     );
   }
   return <Leaf value={value} />;
 }
 
-function Members({ value, depth }: { value: object; depth: number }) {
+function Members({ value, depth, path }: { value: object; depth: number; path: string }) {
   const [shown, setShown] = useState(PIECE);
   const isList = Array.isArray(value);
   const keys = isList ? null : Object.keys(value);
@@ -29,7 +29,7 @@ function Members({ value, depth }: { value: object; depth: number }) {
     <ul className={depth > 0 ? "ml-1.5 border-l pl-3" : ""}>
       {Array.from({ length: upTo }, (_, i) => {
         const key = keys ? (keys[i] as string) : String(i);
-        return <Member key={key} name={key} value={isList ? value[i] : (value as Record<string, unknown>)[key]} depth={depth} />;
+        return <Member key={key} name={key} value={isList ? value[i] : (value as Record<string, unknown>)[key]} depth={depth} path={`${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`} />;
       })}
       {upTo < size && (
         <li>
@@ -42,14 +42,14 @@ function Members({ value, depth }: { value: object; depth: number }) {
   );
 }
 
-function Member({ name, value, depth }: { name: string; value: unknown; depth: number }) {
+function Member({ name, value, depth, path }: { name: string; value: unknown; depth: number; path: string }) {
   const nested = value !== null && typeof value === "object";
   const size = nested ? (Array.isArray(value) ? value.length : Object.keys(value).length) : 0;
   const [open, setOpen] = useState(nested && depth < OPEN_DEPTH && size <= 20);
   if (!nested) {
     return (
       <li className="flex min-w-0 gap-2 py-px">
-        <span className="max-w-[40%] shrink-0 truncate text-muted" title={name}>{name}</span>
+        <CopyPath name={name} path={path} />
         <div className="min-w-0 flex-1"><Leaf value={value} /></div>
       </li>
     );
@@ -63,8 +63,28 @@ function Member({ name, value, depth }: { name: string; value: unknown; depth: n
           <span className="text-xs">{Array.isArray(value) ? `[${size}]` : `{${size}}`}</span>
         </button>
       </div>
-      {open && <Members value={value} depth={depth + 1} />}
+      {open && <Members value={value} depth={depth + 1} path={path} />}
     </li>
+  );
+}
+
+/** A name that copies its place as a JSON pointer (RFC 6901). */
+function CopyPath({ name, path }: { name: string; path: string }) {
+  const [copied, setCopied] = useState(false);
+  return (
+    <button
+      type="button"
+      tabIndex={-1}
+      title={`Copy the path ${path}`}
+      className="max-w-[40%] shrink-0 self-start truncate text-left text-muted hover:text-ink"
+      onClick={() => {
+        void copyText(path);
+        setCopied(true);
+        setTimeout(() => setCopied(false), 1_200);
+      }}
+    >
+      {copied ? "copied" : name}
+    </button>
   );
 }
 

@@ -55,6 +55,8 @@ export function Minimap({ model, version, whole, zoom }: { model: TraceModel; ve
       ref={box}
       className="relative touch-none border-b bg-sunken select-none"
       style={{ height: HEIGHT }}
+      role="group"
+      aria-label="Window of the timeline"
       title="Drag to choose a window; double-click for the whole trace"
       onDoubleClick={() => zoom.set(null)}
       onPointerDown={(event) => {

@@ -12,7 +12,10 @@ import { ticks, type Zoom } from "./useZoom";
 
 const ROW = 26;
 const INDENT = 14;
-const DEPTH_MAX = 24;
+const NARROW = 3;
+/** Depths that are indented fully, and those that are indented a little. */
+const FULL = 8;
+const SOME = 20;
 
 interface Props {
   model: TraceModel;
@@ -188,7 +191,7 @@ interface RowProps {
 
 const Row = memo(function Row({ node, grid, rowIndex, selected, dim, folded, sum, onSelect, onFold, children }: RowProps) {
   const parent = node.children.length > 0;
-  const indent = Math.min(node.depth, DEPTH_MAX) * INDENT;
+  const indent = Math.min(node.depth, FULL) * INDENT + Math.min(Math.max(node.depth - FULL, 0), SOME) * NARROW;
   return (
     <div
       id={`row-${node.id}`}
@@ -203,7 +206,7 @@ const Row = memo(function Row({ node, grid, rowIndex, selected, dim, folded, sum
       onKeyDown={() => {}}
       className={`grid h-full cursor-pointer items-center text-sm ${grid} ${selected ? "bg-selected" : "hover:bg-hover/70"} ${dim ? "opacity-40" : ""}`}
     >
-      <div className="flex h-full min-w-0 items-center gap-1.5 pr-2" style={{ paddingLeft: 6 + indent }}>
+      <div className="flex h-full min-w-0 items-center gap-1.5 pr-2" style={{ paddingLeft: `min(${6 + indent}px, 45%)` }}>
         {parent ? (
           <button
             type="button"

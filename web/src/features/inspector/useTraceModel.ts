@@ -10,7 +10,9 @@ import { TraceModel } from "./fns/model";
 /** Small at first, so that the page is there; then in large pieces. */
 const FIRST = 200;
 const WINDOW = 2_000;
-const BEAT_MS = 100;
+const BEAT_MS = 40;
+const SEAL_MS = 2_000;
+const FRESH_MS = 120_000;
 
 export interface Loading {
   trace: Trace | undefined;
@@ -22,7 +24,11 @@ export interface Loading {
 
 export function useTraceModel(id: string): Loading {
   const queries = useQueryClient();
-  const trace = useQuery(traceQuery(id));
+  const trace = useQuery({
+    ...traceQuery(id),
+    // No event tells of a seal, which follows a moment after the end.
+    refetchInterval: ({ state: { data } }) => (data && data.seal == null && data.status !== "running" && Date.now() - Date.parse(data.updated_at) < FRESH_MS ? SEAL_MS : false),
+  });
   const [model, setModel] = useState<TraceModel | null>(null);
   const [version, setVersion] = useState(0);
   const [done, setDone] = useState(false);

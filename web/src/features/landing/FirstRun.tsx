@@ -68,7 +68,7 @@ export function FirstRun() {
             <CopyButton text={shown?.code ?? ""} />
           </div>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
-          <pre tabIndex={0} aria-label={`${shown?.label} example`} className="overflow-x-auto p-4 pr-24 num leading-relaxed">{shown?.code}</pre>
+          <pre tabIndex={0} role="region" aria-label={`${shown?.label} example`} className="overflow-x-auto p-4 pr-24 num leading-relaxed">{shown?.code}</pre>
         </div>
       </section>
       <p role="status" className="flex items-center gap-2.5 text-sm text-muted">

@@ -39,6 +39,9 @@ export function LandingPage() {
           <a href="/docs/" className="hidden rounded-md px-3 py-1.5 text-muted hover:bg-hover sm:block">
             API reference
           </a>
+          <Link to="/verify" className="hidden rounded-md px-3 py-1.5 text-muted hover:bg-hover sm:block">
+            Verify a bundle
+          </Link>
           <Link to="/login" className="rounded-md px-3 py-1.5 hover:bg-hover">
             Log in
           </Link>

@@ -82,7 +82,7 @@ export function LedgerPage() {
           <dt className="text-muted">Key</dt><dd className="num break-all">{key}</dd>
         </dl>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
-        <pre tabIndex={0} aria-label="The signed note" className="overflow-x-auto border-t bg-sunken p-4 num text-xs">{note}</pre>
+        <pre tabIndex={0} role="region" aria-label="The signed note" className="overflow-x-auto border-t bg-sunken p-4 num text-xs">{note}</pre>
       </Panel>
       <Panel title="Watch it yourself">
         <div className="space-y-3 p-4 text-sm">

@@ -33,9 +33,9 @@ function Pricing() {
       {pricing.error ? <div className="p-3"><ErrorNote error={pricing.error} /></div> : !it ? <Skeleton rows={5} /> : (
         <div className="space-y-4 p-4 text-sm">
           <ol className="space-y-2">
-            <li className="flex flex-wrap items-center gap-2"><CostBadge source="agent" /> The client says what a call cost; that is taken as it is.</li>
-            <li className="flex flex-wrap items-center gap-2"><CostBadge source="table" /> Tokens times a price: first <span className="num">{it.file}</span>, then the table <span className="num">{it.table.name} {it.table.version}</span> with {count(it.table.models)} models of {it.table.providers.length} providers.</li>
-            <li className="flex flex-wrap items-center gap-2"><CostBadge source="default" /> {it.default ? <>A model without a price costs <span className="num">{Object.entries(it.default).map(([k, v]) => `${k} $${v}`).join(", ")}</span> per million tokens.</> : "No default rate is set: a model without a price stays unknown."}</li>
+            <li><CostBadge source="agent" /> The client says what a call cost; that is taken as it is.</li>
+            <li><CostBadge source="table" /> Tokens times a price: first <span className="num">{it.file}</span>, then the table <span className="num">{it.table.name} {it.table.version}</span> with {count(it.table.models)} models of {it.table.providers.length} providers.</li>
+            <li><CostBadge source="default" /> {it.default ? <>A model without a price costs <span className="num">{Object.entries(it.default).map(([k, v]) => `${k} $${v}`).join(", ")}</span> per million tokens.</> : "No default rate is set: a model without a price stays unknown."}</li>
           </ol>
           <div>
             <div className="mb-2 flex items-center gap-2">

@@ -71,7 +71,7 @@ export function withoutTerm(filter: string, field: string, value: string): strin
   return withoutText(withoutText(filter, `${field} = ${quoteIfNeeded(value)}`), `${field} != ${quoteIfNeeded(value)}`);
 }
 
-const escape = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-const pattern = (term: string) => new RegExp(`(^|\\s)${escape(term)}(?=\\s|$)`);
+const escaped = (text: string) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+const pattern = (term: string) => new RegExp(`(^|\\s)${escaped(term)}(?=\\s|$)`);
 export const hasTerm = (filter: string, term: string) => pattern(term).test(filter);
 const withoutText = (filter: string, term: string) => filter.replace(pattern(term), " ").replace(/\s+/g, " ").trim();

@@ -37,7 +37,7 @@ export function columnsOf(search: ExplorerSearch): ColumnId[] {
 }
 
 export const SETS: Record<string, ColumnId[]> = {
-  Default: ["started", "name", "status", "verdict", "agent", "latency", "tokens", "cost", "seal"],
+  Default: ["started", "name", "status", "verdict", "seal", "agent", "latency", "tokens", "cost"],
   Content: ["started", "name", "status", "input", "output"],
   Cost: ["started", "name", "model", "tokens_in", "tokens_out", "cost", "cost_source", "user"],
   People: ["started", "name", "status", "user", "session", "environment", "tags"],

@@ -7,13 +7,13 @@ export interface Spot {
   finding: Finding;
 }
 
-const unescape = (step: string) => step.replaceAll("~1", "/").replaceAll("~0", "~");
+const unescaped = (step: string) => step.replaceAll("~1", "/").replaceAll("~0", "~");
 
 function follow(value: unknown, steps: string[]): unknown {
   let at = value;
   for (const step of steps) {
     if (at === null || typeof at !== "object") return undefined;
-    at = (at as Record<string, unknown>)[unescape(step)];
+    at = (at as Record<string, unknown>)[unescaped(step)];
   }
   return at;
 }
@@ -22,14 +22,14 @@ function follow(value: unknown, steps: string[]): unknown {
 export function textOf(span: Span, finding: Finding): string | null {
   const steps = finding.pointer.split("/").slice(1);
   if (finding.part === "header") {
-    const value = (span as unknown as Record<string, unknown>)[unescape(steps[0] ?? "")];
+    const value = (span as unknown as Record<string, unknown>)[unescaped(steps[0] ?? "")];
     return typeof value === "string" ? value : null;
   }
   if (finding.part === "events") {
     const found = follow({ events: span.events, links: span.links }, steps);
     return typeof found === "string" ? found : null;
   }
-  const key = unescape(steps[0] ?? "");
+  const key = unescaped(steps[0] ?? "");
   const attribute = span.raw?.find((it) => it.key === key && it.part === finding.part);
   const found = follow(attribute?.value, steps.slice(1));
   return typeof found === "string" ? found : null;
