@@ -240,7 +240,7 @@ fn a_simulation_says_what_a_policy_would_change_and_under_the_same_rules_nothing
 /// Takes one request and answers it.
 fn receive(listener: &TcpListener, answer: &str) -> String {
     let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut text = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(n) = stream.read(&mut chunk) {
