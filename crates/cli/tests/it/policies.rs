@@ -289,7 +289,11 @@ fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
     loop {
         let (_, log) = server.get("/api/v1/notifications/deliveries", &key);
         let rows = log["data"].as_array().unwrap().clone();
-        let of = |name: &str| rows.iter().find(|row| row["channel"] == name).cloned().unwrap();
+        // A delivery that is not listed yet is one that is still to come.
+        let of = |name: &str| {
+            let row = rows.iter().find(|row| row["channel"] == name);
+            row.cloned().unwrap_or_else(|| json!({"next_at": "soon"}))
+        };
         if of("desk")["delivered_at"].is_string() && of("shut")["next_at"].is_null() {
             assert_eq!(
                 (of("desk")["attempts"].as_u64(), of("shut")["attempts"].as_u64()),
