@@ -4,6 +4,7 @@
 mod admin;
 mod dead_letters;
 mod read;
+mod scan;
 mod serve;
 mod trace;
 
@@ -19,6 +20,7 @@ pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 
@@ -89,6 +91,11 @@ pub(crate) enum Command {
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Look for credentials, personal data and injection in files or JSON lines
+    ///
+    /// Ends with 0 when nothing was found, 1 when something was, 2 when a line could not be read. What was
+    /// found is named with its place; the value itself is never printed.
+    Scan(ScanArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Version of the engine. It grows whenever the same rules may say something else of the same span.
-pub const ENGINE_VERSION: u32 = 1;
+pub const ENGINE_VERSION: u32 = 2;
 
 /// Detectors and policies, compiled. Never changes; share it by `Arc` and swap it to reload.
 pub struct RuleSet {
@@ -98,9 +98,17 @@ impl RuleSet {
         Evaluated { verdict, remap, tags: ruling.tags }
     }
 
-    /// Finds in a text that is no span, such as a file or a prompt before it is sent.
+    /// Finds in a text that is no span, such as a file or a prompt before it is sent: what would count in
+    /// a span.
     pub fn scan_text(&self, text: &str) -> Vec<TextFinding> {
         let hits = self.engine.scan(text, None, &mut Scratch::default());
+        hits.iter().map(|hit| self.text_finding(hit)).collect()
+    }
+
+    /// As [`Self::scan_text`], with everything that may be one, however unsure, and under every name that
+    /// fits: nine digits may be numbers of several countries. The score tells them apart.
+    pub fn scan_text_widely(&self, text: &str) -> Vec<TextFinding> {
+        let hits = self.engine.scan_widely(text, &mut Scratch::default());
         hits.iter().map(|hit| self.text_finding(hit)).collect()
     }
 
