@@ -341,7 +341,7 @@ fn what_is_nested_too_deeply_is_withheld() {
 #[test]
 fn hostile_text_costs_linear_time() {
     let rules = shipped_rules();
-    let megabyte = 1 << 20;
+    let quarter_megabyte = 1 << 18;
     for piece in [
         "a",
         "1",
@@ -362,7 +362,7 @@ fn hostile_text_costs_linear_time() {
         "Bearer ",
         "GB82 ",
     ] {
-        let text = piece.repeat(megabyte / piece.len());
+        let text = piece.repeat(quarter_megabyte / piece.len());
         let begin = std::time::Instant::now();
         let _ = rules.scan_text(&text);
         // A debug build; a quadratic step would take minutes.
