@@ -8,6 +8,7 @@ mod import;
 mod keep;
 mod read;
 mod remap;
+mod scan;
 mod serve;
 mod trace;
 mod witness;
@@ -30,6 +31,7 @@ pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
 pub(crate) use remap::RemapArgs;
+pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 pub(crate) use witness::WitnessArgs;
@@ -121,6 +123,11 @@ pub(crate) enum Command {
     /// Work through what rules want people to look at
     #[command(subcommand)]
     Reviews(ReviewsCommand),
+    /// Look for credentials, personal data and injection in files or JSON lines
+    ///
+    /// Ends with 0 when nothing was found, 1 when something was, 2 when a line could not be read. What was
+    /// found is named with its place; the value itself is never printed.
+    Scan(ScanArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

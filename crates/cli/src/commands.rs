@@ -13,6 +13,7 @@ mod policy;
 mod remap;
 mod restore;
 mod reviews;
+mod scan;
 mod serve;
 mod trace;
 mod traces;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Man(args) => pages::man(&args, output),
         Command::Openapi => pages::openapi(output),
         Command::Reference(args) => pages::reference(&args, output),
+        Command::Scan(args) => scan::run(&args, output.json),
         Command::Serve(args) => {
             let loaded = settings(&global, serve::overrides(&args)?)?;
             // Commands keep quiet about what has no effect; the server says it once per start.

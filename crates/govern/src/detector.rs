@@ -3,11 +3,11 @@
 //! `file` reads them from YAML, `validator` holds the checks that a pattern cannot express.
 
 pub(crate) mod file;
+pub(crate) mod pattern;
 pub(crate) mod validator;
 
 use exhibit_model::{FindingCategory, Severity};
-use regex::bytes::Regex;
-
+pub(crate) use pattern::Pattern;
 pub(crate) use validator::{Check, Validator};
 
 /// One kind of thing to find, compiled.
@@ -18,10 +18,7 @@ pub(crate) struct Detector {
     pub(crate) category: FindingCategory,
     pub(crate) severity: Severity,
     pub(crate) trigger: Trigger,
-    /// ASCII semantics: linear time whatever the text is.
-    pub(crate) pattern: Regex,
-    /// The group that holds the value, else the whole match.
-    pub(crate) group: Option<usize>,
+    pub(crate) pattern: Pattern,
     pub(crate) validator: Option<Validator>,
     /// Shannon entropy that a value needs, bits per byte.
     pub(crate) min_entropy: Option<f64>,
@@ -31,8 +28,13 @@ pub(crate) struct Detector {
     pub(crate) context: Vec<String>,
     pub(crate) boost_milli: u16,
     pub(crate) score_milli: u16,
+    /// The score of a confirmed match without a word nearby that speaks for it: 1,000 where the check is
+    /// strong, less where one number in ten passes it.
+    pub(crate) alone_milli: u16,
     /// Matches below are dropped.
     pub(crate) min_score_milli: u16,
+    /// Keywords count only as they are written, and only where no letter, digit, `-` or `_` stands before.
+    pub(crate) exact: bool,
     /// After a keyword one of these bytes must stand near; empty asks for none.
     pub(crate) follow: Vec<u8>,
     /// Bytes around a trigger in which the pattern is tried: before it starts, after it ends.
@@ -67,4 +69,14 @@ pub(crate) enum Trigger {
     Token(usize),
     /// Hex digits around colons or dashes.
     HexGroups,
+    /// Digits in a row with one of these lengths, also within a word: bit n for n digits.
+    Run(u32),
+}
+
+impl Detector {
+    /// Whether no match reaches a score unless one of the context words stands near.
+    pub(crate) fn needs_context(&self, floor_milli: u16) -> bool {
+        self.score_milli < floor_milli
+            && (self.validator.is_none() || self.alone_milli < floor_milli)
+    }
 }

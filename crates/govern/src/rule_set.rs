@@ -237,9 +237,17 @@ impl RuleSet {
         self.policies.iter().flat_map(|policy| &policy.rules).any(|rule| rule.budget.is_some())
     }
 
-    /// Finds in a text that is no span, such as a file or a prompt before it is sent.
+    /// Finds in a text that is no span, such as a file or a prompt before it is sent: what would count in
+    /// a span.
     pub fn scan_text(&self, text: &str) -> Vec<TextFinding> {
         let hits = self.engine.scan(text, None, &mut Scratch::default());
+        hits.iter().map(|hit| self.text_finding(hit)).collect()
+    }
+
+    /// As [`Self::scan_text`], with everything that may be one, however unsure, and under every name that
+    /// fits: nine digits may be numbers of several countries. The score tells them apart.
+    pub fn scan_text_widely(&self, text: &str) -> Vec<TextFinding> {
+        let hits = self.engine.scan_widely(text, &mut Scratch::default());
         hits.iter().map(|hit| self.text_finding(hit)).collect()
     }
 

@@ -4,6 +4,7 @@
 //! ([`shape`]). Only around what they notice are patterns tried, then validators, then the words nearby.
 //! Text with escapes, full-width or invisible characters is looked at again through a [`view`].
 
+mod decoded;
 mod keyword;
 mod overlap;
 mod shape;
@@ -17,6 +18,8 @@ use view::View;
 
 /// Most findings of one span. Beyond it the span is marked and the rest is not looked at.
 pub const FINDINGS_MAX: usize = 1_000;
+/// What is less sure than this counts for nothing in a span.
+const SPAN_SCORE_MILLI_MIN: u16 = 400;
 /// Bytes before and after a match in which context words count.
 const CONTEXT_REACH: (usize, usize) = (64, 32);
 /// Bytes after a keyword in which one of the detector's `follow` bytes must stand.
@@ -60,14 +63,30 @@ pub struct TextFinding {
 /// All detectors, compiled into one sweep.
 pub(crate) struct Engine {
     pub(crate) detectors: Vec<Detector>,
+    /// Words of detectors that can be sure of something, and words that arm others.
     keywords: Keywords,
+    /// All words.
+    keywords_wide: Keywords,
     shapes: shape::Shapes,
+    /// Detectors whose shape is worth a look only where one of their context words stands in the text.
+    gated: Vec<bool>,
 }
 
 /// Places in a text where a detector's pattern is to be tried; kept between texts to save allocations.
 #[derive(Default)]
 pub(crate) struct Scratch {
     windows: Vec<Window>,
+    /// Gated detectors of which a context word was seen.
+    armed: Vec<bool>,
+}
+
+/// How a text is looked at.
+#[derive(Debug, Clone, Copy)]
+struct Look<'a> {
+    /// The name under which it stands.
+    key: Option<&'a str>,
+    /// Whether detectors are tried that find nothing sure without context.
+    widely: bool,
 }
 
 /// Ordered by detector, then place.
@@ -81,68 +100,130 @@ pub(crate) struct Window {
 impl Engine {
     /// Builds the sweep.
     pub(crate) fn new(detectors: Vec<Detector>) -> Self {
+        let weak: Vec<bool> =
+            detectors.iter().map(|d| d.needs_context(SPAN_SCORE_MILLI_MIN)).collect();
+        let hopeless = |n: usize| weak[n] && detectors[n].context.is_empty();
+        let keyed = |d: &Detector| matches!(d.trigger, Trigger::Keywords(_));
+        let gated: Vec<bool> = detectors
+            .iter()
+            .enumerate()
+            .map(|(n, d)| weak[n] && (hopeless(n) || !keyed(d)))
+            .collect();
         let mut words: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut words_wide: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, detector) in detectors.iter().enumerate() {
-            let Trigger::Keywords(keywords) = &detector.trigger else { continue };
-            for keyword in keywords {
-                let woken = words.entry(keyword.to_ascii_lowercase()).or_default();
-                if !woken.contains(&index) {
-                    woken.push(index);
+            if let Trigger::Keywords(keywords) = &detector.trigger {
+                for keyword in keywords {
+                    wake(&mut words_wide, keyword, index);
+                    if !hopeless(index) {
+                        wake(&mut words, keyword, index);
+                    }
+                }
+            } else if gated[index] {
+                for word in detector.context.iter().filter(|word| word.len() > 2) {
+                    // Above all detectors: it arms one, and wakes none.
+                    wake(&mut words, word, index + detectors.len());
                 }
             }
         }
-        let keywords = Keywords::new(words.into_iter().collect());
-        Self { shapes: shape::Shapes::of(&detectors), detectors, keywords }
+        Self {
+            keywords: Keywords::new(words.into_iter().collect()),
+            keywords_wide: Keywords::new(words_wide.into_iter().collect()),
+            shapes: shape::Shapes::of(&detectors),
+            detectors,
+            gated,
+        }
     }
 
-    /// Finds everything in a text. `key` is the name under which it stands, which counts as context.
+    /// Finds what counts in a text. `key` is the name under which it stands, which counts as context.
     /// Hits come in order and do not overlap within a category; at most [`FINDINGS_MAX`].
     pub(crate) fn scan(&self, text: &str, key: Option<&str>, scratch: &mut Scratch) -> Vec<Hit> {
-        let mut hits = self.scan_raw(text, key, scratch);
+        let mut hits = self.scan_raw(text, key, false, scratch);
+        hits.retain(|hit| hit.score_milli >= SPAN_SCORE_MILLI_MIN);
         if hits.len() > 1 {
-            overlap::resolve(&mut hits, &self.detectors);
+            overlap::resolve(&mut hits, &self.detectors, false);
         }
         hits
     }
 
-    /// As [`Self::scan`], before overlaps are resolved.
+    /// Finds everything, however unsure; hits of one entity do not overlap.
+    pub(crate) fn scan_widely(&self, text: &str, scratch: &mut Scratch) -> Vec<Hit> {
+        let mut hits = self.scan_raw(text, None, true, scratch);
+        if hits.len() > 1 {
+            overlap::resolve(&mut hits, &self.detectors, true);
+        }
+        hits
+    }
+
+    /// All hits before overlaps are resolved. `widely` also tries what can only be weak.
     pub(crate) fn scan_raw(
         &self,
         text: &str,
         key: Option<&str>,
+        widely: bool,
         scratch: &mut Scratch,
     ) -> Vec<Hit> {
         let mut hits = Vec::new();
+        let look = Look { key, widely };
         if !text.is_ascii() && view::hides_characters(text) {
-            self.scan_views(text, key, scratch, &mut hits);
-            return hits;
-        }
-        self.sweep(text, scratch);
-        if scratch.windows.is_empty() {
-            return hits;
-        }
-        if text.contains('\\') {
-            self.scan_views(text, key, scratch, &mut hits);
+            self.scan_views(text, look, scratch, &mut hits);
         } else {
-            self.try_patterns(text, key, scratch, &mut hits);
+            self.sweep(text, look, scratch);
+            if scratch.windows.is_empty() {
+                // Nothing woke.
+            } else if text.contains('\\') {
+                self.scan_views(text, look, scratch, &mut hits);
+            } else {
+                self.try_patterns(text, look, scratch, &mut hits);
+            }
         }
+        self.scan_decoded(text, look, scratch, &mut hits);
         hits
     }
 
-    fn scan_views(
-        &self,
-        text: &str,
-        key: Option<&str>,
-        scratch: &mut Scratch,
-        hits: &mut Vec<Hit>,
-    ) {
+    /// What stands in a text in another encoding is found under the range of the encoded text.
+    fn scan_decoded(&self, text: &str, look: Look<'_>, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+        decoded::base64_runs(text, |range, inner| {
+            if hits.len() >= FINDINGS_MAX {
+                return;
+            }
+            let mut found = Vec::new();
+            self.sweep(inner, look, scratch);
+            self.try_patterns(inner, look, scratch, &mut found);
+            found.retain(|hit| hit.score_milli >= SPAN_SCORE_MILLI_MIN);
+            hits.extend(found.into_iter().map(|hit| Hit {
+                start: range.start,
+                end: range.end,
+                ..hit
+            }));
+        });
+        if !decoded::has_percent_escapes(text) {
+            return;
+        }
+        let first = hits.len();
+        let decoded = decoded::Percent::of(text);
+        self.sweep(&decoded.text, look, scratch);
+        self.try_patterns(&decoded.text, look, scratch, hits);
+        for hit in &mut hits[first..] {
+            (hit.start, hit.end) = (decoded.start(hit.start), decoded.end(hit.end));
+        }
+        // What stands there without any escape was found already.
+        let plain = |hit: &Hit| text.get(hit.start..hit.end) == Some(hit.value.as_str());
+        let mut n = 0;
+        hits.retain(|hit| {
+            n += 1;
+            n <= first || !plain(hit)
+        });
+    }
+
+    fn scan_views(&self, text: &str, look: Look<'_>, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
         let mut from = 0;
         while from < text.len() && hits.len() < FINDINGS_MAX {
             let to = text.floor_char_boundary((from + VIEW_BYTES.0).min(text.len()));
             let view = View::of(&text[from..to]);
             let first = hits.len();
-            self.sweep(&view.text, scratch);
-            self.try_patterns(&view.text, key, scratch, hits);
+            self.sweep(&view.text, look, scratch);
+            self.try_patterns(&view.text, look, scratch, hits);
             for hit in &mut hits[first..] {
                 (hit.start, hit.end) = (from + view.start(hit.start), from + view.end(hit.end));
             }
@@ -154,14 +235,28 @@ impl Engine {
     }
 
     /// Notes where patterns are worth trying.
-    fn sweep(&self, text: &str, scratch: &mut Scratch) {
+    fn sweep(&self, text: &str, look: Look<'_>, scratch: &mut Scratch) {
         scratch.windows.clear();
         let bytes = text.as_bytes();
-        self.keywords.sweep(bytes, |detector, start, end| {
-            self.note(detector, start, end, bytes, scratch);
+        let count = self.detectors.len();
+        scratch.armed.clear();
+        scratch.armed.extend(self.gated.iter().map(|gated| look.widely || !gated));
+        let keywords = if look.widely { &self.keywords_wide } else { &self.keywords };
+        if let Some(key) = look.key {
+            keywords.sweep(key.as_bytes(), |detector, _, _| {
+                if let Some(armed) = detector.checked_sub(count) {
+                    scratch.armed[armed] = true;
+                }
+            });
+        }
+        keywords.sweep(bytes, |detector, start, end| match detector.checked_sub(count) {
+            Some(armed) => scratch.armed[armed] = true,
+            None => self.note(detector, start, end, bytes, scratch),
         });
         self.shapes.sweep(bytes, |detector, start, end| {
-            self.note(detector, start, end, bytes, scratch);
+            if scratch.armed[detector] {
+                self.note(detector, start, end, bytes, scratch);
+            }
         });
         // Windows of one detector that touch become one, so that no byte is tried twice.
         scratch.windows.sort_unstable();
@@ -175,7 +270,11 @@ impl Engine {
     }
 
     fn note(&self, detector: usize, start: usize, end: usize, text: &[u8], scratch: &mut Scratch) {
-        let Detector { reach: (before, after), follow, .. } = &self.detectors[detector];
+        let Detector { reach: (before, after), follow, exact, trigger, .. } =
+            &self.detectors[detector];
+        if *exact && !stands_exactly(trigger, text, start, end) {
+            return;
+        }
         if !follow.is_empty() {
             let near = &text[end..(end + FOLLOW_REACH).min(text.len())];
             if !near.iter().any(|byte| follow.contains(byte)) {
@@ -195,13 +294,13 @@ impl Engine {
         scratch.windows.push(Window { detector, start, end });
     }
 
-    fn try_patterns(&self, text: &str, key: Option<&str>, scratch: &Scratch, hits: &mut Vec<Hit>) {
+    fn try_patterns(&self, text: &str, look: Look<'_>, scratch: &Scratch, hits: &mut Vec<Hit>) {
         for window in &scratch.windows {
             let detector = &self.detectors[window.detector];
             let mut at = window.start;
             while at < window.end && hits.len() < FINDINGS_MAX {
                 let Some((start, end)) = find(detector, text, at, window.end) else { break };
-                if let Some(hit) = judge(detector, window.detector, text, key, start, end) {
+                if let Some(hit) = judge(detector, window.detector, text, look.key, start, end) {
                     hits.push(hit);
                 }
                 // What follows a value may lead the next one.
@@ -211,21 +310,38 @@ impl Engine {
     }
 }
 
+/// Whether one of the words stands here as it is written, at the start of a token.
+fn stands_exactly(trigger: &Trigger, text: &[u8], start: usize, end: usize) -> bool {
+    let Trigger::Keywords(words) = trigger else { return true };
+    let before = start.checked_sub(1).and_then(|n| text.get(n));
+    let within = before.is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    !within && words.iter().any(|word| text.get(start..end) == Some(word.as_bytes()))
+}
+
+/// Notes which detector a word wakes.
+fn wake(words: &mut BTreeMap<String, Vec<usize>>, word: &str, detector: usize) {
+    let woken = words.entry(word.to_ascii_lowercase()).or_default();
+    if !woken.contains(&detector) {
+        woken.push(detector);
+    }
+}
+
 /// The range of the next value.
 fn find(detector: &Detector, text: &str, at: usize, end: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
-    let found = detector.pattern.find_at(&bytes[..end], at)?;
+    let pattern = detector.pattern.compiled()?;
+    let found = pattern.regex.find_at(&bytes[..end], at)?;
     let mut limit = end;
     let mut whole = found.range();
     // What ends where the window ends may be longer: look once more, further.
     if whole.end == end && end < bytes.len() {
         limit = (end + 4 * detector.reach.1).min(bytes.len());
-        whole = detector.pattern.find_at(&bytes[..limit], whole.start)?.range();
+        whole = pattern.regex.find_at(&bytes[..limit], whole.start)?.range();
     }
-    let value = match detector.group {
+    let value = match pattern.group {
         None => whole.clone(),
         Some(group) => {
-            let captures = detector.pattern.captures_at(&bytes[..limit], whole.start)?;
+            let captures = pattern.regex.captures_at(&bytes[..limit], whole.start)?;
             captures.get(group).map_or(whole.clone(), |value| value.range())
         }
     };
@@ -257,12 +373,12 @@ fn judge(
         }
     }
     let validated = check == Check::Confirmed;
-    let mut score_milli = if validated { 1_000 } else { detector.score_milli };
+    let mut score_milli = if validated { detector.alone_milli } else { detector.score_milli };
     if score_milli < 1_000
         && !detector.context.is_empty()
         && in_context(detector, text, key, start, end)
     {
-        score_milli = (score_milli + detector.boost_milli).min(1_000);
+        score_milli = if validated { 1_000 } else { score_milli + detector.boost_milli }.min(1_000);
     }
     (score_milli >= detector.min_score_milli).then(|| Hit {
         detector: index,

@@ -9,7 +9,16 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
     }
     files![
         "detectors/injection.yaml",
+        "detectors/pii-americas.yaml",
+        "detectors/pii-asia-pacific-africa.yaml",
+        "detectors/pii-europe-north-east.yaml",
+        "detectors/pii-europe-west.yaml",
         "detectors/pii.yaml",
+        "detectors/secrets-ai.yaml",
+        "detectors/secrets-business.yaml",
+        "detectors/secrets-cloud.yaml",
+        "detectors/secrets-developer.yaml",
+        "detectors/secrets-named.yaml",
         "detectors/secrets.yaml",
         "policies/default.yaml",
     ]

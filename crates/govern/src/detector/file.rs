@@ -1,17 +1,10 @@
 //! Detector files: YAML, read strictly, with examples that run when the file is loaded.
 
 use exhibit_model::{FindingCategory, Severity};
-use regex::bytes::RegexBuilder;
 use serde::Deserialize;
 
-use super::{Detector, Trigger, Validator};
+use super::{Detector, Pattern, Trigger, Validator};
 use crate::{error::Problems, sample::Sample};
-
-/// Largest compiled pattern, bytes.
-const PATTERN_BYTES_MAX: usize = 2 << 20;
-
-/// Largest cache of one pattern and thread, bytes: a hundred patterns must not fill memory on odd text.
-const CACHE_BYTES_MAX: usize = 128 << 10;
 
 /// A detector and the texts that prove it.
 pub(crate) struct Proven {
@@ -38,6 +31,8 @@ struct RawDetector {
     severity: Severity,
     #[serde(default)]
     keywords: Vec<String>,
+    #[serde(default)]
+    exact: bool,
     shape: Option<RawShape>,
     min: Option<usize>,
     #[serde(default)]
@@ -54,7 +49,9 @@ struct RawDetector {
     #[serde(default = "default_boost")]
     boost: f64,
     score: f64,
-    #[serde(default = "default_min_score")]
+    #[serde(default = "default_alone")]
+    alone: f64,
+    #[serde(default)]
     min_score: f64,
     #[serde(default = "default_before")]
     before: usize,
@@ -75,6 +72,7 @@ enum RawShape {
     LettersSpaceDigits,
     Token,
     HexGroups,
+    Run,
 }
 
 #[derive(Deserialize, Default)]
@@ -92,8 +90,8 @@ fn default_boost() -> f64 {
     0.35
 }
 
-fn default_min_score() -> f64 {
-    0.4
+fn default_alone() -> f64 {
+    1.0
 }
 
 fn default_before() -> usize {
@@ -105,7 +103,8 @@ fn default_after() -> usize {
 }
 
 /// Reads a detector file; what is wrong goes to `problems`, what is right is returned.
-pub(crate) fn read(text: &str, problems: &mut Problems<'_>) -> Vec<Proven> {
+/// A file that is `known` to hold, because it is one of ours and our tests prove it, is not proved again.
+pub(crate) fn read(text: &str, known: bool, problems: &mut Problems<'_>) -> Vec<Proven> {
     let raw: RawFile = match serde_yaml_ng::from_str(text) {
         Ok(raw) => raw,
         Err(error) => {
@@ -120,7 +119,7 @@ pub(crate) fn read(text: &str, problems: &mut Problems<'_>) -> Vec<Proven> {
     let mut proven = Vec::new();
     for raw in raw.detectors {
         let place = format!("detector `{}`", raw.id);
-        match compile(raw, problems.file) {
+        match compile(raw, problems.file, known) {
             Ok(one) => proven.push(one),
             Err(message) => problems.add(place, message),
         }
@@ -128,7 +127,7 @@ pub(crate) fn read(text: &str, problems: &mut Problems<'_>) -> Vec<Proven> {
     proven
 }
 
-fn compile(raw: RawDetector, file: &str) -> Result<Proven, String> {
+fn compile(raw: RawDetector, file: &str, known: bool) -> Result<Proven, String> {
     if raw.id.is_empty()
         || !raw.id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
     {
@@ -140,16 +139,10 @@ fn compile(raw: RawDetector, file: &str) -> Result<Proven, String> {
         return Err("`entity` must be capitals, digits and `_`, such as EMAIL_ADDRESS".to_owned());
     }
     let trigger = trigger(&raw)?;
-    let pattern = RegexBuilder::new(&raw.pattern)
-        .unicode(false)
-        .size_limit(PATTERN_BYTES_MAX)
-        .dfa_size_limit(CACHE_BYTES_MAX)
-        .build()
-        .map_err(|error| format!("`pattern`: {error}"))?;
-    if pattern.is_match(b"") {
-        return Err("`pattern` matches the empty text".to_owned());
+    let pattern = Pattern::new(raw.pattern);
+    if !known {
+        pattern.check()?;
     }
-    let group = pattern.capture_names().position(|name| name == Some("value"));
     let validator = match &raw.validator {
         None => None,
         Some(name) => Some(Validator::named(name).ok_or_else(|| {
@@ -166,11 +159,12 @@ fn compile(raw: RawDetector, file: &str) -> Result<Proven, String> {
     if raw.examples.r#match.is_empty() {
         return Err("`examples.match` needs at least one text".to_owned());
     }
+    let examples = if known { RawExamples::default() } else { raw.examples };
     let texts = |samples: Vec<Sample>| samples.iter().map(Sample::text).collect::<Result<_, _>>();
     let lower = |words: Vec<String>| words.iter().map(|word| word.to_ascii_lowercase()).collect();
     Ok(Proven {
-        matching: texts(raw.examples.r#match)?,
-        not_matching: texts(raw.examples.no_match)?,
+        matching: texts(examples.r#match)?,
+        not_matching: texts(examples.no_match)?,
         detector: Detector {
             title: raw.title.unwrap_or_else(|| raw.id.clone()),
             id: raw.id,
@@ -179,14 +173,15 @@ fn compile(raw: RawDetector, file: &str) -> Result<Proven, String> {
             severity: raw.severity,
             trigger,
             pattern,
-            group,
             validator,
             min_entropy: raw.min_entropy,
             stop: lower(raw.stop),
             context: lower(raw.context),
             boost_milli: milli("boost", raw.boost)?,
             score_milli: milli("score", raw.score)?,
+            alone_milli: milli("alone", raw.alone)?,
             min_score_milli: milli("min_score", raw.min_score)?,
+            exact: raw.exact,
             follow: raw.follow.into_bytes(),
             reach: (raw.before.min(4_096), raw.after.min(65_536)),
             file: file.to_owned(),
@@ -224,5 +219,7 @@ fn trigger(raw: &RawDetector) -> Result<Trigger, String> {
         (Some(RawShape::LettersDigits), true) => Ok(Trigger::LettersDigits),
         (Some(RawShape::Token), true) => Ok(Trigger::Token(min)),
         (Some(RawShape::HexGroups), true) => Ok(Trigger::HexGroups),
+        (Some(RawShape::Run), true) if runs == 0 => Err("`shape: run` needs `runs`".to_owned()),
+        (Some(RawShape::Run), true) => Ok(Trigger::Run(runs)),
     }
 }

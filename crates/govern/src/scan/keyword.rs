@@ -28,18 +28,19 @@ impl Keywords {
         let mut compiled: Vec<Word> = Vec::new();
         for (word, detectors) in words {
             let text = word.to_ascii_lowercase().into_bytes();
-            let slots: Vec<usize> = match *text.as_slice() {
+            let mut slots: Vec<usize> = match *text.as_slice() {
                 [a, b, c, ..] => vec![slot(a, b, c)],
                 // Of two bytes any third may follow.
                 [a, b] => (0..=u8::MAX).map(|c| slot(a, b, c)).collect(),
                 _ => Vec::new(),
             };
-            for slot in slots {
-                let known = compiled.iter().any(|w| w.slot == slot && w.text == text);
-                if !known {
-                    compiled.push(Word { slot, text: text.clone(), detectors: detectors.clone() });
-                }
-            }
+            slots.sort_unstable();
+            slots.dedup();
+            compiled.extend(slots.into_iter().map(|slot| Word {
+                slot,
+                text: text.clone(),
+                detectors: detectors.clone(),
+            }));
         }
         compiled.sort_by(|a, b| (a.slot, &a.text).cmp(&(b.slot, &b.text)));
         let mut bitmap = Box::new([0_u64; SLOTS / 64]);

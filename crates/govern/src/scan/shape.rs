@@ -29,6 +29,8 @@ pub(super) struct Shapes {
     token: Vec<(usize, usize)>,
     token_min: usize,
     hex_groups: Vec<usize>,
+    /// By length of a run of digits.
+    runs: [Vec<usize>; 32],
 }
 
 /// Digits with separators between them that are no part of a word.
@@ -58,6 +60,12 @@ impl Shapes {
                 Trigger::LettersSpaceDigits => shapes.letters_space_digits.push(index),
                 Trigger::Token(min) => shapes.token.push((min, index)),
                 Trigger::HexGroups => shapes.hex_groups.push(index),
+                Trigger::Run(mask) => {
+                    let lengths = shapes.runs.iter_mut().enumerate();
+                    lengths
+                        .filter(|(length, _)| mask >> length & 1 == 1)
+                        .for_each(|(_, woken)| woken.push(index));
+                }
             }
         }
         let least = shapes.token.iter().map(|(min, _)| *min).min();
@@ -68,7 +76,7 @@ impl Shapes {
     /// Calls back with detector and range for everything of interest.
     pub(super) fn sweep(&self, text: &[u8], mut wake: impl FnMut(usize, usize, usize)) {
         let mut at = 0;
-        let (mut group_end, mut token_end, mut hex_end) = (0, 0, 0);
+        let (mut group_end, mut token_end, mut hex_end, mut run_end) = (0, 0, 0, 0);
         while at < text.len() {
             if let Some(block) = text.get(at..at + BLOCK)
                 && block.iter().fold(0, |any, b| any | interest(*b)) == 0
@@ -84,6 +92,14 @@ impl Shapes {
                     continue;
                 }
                 if byte.is_ascii_digit() {
+                    if at >= run_end {
+                        let rest = text[at..].iter();
+                        let length = rest.take_while(|b| b.is_ascii_digit()).count();
+                        run_end = at + length;
+                        if let Some(woken) = self.runs.get(length) {
+                            woken.iter().for_each(|detector| wake(*detector, at, run_end));
+                        }
+                    }
                     if at >= group_end {
                         self.wake_letters(text, at, &mut wake);
                         let group = group(text, at);

@@ -16,12 +16,20 @@ pub(super) fn email(value: &str) -> Check {
     let file = ["png", "jpg", "jpeg", "gif", "svg", "webp", "js", "css", "json"];
     let file = file.iter().any(|extension| top.eq_ignore_ascii_case(extension));
     let holds = labels && !dots && !file && local.len() <= 64 && top.len() >= 2;
-    Check::possible_if(holds && top.bytes().all(|b| b.is_ascii_alphabetic()))
+    let punycode = top.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--"));
+    Check::possible_if(holds && (punycode || top.bytes().all(|b| b.is_ascii_alphabetic())))
 }
 
-/// What the standard library reads as an address, other than very short ones.
+/// What the standard library reads as an address, other than very short ones; a zone (`%eth0`) or a
+/// length of the net may follow.
 pub(super) fn ip(value: &str) -> Check {
-    match value.parse() {
+    let (address, net) = value.split_once('/').unwrap_or((value, "0"));
+    let address = address.split('%').next().unwrap_or_default();
+    let bits = if address.contains(':') { 128 } else { 32 };
+    if net.parse::<u32>().map_or(true, |n| n > bits) {
+        return Check::Refuted;
+    }
+    match address.parse() {
         Ok(std::net::IpAddr::V4(_)) => Check::Possible,
         Ok(std::net::IpAddr::V6(address)) => {
             // `::` and `a::b` are far more often code than addresses.
@@ -43,14 +51,19 @@ pub(super) fn mac(value: &str) -> Check {
     Check::possible_if(alike && !trivial && digits.len() == 12)
 }
 
-/// Base58check (version 0 or 5) or bech32 and bech32m (BIP 173, BIP 350).
+/// Base58check or bech32 and bech32m (BIP 173, BIP 350).
 pub(super) fn bitcoin(value: &str) -> Check {
-    let segwit = value.len() > 3 && value.get(..3).is_some_and(|p| p.eq_ignore_ascii_case("bc1"));
+    let begins = |prefix: &str| {
+        value.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let segwit = begins("bc1") || begins("ltc1");
     Check::confirmed_if(if segwit { bech32(value) } else { base58check(value) })
 }
 
 fn base58check(value: &str) -> bool {
     const ALPHABET: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    // Bitcoin 0 and 5, Dogecoin 1e, Litecoin 30 and 32, Tron 41, Dash 4c.
+    const VERSIONS: [u8; 7] = [0x00, 0x05, 0x1e, 0x30, 0x32, 0x41, 0x4c];
     let mut bytes = [0_u8; 25];
     for character in value.bytes() {
         let Some(digit) = ALPHABET.iter().position(|a| *a == character) else { return false };
@@ -65,7 +78,7 @@ fn base58check(value: &str) -> bool {
         }
     }
     let digest = Sha256::digest(Sha256::digest(&bytes[..21]));
-    matches!(bytes[0], 0 | 5) && digest[..4] == bytes[21..]
+    VERSIONS.contains(&bytes[0]) && digest[..4] == bytes[21..]
 }
 
 fn bech32(value: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Payment cards and bank accounts.
 
-use super::{Check, digits};
+use super::{Check, checksum::luhn, digits};
 
 /// Known issuer ranges and lengths, then the Luhn digit (ISO/IEC 7812).
 pub(super) fn card(value: &str) -> Check {
@@ -19,20 +19,6 @@ pub(super) fn card(value: &str) -> Check {
     };
     let one_digit = digits.windows(2).all(|pair| pair[0] == pair[1]);
     Check::confirmed_if(known && !one_digit && luhn(&digits))
-}
-
-fn luhn(digits: &[u32]) -> bool {
-    let sum: u32 = digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(n, d)| match (n % 2, d * 2) {
-            (0, _) => *d,
-            (_, doubled) if doubled > 9 => doubled - 9,
-            (_, doubled) => doubled,
-        })
-        .sum();
-    sum.is_multiple_of(10)
 }
 
 /// Length of an IBAN by country (SWIFT IBAN registry).

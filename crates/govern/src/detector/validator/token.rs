@@ -84,6 +84,78 @@ pub(super) fn randomness(value: &str) -> Check {
     Check::possible_if(mixed && !plain && entropy(bytes) >= floor)
 }
 
+/// Letters and digits mixed as no word is, or a long run of digits; no words, version, path or file.
+pub(super) fn tokenlike(value: &str) -> Check {
+    let bytes = value.as_bytes();
+    let count = |class: fn(&u8) -> bool| bytes.iter().filter(|b| class(b)).count();
+    let (digits, letters) = (count(u8::is_ascii_digit), count(u8::is_ascii_alphabetic));
+    let uppers = count(u8::is_ascii_uppercase);
+    if entropy(bytes) < if bytes.len() < 24 { 2.6 } else { 2.5 } {
+        return Check::Refuted;
+    }
+    if letters < 2 {
+        return Check::possible_if(digits >= 24);
+    }
+    let parts = || value.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
+    let one_kind = |w: &str| {
+        w.bytes().all(|b| b.is_ascii_digit())
+            || w.bytes().skip(1).all(|b| b.is_ascii_lowercase())
+            || w.bytes().all(|b| b.is_ascii_uppercase())
+    };
+    let words = parts().count() > 1 && parts().all(|w| one_kind(w) && w.len() < 20);
+    let mixed = digits >= 2
+        || (digits >= 1 && uppers >= 2)
+        || (uppers >= 4 && letters - uppers >= 4)
+        || (bytes.len() >= 24 && parts().count() == 1);
+    Check::possible_if(mixed && !words)
+}
+
+/// Four characters or more that are no mask, variable, call or the name of the thing itself.
+pub(super) fn password(value: &str) -> Check {
+    let lower = value.to_ascii_lowercase();
+    let masked = lower.bytes().all(|b| matches!(b, b'*' | b'x' | b'.' | b'-' | b'_' | b'0'));
+    let variable = lower.starts_with(['$', '{', '<', '%', '[', '('])
+        || ["${", "{{", "#{", "()", "](", "->", "os.", "env.", "process.", "getenv", "self."]
+            .iter()
+            .any(|mark| lower.contains(mark));
+    let words = [
+        "password",
+        "passwd",
+        "pass",
+        "secret",
+        "pwd",
+        "token",
+        "key",
+        "null",
+        "none",
+        "nil",
+        "true",
+        "false",
+        "undefined",
+        "string",
+        "required",
+        "optional",
+        "your_password",
+        "changeme",
+        "example",
+        "placeholder",
+        "str",
+        "text",
+        "value",
+        "username",
+        "user",
+        "and",
+        "the",
+        "for",
+        "not",
+        "field",
+        "hash",
+        "reset",
+        "must",
+    ];
+    Check::possible_if(!masked && !variable && !words.contains(&lower.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
