@@ -37,6 +37,7 @@ mod openinference;
 mod openlit;
 mod otel;
 mod partial;
+pub mod proxied;
 mod traceloop;
 pub mod tracium;
 mod vercel;

@@ -39,7 +39,7 @@ pub struct SpanDetail {
 }
 
 impl SpanDetail {
-    fn of(stored: &StoredSpan) -> Result<Self, Error> {
+    pub(crate) fn of(stored: &StoredSpan) -> Result<Self, Error> {
         let mut span = decode(stored)?;
         span.provenance = provenance(&span);
         Ok(Self {

@@ -21,7 +21,7 @@ mod routes;
 mod server;
 mod view;
 
-pub use config::{Config, Listener};
+pub use config::{Config, Listener, Proxy};
 pub use server::{Addresses, BindError, Server, Skipped};
 
 /// The OpenAPI 3.1 document of this version, as served at `/api/openapi.json`.

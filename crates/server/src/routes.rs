@@ -18,6 +18,7 @@ pub(crate) mod ledger;
 pub(crate) mod members;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod proxy;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;

@@ -130,6 +130,7 @@ impl Server {
             (listener, router)
         });
         listen::serve(listeners.collect(), &app, stop).await;
+        app.proxy.drained(app.config.drain).await;
     }
 }
 
@@ -150,6 +151,7 @@ fn main_router(app: &Shared) -> Router {
     api.merge(otlp::http::router())
         .merge(routes::langfuse::router())
         .merge(routes::langsmith::router())
+        .merge(routes::proxy::router())
         .merge(otlp::grpc::services())
         .route("/api/openapi.json", get(routes::docs::document))
         .route("/docs", get(routes::docs::enter))
