@@ -4,6 +4,7 @@
 mod admin;
 mod dead_letters;
 mod read;
+mod replay;
 mod serve;
 mod trace;
 
@@ -19,6 +20,7 @@ pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 
@@ -75,6 +77,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Send a prompt to the configured LLM provider and record the call as a trace
     Trace(TraceArgs),
+    /// Run a trace again from its captured inputs, or show it step by step
+    Replay(ReplayArgs),
+    /// Find out what an answer depends on
+    Ablate(AblateArgs),
     /// List, show and follow traces
     #[command(subcommand)]
     Traces(TracesCommand),

@@ -17,6 +17,7 @@ mod installation;
 mod output;
 mod port_holder;
 mod remote;
+mod rerun;
 
 use std::process::ExitCode;
 

@@ -6,6 +6,7 @@
 //!
 //! This room knows no HTTP and no concrete store.
 
+pub mod ablate;
 mod accept;
 mod account;
 mod checkpoint;

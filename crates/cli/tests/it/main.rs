@@ -16,6 +16,7 @@ mod http;
 mod keys;
 mod pages;
 mod provider;
+mod replay;
 mod start;
 mod tamper;
 mod trace;

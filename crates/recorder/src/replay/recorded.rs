@@ -74,7 +74,7 @@ impl Recorder {
     /// [`Error::NotFound`] for an unknown trace, [`Error::Invalid`] for one that is too long.
     pub async fn steps(&self, workspace: WorkspaceId, trace: &TraceId) -> Result<Vec<Step>, Error> {
         let row = self.store.trace(workspace, trace).await?.ok_or(Error::NotFound)?;
-        if row.span_count > STEPS_MAX as u64 {
+        if row.summary.span_count > STEPS_MAX as u64 {
             let message = format!("the trace has more than {STEPS_MAX} spans");
             return Err(Error::Invalid { field: "trace", message });
         }

@@ -156,7 +156,7 @@ pub async fn run(
         } else if calls.contains(&step.span_id) {
             run.call(step, begun).await?;
         } else {
-            run.copy(step, begun).await;
+            run.copy(step, begun);
         }
         if run.waiting.len() >= 16 {
             run.flush().await?;
@@ -390,7 +390,7 @@ impl<'a> Run<'a> {
     }
 
     /// A step that is not run: it stands in the new trace as it was captured, and costs nothing.
-    async fn copy(&mut self, step: &'a Step, begun: Nanos) {
+    fn copy(&mut self, step: &'a Step, begun: Nanos) {
         let mut fields = self.fields(step, begun, false);
         let content = &step.content;
         let mut put = |name: &str, value: Option<Json>| {

@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod ablate;
 mod accept;
 mod accounts;
 mod clocks;

@@ -41,6 +41,13 @@ impl Scripted {
         Arc::new(Self { seen: Mutex::default(), say: Box::new(say) })
     }
 
+    pub(crate) fn say(
+        &self,
+        request: &ChatRequest,
+    ) -> Result<(String, Vec<ToolCall>), ProviderError> {
+        (self.say)(request)
+    }
+
     fn queue(answers: &[(&str, &[(&str, &str)])]) -> Arc<Self> {
         let answers: VecDeque<_> = answers
             .iter()
@@ -100,7 +107,7 @@ impl Provider for Scripted {
             total_tokens: None,
             web_searches: None,
             cost_usd: None,
-            details: None,
+            raw: Value::Null,
         };
         let finish = Finish {
             reason: FinishReason::Stop,
@@ -196,7 +203,7 @@ async fn calls_are_made_again_tools_answer_from_the_capture_and_the_original_sta
 
     let id = TraceId::new(&told.trace_id).unwrap();
     let row = house.recorder.trace(house.workspace, &id).await.unwrap().unwrap();
-    assert_eq!(row.span_count, 4);
+    assert_eq!(row.summary.span_count, 4);
     let new = house.recorder.steps(house.workspace, &id).await.unwrap();
     let root = new.iter().find(|s| s.name == "root").unwrap();
     assert_eq!(root.content.output.as_ref().unwrap()["a"], "It rains in Oslo.");
@@ -264,7 +271,10 @@ async fn from_a_span_onward_only_the_rest_is_run_and_overrides_reach_it() {
     assert_eq!(seen.messages[0], Message::System { text: "Speak German.".into() });
     assert_eq!(told.steps.len(), 1);
     let id = TraceId::new(&told.trace_id).unwrap();
-    assert_eq!(house.recorder.trace(house.workspace, &id).await.unwrap().unwrap().span_count, 4);
+    assert_eq!(
+        house.recorder.trace(house.workspace, &id).await.unwrap().unwrap().summary.span_count,
+        4
+    );
     let missing = Options { from: Some(SpanId::new("nobody").unwrap()), ..Options::default() };
     let error = replay::estimate(&steps, &missing, &*house.recorder).unwrap_err();
     assert_eq!(error.code(), "unknown_span");
@@ -291,7 +301,7 @@ async fn a_failing_provider_ends_as_a_named_failure_in_the_new_trace() {
     assert_eq!(told.failure.unwrap().0, "truncated");
     let id = TraceId::new(&told.trace_id).unwrap();
     let row = house.recorder.trace(house.workspace, &id).await.unwrap().unwrap();
-    assert_eq!(row.status, exhibit_model::Status::Error);
+    assert_eq!(row.summary.status(), exhibit_model::Status::Error);
 }
 
 #[tokio::test]

@@ -310,7 +310,8 @@ mod tests {
     use super::*;
 
     fn sse(events: &[Json]) -> Vec<u8> {
-        events.iter().map(|e| format!("data: {e}\r\n\r\n")).collect::<String>().into_bytes()
+        let lines: Vec<String> = events.iter().map(|e| format!("data: {e}\r\n\r\n")).collect();
+        lines.concat().into_bytes()
     }
 
     #[test]
