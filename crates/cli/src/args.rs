@@ -3,10 +3,14 @@
 
 mod admin;
 mod dead_letters;
+mod import;
+mod keep;
 mod read;
 mod replay;
+mod remap;
 mod serve;
 mod trace;
+mod witness;
 
 use std::path::PathBuf;
 
@@ -17,12 +21,16 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
+pub(crate) use import::ImportArgs;
+pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
 pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
+pub(crate) use remap::RemapArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
+pub(crate) use witness::WitnessArgs;
 
 /// The other name under which the binary answers.
 const OTHER_NAME: &str = "tracellm";
@@ -89,12 +97,26 @@ pub(crate) enum Command {
     /// Take evidence and other exports away
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Show, set and run the rules of retention
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Place, list and release legal holds
+    #[command(subcommand)]
+    Holds(HoldsCommand),
+    /// Erase records for ever, with a certificate
+    Erase(EraseArgs),
+    /// Cosign checkpoints of other installations' logs
+    Witness(WitnessArgs),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Show what was refused at a door, and why
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Record what other products exported into files
+    Import(ImportArgs),
+    /// Read stored spans again with this version's mapping
+    Remap(RemapArgs),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

@@ -17,7 +17,7 @@ use exhibit_store::{CommitError, Committed};
 
 use crate::{Error, Recorder, live::LiveEvent};
 
-use group::Group;
+pub(crate) use group::Group;
 pub(crate) use prepare::{Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
@@ -76,18 +76,44 @@ impl Recorder {
         workspace: WorkspaceId,
         groups: Vec<Group>,
     ) -> Result<Vec<Rejected>, Error> {
-        let mut known = Known::default();
+        self.record_from(workspace, groups, Known::default()).await
+    }
+
+    /// The same for spans that are known to be stored: starts from what the store has.
+    pub(crate) async fn record_again(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Rejected>, Error> {
+        let known = self.load_known(workspace, &groups).await?;
+        self.record_from(workspace, groups, known).await
+    }
+
+    async fn record_from(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+        known: Known,
+    ) -> Result<Vec<Rejected>, Error> {
+        let mut known = known;
         let mut groups = groups;
+        let mut erased = Vec::new();
         for _ in 0..ROUNDS {
             self.open_keys(workspace, &groups).await?;
+            self.refuse_erased(workspace, &mut groups, &mut erased).await?;
+            if groups.is_empty() {
+                return Ok(erased);
+            }
             let (rest, prepared) = self.prepare(workspace, groups, known).await?;
             if prepared.batch.traces.is_empty() {
-                return Ok(prepared.refused);
+                erased.extend(prepared.refused);
+                return Ok(erased);
             }
             match self.store.commit(prepared.batch).await {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
-                    return Ok(prepared.refused);
+                    erased.extend(prepared.refused);
+                    return Ok(erased);
                 }
                 Err(CommitError::Stale) => {
                     known = self.load_known(workspace, &rest).await?;
@@ -99,27 +125,19 @@ impl Recorder {
         Err(CommitError::Stale.into())
     }
 
-    /// Preparing is work for a core, not for the runtime; no more at once than there are cores.
+    /// Preparing is work for a core, not for the runtime.
     async fn prepare(
         self: &Arc<Self>,
         workspace: WorkspaceId,
-        groups: Vec<Group>,
+        mut groups: Vec<Group>,
         known: Known,
     ) -> Result<(Vec<Group>, Prepared), Error> {
-        let failed = |_| Error::Internal("preparing a batch was broken off".into());
-        let permit = Arc::clone(&self.preparing)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Internal("the recorder is closed".into()))?;
         let recorder = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let mut groups = groups;
+        let work = move || {
             let prepared = prepare::prepare(&recorder, workspace, &mut groups, known);
-            drop(permit);
             prepared.map(|prepared| (groups, prepared))
-        })
-        .await
-        .map_err(failed)?
+        };
+        self.cores.run(work).await?
     }
 
     /// Makes sure that the key of every trace is in the cache if the store has one.
@@ -138,6 +156,32 @@ impl Recorder {
                 self.vault.open(workspace, trace, key)?;
             }
         }
+        Ok(())
+    }
+
+    /// Takes out spans of traces that were erased: they do not come back by being sent again.
+    async fn refuse_erased(
+        &self,
+        workspace: WorkspaceId,
+        groups: &mut Vec<Group>,
+        refused: &mut Vec<Rejected>,
+    ) -> Result<(), Error> {
+        if !self.vault.has_tombstones() {
+            return Ok(());
+        }
+        let digests: Vec<[u8; 16]> =
+            groups.iter().map(|g| self.tombstone(workspace, &g.trace_id)).collect();
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let mut found = self.store.tombstones(workspace, &digests).await?.into_iter();
+        groups.retain(|group| {
+            let gone = found.next().unwrap_or(false);
+            if gone {
+                refused.extend(group.refuse("the trace was erased; it is not recorded again"));
+            }
+            !gone
+        });
         Ok(())
     }
 

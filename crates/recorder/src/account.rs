@@ -4,6 +4,7 @@
 //! bits, so SHA-256 is enough for them; passwords are Argon2id. Every change is a ledger leaf.
 
 pub(crate) mod act;
+mod demo;
 mod key;
 mod password;
 mod people;

@@ -18,7 +18,9 @@ use exhibit_ledger::{
     proof::Prover,
 };
 use exhibit_model::{TraceId, Workspace};
-use exhibit_store::{AuditTrace, Filter, LogId, Order, StoredCheckpoint, StoredSpan, TraceQuery};
+use exhibit_store::{
+    AnchorKind, AuditTrace, Filter, LogId, Order, StoredCheckpoint, StoredSpan, TraceQuery,
+};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -31,6 +33,8 @@ pub const BUNDLE_TRACES_MAX: usize = 1_000_000;
 /// Leaves read at once; a gap shorter than [`GAP`] is read along with its neighbours.
 const LEAVES: u64 = 4_096;
 const GAP: u64 = 64;
+/// Time stamps of one bundle.
+const STAMPS_MAX: usize = 4;
 /// How long an export waits for what was just recorded to be signed.
 const SETTLE_STEPS: u32 = 20;
 
@@ -249,7 +253,12 @@ impl Evidence {
         let above = runtime.block_on(recorder.store.checkpoint(LogId::Installation))?;
         let above = above.ok_or_else(missing)?;
         let (index, leaf) = self.find_head(above.size, runtime)?.ok_or_else(missing)?;
-        let size = above.size;
+        // What witnesses have cosigned says more than what nobody has.
+        let witnessed = recorder.store.latest_anchor(AnchorKind::Witnessed);
+        let witnessed = runtime.block_on(witnessed)?.filter(|anchor| anchor.size > index);
+        let (size, note) =
+            witnessed.map_or((above.size, above.note), |anchor| (anchor.size, anchor.note));
+        self.stamps(bundle, index, runtime)?;
         let path = runtime
             .block_on(recorder.with_hashes(LogId::Installation, move |hashes| {
                 inclusion_proof(hashes, index, size)
@@ -262,12 +271,33 @@ impl Evidence {
             ("keys/log.vkey", key(self.log())?.into_bytes()),
             ("keys/installation.vkey", key(LogId::Installation)?.into_bytes()),
             ("checkpoints/log", self.checkpoint.note.clone().into_bytes()),
-            ("checkpoints/installation", above.note.into_bytes()),
+            ("checkpoints/installation", note.into_bytes()),
             ("checkpoints/head.json", head),
         ] {
             bundle.file(name, &content).map_err(closed)?;
         }
         self.consistency(bundle, runtime)
+    }
+
+    /// The first time stamps over the head, each with the text that it is over.
+    fn stamps(
+        &self,
+        bundle: &mut BundleWriter<impl Write>,
+        index: u64,
+        runtime: &Handle,
+    ) -> Result<(), Error> {
+        let stamps = self.recorder.store.anchors(AnchorKind::Stamped, index + 1, STAMPS_MAX);
+        for (number, anchor) in (1..).zip(runtime.block_on(stamps)?) {
+            let signed = SignedCheckpoint::parse(anchor.note.as_bytes())
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            let text = signed.note().text().as_bytes();
+            for (ending, content) in
+                [("tst", &*anchor.token), ("txt", text), ("checkpoint", anchor.note.as_bytes())]
+            {
+                bundle.file(&format!("timestamps/{number}.{ending}"), content).map_err(closed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The proof that the log only grew since the auditor's checkpoint.

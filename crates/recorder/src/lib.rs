@@ -11,21 +11,29 @@ mod accept;
 mod account;
 mod checkpoint;
 mod complete;
+mod compliance;
+mod cores;
 mod dead_letter;
 mod drift;
 mod error;
 mod evidence;
 mod keys;
 mod live;
+mod notes;
+mod outside;
 mod proof;
 pub mod proxy;
 mod read;
 pub mod replay;
+mod remap;
+mod retention;
 mod rules;
+mod sequence;
 mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -35,6 +43,8 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::Accepted;
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use compliance::{Compliance, Duty};
+pub use cores::Cores;
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
@@ -43,8 +53,14 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
+pub use remap::Remapped;
+pub use retention::{
+    Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
+};
 pub use rules::{RuleSource, RulesError, RulesView};
+pub use sequence::Sequence;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -78,11 +94,13 @@ pub struct Recorder {
     vault: vault::Vault,
     live: live::Live,
     accounts: account::Recent,
-    /// As many batches are prepared at once as there are cores: more would only cost memory.
-    preparing: Arc<Semaphore>,
+    cores: cores::Cores,
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    eyes: outside::Eyes,
+    /// Holds are placed and records taken away one after the other.
+    keeping_turn: tokio::sync::Mutex<()>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -94,6 +112,10 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
+        {
+            recorder.vault.note_tombstones();
+        }
         recorder.ensure_default_workspace().await?;
         recorder.record_rules("start").await?;
         Ok(recorder)
@@ -115,8 +137,10 @@ impl Recorder {
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
-            preparing: Arc::new(Semaphore::new(cores)),
+            cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
+            eyes: outside::Eyes::default(),
+            keeping_turn: tokio::sync::Mutex::default(),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,
@@ -126,6 +150,11 @@ impl Recorder {
             search: parts.search,
             started,
         }))
+    }
+
+    /// Threads for work that keeps a core busy.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
     }
 
     /// The bounds in force.

@@ -4,13 +4,19 @@
 //! wrapped; destroying the wrapped key makes every record of the trace unprovable for ever, which is
 //! what erasure and retention are.
 
-use std::{num::NonZero, sync::Arc};
+use std::{
+    num::NonZero,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
     aead::{Aead, Payload},
 };
-use exhibit_ledger::PartKey;
+use exhibit_ledger::{DigestKey, PartKey};
 use exhibit_model::{Entropy, TraceId, WorkspaceId};
 use exhibit_store::TraceKey;
 use lru::LruCache;
@@ -43,6 +49,10 @@ pub(crate) struct Vault {
     cache: Mutex<LruCache<Name, Arc<OpenKey>>>,
     /// Salts of acts of administration, which belong to no trace.
     acts: PartKey,
+    /// Digests of erased traces.
+    tombstones: DigestKey,
+    /// Whether anything was ever erased: asking costs.
+    has_tombstones: AtomicBool,
 }
 
 impl Vault {
@@ -51,6 +61,8 @@ impl Vault {
             cipher: ChaCha20Poly1305::new(keys.wrapping().into()),
             deliveries: SipHasher13::new_with_key(&half(keys.derive("deliveries"))),
             acts: PartKey::new(&keys.derive("acts")),
+            tombstones: DigestKey::new(&keys.derive("tombstones")),
+            has_tombstones: AtomicBool::new(false),
             cache: Mutex::new(LruCache::new(NonZero::<usize>::MIN.saturating_add(CACHED))),
         }
     }
@@ -63,6 +75,26 @@ impl Vault {
     /// A fresh hasher for the digest of a delivery.
     pub(crate) fn deliveries(&self) -> SipHasher13 {
         self.deliveries
+    }
+
+    /// What is kept of an erased trace.
+    pub(crate) fn tombstone(&self, workspace: WorkspaceId, trace: &TraceId) -> [u8; 16] {
+        self.tombstones.digest("trace", &[&workspace.0.to_be_bytes(), trace.as_str().as_bytes()]).0
+    }
+
+    /// Something was erased.
+    pub(crate) fn note_tombstones(&self) {
+        self.has_tombstones.store(true, Ordering::Release);
+    }
+
+    /// Whether anything was ever erased.
+    pub(crate) fn has_tombstones(&self) -> bool {
+        self.has_tombstones.load(Ordering::Acquire)
+    }
+
+    /// Forgets the key of an erased trace.
+    pub(crate) fn forget(&self, workspace: WorkspaceId, trace: &TraceId) {
+        self.cache.lock().pop(&(workspace, trace.clone()));
     }
 
     /// The key in the cache.

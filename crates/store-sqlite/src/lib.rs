@@ -15,10 +15,12 @@
 //! [`commit`]: exhibit_store::SpanStore::commit
 
 mod account;
+mod anchor;
 mod audit;
 mod backup;
 mod cursor;
 mod dead_letter;
+mod erase;
 mod failure;
 mod ledger;
 mod lock;

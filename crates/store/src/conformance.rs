@@ -27,10 +27,12 @@
 )]
 
 pub mod account;
+pub mod anchor;
 pub mod audit;
 pub mod clock;
 pub mod commit;
 pub mod dead_letter;
+pub mod erase;
 pub mod filter;
 pub mod fixture;
 pub mod ledger;
@@ -116,10 +118,16 @@ macro_rules! store_conformance {
                 odd_text_reads_back_as_it_was_written,
                 ids_that_differ_in_case_are_different,
             }
+            anchor {
+                anchors_are_found_by_size,
+            }
             dead_letter {
                 letters_read_back_newest_first,
                 the_oldest_letters_give_way,
                 letters_belong_to_their_workspace,
+            }
+            erase {
+                an_erased_trace_is_gone_and_its_leaves_stay,
             }
             filter {
                 every_field_and_operator_finds_what_it_means,
@@ -203,10 +211,12 @@ mod tests {
     fn every_case_is_run() {
         let rooms = [
             include_str!("conformance/account.rs"),
+            include_str!("conformance/anchor.rs"),
             include_str!("conformance/audit.rs"),
             include_str!("conformance/clock.rs"),
             include_str!("conformance/commit.rs"),
             include_str!("conformance/dead_letter.rs"),
+            include_str!("conformance/erase.rs"),
             include_str!("conformance/filter.rs"),
             include_str!("conformance/ledger.rs"),
             include_str!("conformance/list.rs"),

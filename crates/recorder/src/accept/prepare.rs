@@ -9,7 +9,7 @@ use exhibit_ledger::{
     tree::leaf_hashes,
 };
 use exhibit_model::{
-    Door, Finding, Flag, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
+    Door, Finding, Flag, Nanos, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
     merge::{self, Digest},
     record::{self, Parts},
     text,
@@ -72,7 +72,12 @@ pub(crate) fn prepare(
         for (index, delivered) in group.spans.iter_mut().enumerate() {
             delivered.received = received;
             let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
-            let Some(revision) = Revision::build(recorder, &rules, delivered, stored)? else {
+            let revision = match (group.remap, stored) {
+                (true, Some(stored)) => Revision::remapped(&rules, stored, received)?,
+                (true, None) => None,
+                (false, stored) => Revision::build(recorder, &rules, delivered, stored)?,
+            };
+            let Some(revision) = revision else {
                 continue;
             };
             if revision.bytes() > recorder.limits.span_bytes_max {
@@ -220,6 +225,25 @@ impl Revision {
         let parts = record::encode(&span);
         let head = head(&span);
         Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
+    }
+
+    /// Maps, prices and governs a stored revision anew. `None` when it reads as before.
+    fn remapped(
+        rules: &Loaded,
+        stored: &StoredSpan,
+        received: Nanos,
+    ) -> Result<Option<Self>, Error> {
+        let mut span = decode(stored)?;
+        judge(rules, &mut span);
+        if record::encode(&span).0 == stored.parts {
+            return Ok(None);
+        }
+        span.first_received = span.first_received.or(Some(span.received));
+        span.received = received;
+        let parts = record::encode(&span);
+        let head = head(&span);
+        let (digest, supersedes) = (stored.digest, Some(stored.record));
+        Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes }))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {

@@ -10,6 +10,7 @@ use super::{Fault, Verdict, log::Claimed};
 use crate::{
     Error, Recorder,
     account::act::{Act, SealedKey, SealedUser},
+    retention::is_keeping,
 };
 
 /// Acts read at once.
@@ -21,6 +22,8 @@ struct Derived {
     workspace: Option<Workspace>,
     members: BTreeMap<String, (SealedUser, Role)>,
     keys: BTreeMap<String, SealedKey>,
+    /// Leaves whose records were taken away.
+    erased: Vec<(u64, u64)>,
 }
 
 impl Derived {
@@ -37,6 +40,9 @@ impl Derived {
             Act::KeyCreated { key } => {
                 self.keys.insert(key.id.0.clone(), key);
             }
+            Act::Erased { erased } => self.erased.extend(erased.leaves),
+            // Derived from the acts whenever they are asked for.
+            Act::RetentionSet { .. } | Act::HoldPlaced { .. } | Act::HoldReleased { .. } => {}
             Act::KeyRevoked { key, at } => {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);
@@ -82,6 +88,16 @@ impl Recorder {
                 }
             }
         }
+        for (from, to) in std::mem::take(&mut derived.erased) {
+            // Bounded by what a log can have, not by what an act says.
+            let size = self.store.head(log).await?.size;
+            for index in from..to.min(size) {
+                if !claimed.claim(index) {
+                    let what = "a record that was erased is there".to_owned();
+                    fault(Verdict::Altered, Some(index), what);
+                }
+            }
+        }
         let mut differs = |what: &str| fault(Verdict::Altered, None, what.to_owned());
         let is_shown = |w: &Workspace| Workspace { id: shown.id, ..w.clone() } == *shown;
         if !derived.workspace.as_ref().is_some_and(is_shown) {
@@ -105,9 +121,10 @@ impl Recorder {
     }
 
     /// An act, if its leaf commits to it.
-    fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
+    pub(crate) fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
         let leaf = Leaf::parse(leaf?).ok()?;
-        let is_act = matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange);
+        let is_act =
+            matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange) || is_keeping(&leaf);
         (is_act && leaf.body_root == Some(self.act_root(&leaf, &act.body)))
             .then(|| serde_json::from_slice(&act.body).ok())
             .flatten()

@@ -9,7 +9,7 @@ use exhibit_model::{Span, SpanHead, SpanId, TraceId, WorkspaceId, text};
 use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
 use serde::Serialize;
 
-use super::{Fault, Verdict, log::Claimed, record, rollups};
+use super::{Fault, Verdict, anchors::Vouched, log::Claimed, record, rollups};
 use crate::{Error, Recorder, accept};
 
 /// Traces read at once.
@@ -52,6 +52,8 @@ pub struct Report {
     pub leaves: u64,
     /// Records that are not under a checkpoint yet.
     pub pending: u64,
+    /// What outsiders vouch for.
+    pub vouched: Vouched,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -106,7 +108,7 @@ impl Recorder {
     ) -> Result<Report, Error> {
         let mut report = Report {
             verdict: Verdict::Valid,
-            qualifiers: vec!["key-self-asserted", "unwitnessed"],
+            qualifiers: vec!["key-self-asserted"],
             log: self.log_origin(LogId::Installation),
             key: self.verifier_key(LogId::Installation)?,
             workspaces: 0,
@@ -114,6 +116,7 @@ impl Recorder {
             records: 0,
             leaves: 0,
             pending: 0,
+            vouched: Vouched::default(),
             faults: Vec::new(),
         };
         let workspaces = self.store.workspaces().await?;
@@ -122,8 +125,14 @@ impl Recorder {
             total += self.store.audit_size(workspace.id).await?;
         }
         progress.total(total);
+        let anchors = self.check_anchors().await?;
+        anchors.faults.into_iter().for_each(|f| report.fault(f));
+        report.vouched = anchors.vouched;
+        if report.vouched.witnessed_size.is_none() {
+            report.qualifiers.push("unwitnessed");
+        }
         let installation =
-            self.check_log(LogId::Installation, &BTreeMap::new(), None, progress).await?;
+            self.check_log(LogId::Installation, &anchors.heads, None, progress).await?;
         report.leaves += installation.size;
         installation.faults.into_iter().for_each(|f| report.fault(f));
         let known: BTreeSet<String> =

@@ -18,7 +18,7 @@ impl Credential {
 /// key in the usual place.
 const BEFORE: &[&str] = &["x-exhibit-key"];
 /// Headers that other products' clients use.
-const AFTER: &[&str] = &["x-api-key", "api-key", "api_key", "x-goog-api-key"];
+const AFTER: &[&str] = &["x-api-key", "api-key", "api_key", "x-goog-api-key", "wandb-api-key"];
 /// What keys of ours begin with.
 pub(crate) const PREFIXES: &[&str] = &["exk_", "akt_", "sk-at-"];
 
@@ -91,6 +91,7 @@ mod tests {
             ("api-key", "exk_secret"),
             ("api_key", "exk_secret"),
             ("x-goog-api-key", "exk_secret"),
+            ("wandb-api-key", "exk_secret"),
             ("x-exhibit-key", "exk_secret"),
         ] {
             assert_eq!(found(&[header]).as_deref(), Some("exk_secret"), "{header:?}");

@@ -8,6 +8,7 @@ use exhibit_store::SpanWindow;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::retention;
 use crate::{
     app::Shared,
     auth::{Caller, ReadTraces},
@@ -139,7 +140,11 @@ pub(crate) async fn verification(
 ) -> Result<Data<Json>, Problem> {
     let id = trace_id(&id)?;
     let verification = app.recorder.verification(caller.workspace, &id).await?;
-    let verification = verification.ok_or_else(|| Problem::not_found("trace"))?;
+    let Some(verification) = verification else {
+        let certificate = retention::certificate(&app, caller.workspace, &id).await?;
+        let data = certificate.ok_or_else(|| Problem::not_found("trace"))?;
+        return Ok(Data { data });
+    };
     let data = serde_json::to_value(verification).map_err(|error| Problem::internal(&error))?;
     Ok(Data { data })
 }

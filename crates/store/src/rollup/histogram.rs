@@ -66,7 +66,8 @@ impl Histogram {
     }
 
     fn merge(&mut self, other: &Self, sign: i64) {
-        if other.counts.len() <= 2 {
+        // A few into many, as most are: looked up one by one, nothing is moved.
+        if other.counts.len() <= 2 + self.counts.len() / 8 {
             for (bucket, n) in &other.counts {
                 self.record(*bucket, n.wrapping_mul(sign));
             }

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     ops::Range,
 };
 
@@ -122,27 +122,31 @@ impl Plan {
     /// The answer from the cells of [`reads`](Self::reads). The series of the whole has every step,
     /// those of groups only the steps in which something happened.
     pub fn assemble(&self, cells: impl IntoIterator<Item = (Key, Cell)>) -> Analytics {
-        let mut totals = Cell::default();
         let mut steps: BTreeMap<i64, Cell> = BTreeMap::new();
-        let mut groups: HashMap<Option<String>, (Cell, BTreeMap<i64, Cell>)> = HashMap::new();
+        let mut groups: HashMap<Option<String>, BTreeMap<i64, Cell>> = HashMap::new();
         for (key, cell) in cells {
             let step = self.step_of(key.bucket_start);
-            totals.add(&cell);
             steps.entry(step).or_default().add(&cell);
             if self.dimension.is_some() {
-                let (sum, series) = groups.entry(key.value).or_default();
-                sum.add(&cell);
-                series.entry(step).or_default().add(&cell);
+                match groups.entry(key.value).or_default().entry(step) {
+                    Entry::Vacant(place) => drop(place.insert(cell)),
+                    Entry::Occupied(mut held) => held.get_mut().add(&cell),
+                }
             }
         }
-        let mut ranked: Vec<_> =
-            groups.into_iter().filter(|(_, (sum, _))| !sum.is_zero()).collect();
-        ranked.sort_by(|a, b| (Reverse(a.1.0.spans), &a.0).cmp(&(Reverse(b.1.0.spans), &b.0)));
-        let cut = ranked.split_off(self.groups_max.min(ranked.len()));
-        let other = cut.iter().fold(Cell::default(), |mut sum, (_, (cell, _))| {
-            sum.add(cell);
-            sum
-        });
+        let totals = sum(steps.values());
+        let mut ranked: Vec<_> = groups
+            .into_iter()
+            .map(|(value, steps)| {
+                (steps.values().fold(0_i64, |n, c| n.wrapping_add(c.spans)), value, steps)
+            })
+            .filter(|(spans, _, steps)| *spans != 0 || !sum(steps.values()).is_zero())
+            .collect();
+        ranked.sort_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
+        let cut = ranked.len() > self.groups_max;
+        ranked.truncate(self.groups_max);
+        // Thousands of groups may be cut: what is left of the whole is cheaper than their sum.
+        let mut other = totals.clone();
         let series = |steps: BTreeMap<i64, Cell>| {
             steps
                 .into_iter()
@@ -152,17 +156,17 @@ impl Plan {
         };
         let groups = ranked
             .into_iter()
-            .map(|(value, (sum, steps))| Group {
-                value,
-                measures: sum.measures(),
-                series: series(steps),
+            .map(|(_, value, steps)| {
+                let sum = sum(steps.values());
+                other.subtract(&sum);
+                Group { value, measures: sum.measures(), series: series(steps) }
             })
             .collect();
         Analytics {
             totals: totals.measures(),
             series: self.every_step(&steps),
             groups,
-            other: (!cut.is_empty()).then(|| other.measures()),
+            other: cut.then(|| other.measures()),
         }
     }
 
@@ -178,4 +182,11 @@ impl Plan {
             })
             .collect()
     }
+}
+
+fn sum<'c>(cells: impl Iterator<Item = &'c Cell>) -> Cell {
+    cells.fold(Cell::default(), |mut sum, cell| {
+        sum.add(cell);
+        sum
+    })
 }
