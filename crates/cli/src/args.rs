@@ -6,8 +6,8 @@ mod dead_letters;
 mod import;
 mod keep;
 mod read;
-mod replay;
 mod remap;
+mod replay;
 mod serve;
 mod trace;
 mod witness;
@@ -26,8 +26,8 @@ pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
-pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
 pub(crate) use remap::RemapArgs;
+pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
 pub(crate) use witness::WitnessArgs;

@@ -26,10 +26,9 @@ use exhibit_provider::{ConfigError, Provider};
 pub use call::Answer;
 pub(crate) use call::make;
 pub use conversation::Unsendable;
-pub(crate) use conversation::{request, text_of};
+pub(crate) use conversation::{parameters, request, spoken, text_of};
 pub use recorded::price_with;
 pub use run::{Around, Replayed, run};
-pub(crate) use run::{parameters, spoken};
 pub use step::Step;
 
 /// Takes the spans of a replay, as the native API writes them.

@@ -4,7 +4,9 @@ use exhibit_model::{Json, JsonMap, Message, MessagePart};
 use exhibit_provider as wire;
 use exhibit_provider::{ChatRequest, ToolDefinition};
 
-use super::Step;
+use serde_json::json;
+
+use super::{Answer, Step};
 
 /// What cannot be sent again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,4 +173,41 @@ pub(crate) fn text_of(message: &Message) -> String {
         whole.push_str(&text);
     }
     whole
+}
+
+/// A request's conversation, as spans keep it.
+pub(crate) fn spoken(wanted: &ChatRequest) -> Json {
+    let message = |message: &wire::Message| match message {
+        wire::Message::System { text } => json!({"role": "system", "content": text}),
+        wire::Message::User { text } => json!({"role": "user", "content": text}),
+        wire::Message::Assistant { text, tool_calls } => {
+            let answer =
+                Answer { text: text.clone(), tool_calls: tool_calls.clone(), ..Answer::default() };
+            answer.message()
+        }
+        wire::Message::Tool { call_id, name, text } => {
+            json!({"role": "tool", "tool_call_id": call_id, "name": name, "content": text})
+        }
+    };
+    let mut spoken = json!({ "messages": wanted.messages.iter().map(message).collect::<Vec<_>>() });
+    if !wanted.tools.is_empty() {
+        spoken["tools"] = serde_json::to_value(&wanted.tools).unwrap_or_default();
+    }
+    spoken
+}
+
+/// A request's parameters, as spans keep them.
+pub(crate) fn parameters(wanted: &ChatRequest) -> Json {
+    let mut map = JsonMap::new();
+    let mut put = |name: &str, value: Option<Json>| {
+        if let Some(value) = value {
+            map.insert(name.to_owned(), value);
+        }
+    };
+    put("temperature", wanted.temperature.map(Json::from));
+    put("top_p", wanted.top_p.map(Json::from));
+    put("max_tokens", wanted.output_tokens_max.map(Json::from));
+    put("seed", wanted.seed.map(Json::from));
+    put("stop", (!wanted.stop.is_empty()).then(|| wanted.stop.clone().into()));
+    map.into()
 }

@@ -18,7 +18,7 @@ use serde_json::json;
 use super::{
     Answer, Desk, Models, Options, Pricer, ReplayError, Step, ToolMode,
     diff::{self, StepDiff},
-    make, request, text_of,
+    make, parameters, request, spoken, text_of,
 };
 
 /// Lines of a diff that are kept of one step.
@@ -588,41 +588,4 @@ impl<'a> Run<'a> {
 fn parts(messages: &[Message]) -> impl Iterator<Item = &MessagePart> {
     let told = |p: &&MessagePart| !matches!(p, MessagePart::Reasoning { .. });
     messages.iter().flat_map(|m| &m.parts).filter(told)
-}
-
-/// A request's conversation, as spans keep it.
-pub(crate) fn spoken(wanted: &ChatRequest) -> Json {
-    let message = |message: &wire::Message| match message {
-        wire::Message::System { text } => json!({"role": "system", "content": text}),
-        wire::Message::User { text } => json!({"role": "user", "content": text}),
-        wire::Message::Assistant { text, tool_calls } => {
-            let answer =
-                Answer { text: text.clone(), tool_calls: tool_calls.clone(), ..Answer::default() };
-            answer.message()
-        }
-        wire::Message::Tool { call_id, name, text } => {
-            json!({"role": "tool", "tool_call_id": call_id, "name": name, "content": text})
-        }
-    };
-    let mut spoken = json!({ "messages": wanted.messages.iter().map(message).collect::<Vec<_>>() });
-    if !wanted.tools.is_empty() {
-        spoken["tools"] = serde_json::to_value(&wanted.tools).unwrap_or_default();
-    }
-    spoken
-}
-
-/// A request's parameters, as spans keep them.
-pub(crate) fn parameters(wanted: &ChatRequest) -> Json {
-    let mut map = JsonMap::new();
-    let mut put = |name: &str, value: Option<Json>| {
-        if let Some(value) = value {
-            map.insert(name.to_owned(), value);
-        }
-    };
-    put("temperature", wanted.temperature.map(Json::from));
-    put("top_p", wanted.top_p.map(Json::from));
-    put("max_tokens", wanted.output_tokens_max.map(Json::from));
-    put("seed", wanted.seed.map(Json::from));
-    put("stop", (!wanted.stop.is_empty()).then(|| wanted.stop.clone().into()));
-    map.into()
 }
