@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::atomic::Ordering,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use exhibit_model::{JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, Status, TraceId};
@@ -184,6 +184,7 @@ struct Run<'a> {
     root: SpanId,
     spent: Mutex<(u64, Option<NanoUsd>)>,
     kept: HashMap<String, String>,
+    stopped: AtomicBool,
 }
 
 /// Measures. `resume` holds the steps of an ablation that was broken off; what it has measured is not
@@ -212,6 +213,7 @@ pub async fn run(
         trace_id: root.map_or_else(|| TraceId::mint(now.0, around.entropy), |r| r.trace_id.clone()),
         root: root.map_or_else(|| SpanId::mint(now.0, around.entropy), |r| r.span_id.clone()),
         spent: Mutex::new((0, Some(NanoUsd(0)))),
+        stopped: AtomicBool::new(false),
         kept: resume
             .iter()
             .filter(|s| s.parent_id.is_some() && s.status == Status::Ok)
@@ -255,13 +257,24 @@ impl Run<'_> {
         }))
         .buffered(AT_ONCE);
         let mut done = 0;
+        let mut failure = None;
+        // After a failure no call begins, and those at hand are still recorded.
         while let Some((variant, said)) = running.next().await {
-            answers.entry(&variant.name).or_default().push(said?);
+            match said {
+                Ok(said) => answers.entry(&variant.name).or_default().push(said),
+                Err(error) => {
+                    self.stopped.store(true, Ordering::Relaxed);
+                    failure.get_or_insert(error);
+                }
+            }
             done += 1;
             progress(Progress { done, all });
         }
         drop(running);
-        Ok(self.told(&answers, &orders))
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(self.told(&answers, &orders)),
+        }
     }
 
     /// Runs one variant once and gives the answer in question.
@@ -297,7 +310,7 @@ impl Run<'_> {
         given: &HashMap<String, String>,
         name: String,
     ) -> Result<Answer, AblationError> {
-        if self.around.cancel.load(Ordering::Relaxed) {
+        if self.around.cancel.load(Ordering::Relaxed) || self.stopped.load(Ordering::Relaxed) {
             return Err(ReplayError::Cancelled.into());
         }
         let mut asked = step.clone();
