@@ -120,5 +120,6 @@ fn show(found: &Ablation, output: Output) -> anyhow::Result<()> {
         ))?;
     }
     output.line(format!("\n{}", printable(&found.explanation)))?;
-    output.line(format!("{} calls, {}", found.calls, money(found.cost_nano_usd)))
+    output.line(format!("{} calls, {}", found.calls, money(found.cost_nano_usd)))?;
+    Ok(())
 }

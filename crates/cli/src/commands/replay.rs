@@ -198,5 +198,6 @@ fn show(told: &Replayed, output: Output) -> anyhow::Result<()> {
             output.line(format!("    {}", printable(line)))?;
         }
     }
-    output.line(format!("Spent        {}", money(told.spent_nano_usd)))
+    output.line(format!("Spent        {}", money(told.spent_nano_usd)))?;
+    Ok(())
 }

@@ -124,14 +124,15 @@ fn report(rows: &[Row], output: Output) -> anyhow::Result<()> {
     let verdicts = rows.iter().filter(|r| r.verdicts.0 != r.verdicts.1).count();
     let failed = rows.iter().filter(|r| r.told.failure.is_some()).count();
     if output.json {
-        return output.json(&json!({
+        output.json(&json!({
             "traces": rows.iter().map(Row::json).collect::<Vec<_>>(),
             "total": {
                 "traces": rows.len(), "failed": failed, "similarity": likeness,
                 "cost_nano_usd": [cost.0.map(|c| c.to_string()), cost.1.map(|c| c.to_string())],
                 "latency_ms": [latency.0, latency.1], "verdicts_changed": verdicts,
             },
-        }));
+        }))?;
+        return Ok(());
     }
     for row in rows {
         let ((cost, new_cost), (latency, new_latency)) = (row.cost(), row.latency());
@@ -155,5 +156,6 @@ fn report(rows: &[Row], output: Output) -> anyhow::Result<()> {
         money(cost.1),
         latency.0,
         latency.1,
-    ))
+    ))?;
+    Ok(())
 }
