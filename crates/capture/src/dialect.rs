@@ -38,6 +38,7 @@ mod openinference;
 mod openlit;
 mod otel;
 mod partial;
+pub mod proxied;
 pub mod tracellm;
 mod traceloop;
 pub mod tracium;

@@ -8,6 +8,7 @@ mod import;
 mod keep;
 mod read;
 mod remap;
+mod replay;
 mod scan;
 mod serve;
 mod trace;
@@ -31,6 +32,7 @@ pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
 pub(crate) use remap::RemapArgs;
+pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
@@ -89,6 +91,10 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Send a prompt to the configured LLM provider and record the call as a trace
     Trace(TraceArgs),
+    /// Run a trace again from its captured inputs, or show it step by step
+    Replay(ReplayArgs),
+    /// Find out what an answer depends on
+    Ablate(AblateArgs),
     /// List, show and follow traces
     #[command(subcommand)]
     Traces(TracesCommand),

@@ -1,5 +1,6 @@
 //! What the commands do, one file each.
 
+mod ablate;
 mod backup;
 mod config;
 mod dead_letters;
@@ -11,6 +12,7 @@ mod keys;
 mod pages;
 mod policy;
 mod remap;
+mod replay;
 mod restore;
 mod reviews;
 mod scan;
@@ -55,6 +57,8 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
             runtime()?.block_on(async {
                 match command {
                     Command::Trace(args) => trace::run(args, &loaded, output).await,
+                    Command::Replay(args) => replay::run(args, &loaded, output).await,
+                    Command::Ablate(args) => ablate::run(args, &loaded, output).await,
                     Command::Traces(args) => traces::run(args, &loaded, output).await,
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
                     Command::Export(args) => export::run(args, &loaded, output).await,

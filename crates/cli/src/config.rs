@@ -83,8 +83,23 @@ pub(crate) struct Config {
     pub(crate) outside: Outside,
     /// The LLM provider that `exhibit trace` calls.
     pub(crate) provider: ProviderConfig,
+    /// Where the provider proxy passes calls on to.
+    pub(crate) proxy: Proxy,
     /// The bounds of the system. None is infinite.
     pub(crate) limits: Limits,
+}
+
+/// Where the provider proxy passes calls on to: the providers themselves, or servers that speak their
+/// protocols.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Proxy {
+    /// Base URL behind `/proxy/openai/v1`, with its version.
+    pub(crate) openai: String,
+    /// Base URL behind `/proxy/anthropic`.
+    pub(crate) anthropic: String,
+    /// Base URL behind `/proxy/gemini`.
+    pub(crate) gemini: String,
 }
 
 /// Receivers of OpenTelemetry beside `/v1/traces` on the main address.
@@ -150,8 +165,17 @@ impl Default for Config {
             otlp: Otlp::default(),
             outside: Outside::default(),
             provider: ProviderConfig::default(),
+            proxy: Proxy::default(),
             limits: Limits::default(),
         }
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        let exhibit_server::Proxy { openai, anthropic, gemini, .. } =
+            exhibit_server::Proxy::default();
+        Self { openai, anthropic, gemini }
     }
 }
 

@@ -18,6 +18,7 @@ mod output;
 mod outside;
 mod port_holder;
 mod remote;
+mod rerun;
 
 use std::process::ExitCode;
 

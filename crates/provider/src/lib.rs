@@ -5,6 +5,8 @@
 //! call. Token counts are passed on as the provider reports them, with a mark that says what they
 //! contain ([`ReportedUsage`]); turning them into disjoint buckets and money is done elsewhere.
 //!
+//! [`Forwarder`] passes requests of others on as they are, for the proxy.
+//!
 //! What this crate does not do: it records nothing, prices nothing and stores no keys. A key lives
 //! in a [`Secret`] and leaves it only into a request header marked as sensitive.
 //!
@@ -17,6 +19,7 @@ mod chat;
 mod config;
 mod error;
 mod event;
+mod forward;
 mod gemini;
 mod json;
 mod ollama;
@@ -36,6 +39,7 @@ pub use chat::{ChatRequest, Message, ToolCall, ToolDefinition};
 pub use config::{ConfigError, ProviderConfig, from_env, from_env_with};
 pub use error::{ProviderError, TimeoutPhase};
 pub use event::{ChatAnswer, ChatEvent, Finish, FinishReason};
+pub use forward::{Forwarder, Incoming, Outgoing};
 pub use gemini::Gemini;
 pub use ollama::Ollama;
 pub use openai::OpenAiCompatible;

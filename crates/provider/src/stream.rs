@@ -45,6 +45,12 @@ impl ChatStream {
         Self { events: events.fuse().boxed(), request_id, attempts }
     }
 
+    /// A stream that gives these events: what a provider that is no network service answers with.
+    pub fn of(events: Vec<Result<ChatEvent, ProviderError>>) -> Self {
+        let events = futures_util::stream::iter(events).fuse().boxed();
+        Self { events, request_id: None, attempts: 1 }
+    }
+
     /// The provider's id of the request, from the response headers.
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()

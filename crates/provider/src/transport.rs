@@ -1,7 +1,7 @@
 //! HTTP to a provider: one connection pool, TLS with ring, attempts and waits, bounded reading.
 //! Knows nothing of protocols: a JSON body goes out, bytes come in.
 
-mod tls;
+pub(crate) mod tls;
 
 use crate::config::ConfigError;
 use crate::error::{ProviderError, TimeoutPhase};
@@ -360,14 +360,14 @@ fn refuse_web_page(response: &Response) -> Result<(), ProviderError> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
     host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|a| a.is_loopback())
 }
 
 /// The innermost cause in words; the outer layers only repeat the URL.
-fn cause(error: reqwest::Error) -> String {
+pub(crate) fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut source = error.source();

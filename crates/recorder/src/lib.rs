@@ -6,6 +6,7 @@
 //!
 //! This room knows no HTTP and no concrete store.
 
+pub mod ablate;
 mod accept;
 mod account;
 mod budget;
@@ -25,8 +26,10 @@ mod notes;
 mod notice;
 mod outside;
 mod proof;
+pub mod proxy;
 mod read;
 mod remap;
+pub mod replay;
 mod retention;
 mod review;
 mod rules;

@@ -43,7 +43,7 @@ pub struct SpanDetail {
 
 impl SpanDetail {
     /// Of something quarantined, only reviewers are shown what it holds.
-    fn of(stored: &StoredSpan, to_reviewer: bool) -> Result<Self, Error> {
+    pub(crate) fn of(stored: &StoredSpan, to_reviewer: bool) -> Result<Self, Error> {
         let mut span = decode(stored)?;
         if span.decision.is_quarantine() && !to_reviewer {
             conceal::span(&mut span);

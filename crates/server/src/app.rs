@@ -14,7 +14,7 @@ use crate::{
     body::{self, Budget, Received, Share},
     otlp::labels,
     problem::Problem,
-    routes::tracium,
+    routes::{proxy, tracium},
 };
 
 /// Exports at once.
@@ -33,6 +33,8 @@ pub(crate) struct App {
     pub(crate) rates: Rates,
     /// Trees of traces whose client does not send parents.
     pub(crate) trees: tracium::Trees,
+    /// The provider proxy.
+    pub(crate) proxy: proxy::Proxy,
     /// Exports that may still be begun: each holds a thread while it is read.
     pub(crate) exports: Arc<Semaphore>,
     /// The OpenAPI document.
@@ -58,6 +60,7 @@ impl App {
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
             trees: tracium::Trees::default(),
+            proxy: proxy::Proxy::default(),
             exports: Arc::new(Semaphore::new(EXPORTS)),
             openapi: openapi.into(),
             recorder,

@@ -183,6 +183,11 @@ impl Received {
         Ok(Self { bytes, coding: Coding::Identity, share })
     }
 
+    /// Whether there is no content encoding to undo.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.coding == Coding::Identity
+    }
+
     /// Undoes the content encoding. Blocks; the share comes along and is to be kept until the
     /// request is answered.
     pub(crate) fn inflate(mut self, limits: &Limits) -> Result<(Bytes, Share), Problem> {

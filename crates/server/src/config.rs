@@ -35,6 +35,8 @@ pub struct Config {
     pub registration_open: bool,
     /// Connections at once over all listeners; more wait in the kernel's backlog.
     pub connections_max: usize,
+    /// Where the provider proxy passes calls on to.
+    pub proxy: Proxy,
     /// How long open requests may go on after a stop was asked for.
     pub drain: Duration,
 }
@@ -55,7 +57,33 @@ impl Default for Config {
             keyless_workspace: None,
             registration_open: true,
             connections_max: 4_096,
+            proxy: Proxy::default(),
             drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where the provider proxy passes calls on to. No address ends with a slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proxy {
+    /// OpenAI, or a server that speaks its protocol, with its version: `…/v1`.
+    pub openai: String,
+    /// Anthropic.
+    pub anthropic: String,
+    /// Gemini.
+    pub gemini: String,
+    /// Longest silence of a provider before a call is given up.
+    pub idle: Duration,
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self {
+            openai: "https://api.openai.com/v1".to_owned(),
+            anthropic: "https://api.anthropic.com".to_owned(),
+            gemini: "https://generativelanguage.googleapis.com".to_owned(),
+            // What the providers' own clients wait.
+            idle: Duration::from_mins(10),
         }
     }
 }

@@ -20,6 +20,10 @@ const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 /// Longest id of a client's own that is taken over.
 const ID_CHARS_MAX: usize = 128;
 
+/// Marks an answer of somebody else that passes through: its headers stay its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Foreign;
+
 /// Puts the layers around a router; the last one named here is the first a request meets.
 pub(crate) fn around(router: Router, config: &Config) -> Router {
     let mut router =
@@ -62,10 +66,13 @@ async fn mark(request: Request, next: Next) -> Response {
         "request",
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
-        path = request.uri().path(),
+        path = %crate::routes::proxy::shown(request.uri().path()),
     );
     let is_api = request.uri().path().starts_with("/api/");
     let mut response = next.run(request).instrument(span).await;
+    if response.extensions().get::<Foreign>().is_some() {
+        return response;
+    }
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID, id);
     headers.insert(CORRELATION_ID, correlation);

@@ -25,7 +25,7 @@ mod tracellm;
 mod view;
 mod witness;
 
-pub use config::{Config, Listener};
+pub use config::{Config, Listener, Proxy};
 pub use server::{Addresses, BindError, Server, Skipped};
 pub use witness::serve_witness;
 

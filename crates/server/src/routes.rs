@@ -21,6 +21,7 @@ pub(crate) mod members;
 pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod proxy;
 pub(crate) mod remap;
 pub(crate) mod retention;
 pub(crate) mod reviews;

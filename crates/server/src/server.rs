@@ -148,6 +148,7 @@ impl Server {
             listeners.push((listener, router));
         }
         listen::serve(listeners, &app, stop).await;
+        app.proxy.drained(app.config.drain).await;
         others.shutdown().await;
     }
 }
@@ -169,6 +170,7 @@ fn main_router(app: &Shared) -> Router {
     api.merge(otlp::http::router())
         .merge(routes::langfuse::router())
         .merge(routes::langsmith::router())
+        .merge(routes::proxy::router())
         .merge(otlp::grpc::services())
         .route("/api/openapi.json", get(routes::docs::document))
         .route("/docs", get(routes::docs::enter))

@@ -143,6 +143,12 @@ impl Addresses {
             secure_cookies: loaded.config.secure_cookies,
             registration_open: loaded.config.registration,
             keyless_workspace: loaded.config.keyless_ingest.clone(),
+            proxy: exhibit_server::Proxy {
+                openai: loaded.config.proxy.openai.clone(),
+                anthropic: loaded.config.proxy.anthropic.clone(),
+                gemini: loaded.config.proxy.gemini.clone(),
+                ..exhibit_server::Proxy::default()
+            },
             ..ServerConfig::default()
         })
     }

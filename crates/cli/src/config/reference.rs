@@ -11,6 +11,7 @@ const SOURCES: &[(&str, &str, &str)] = &[
     ("otlp", "Otlp", include_str!("../config.rs")),
     ("outside", "Outside", include_str!("../config.rs")),
     ("provider", "ProviderConfig", include_str!("../../../provider/src/config.rs")),
+    ("proxy", "Proxy", include_str!("../config.rs")),
     ("limits", "Limits", include_str!("../../../model/src/limits.rs")),
 ];
 

@@ -19,6 +19,7 @@ mod outside;
 mod pages;
 mod policies;
 mod provider;
+mod replay;
 mod scan;
 mod start;
 mod tamper;

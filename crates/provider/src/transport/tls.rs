@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A client configuration. Without `trust` nobody is trusted, which costs nothing to set up and is
 /// enough for plain HTTP.
-pub(super) fn config(trust: bool) -> Result<ClientConfig, String> {
+pub(crate) fn config(trust: bool) -> Result<ClientConfig, String> {
     let roots = if trust { roots() } else { RootCertStore::empty() };
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ClientConfig::builder_with_provider(ring)

@@ -7,9 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod ablate;
 mod accept;
 mod accounts;
 mod clocks;
 mod house;
+mod replay;
 mod reviews;
 mod rules;

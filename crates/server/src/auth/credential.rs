@@ -7,12 +7,20 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Credential(pub(crate) String);
 
+impl Credential {
+    /// Whether it looks like a key of ours.
+    pub(crate) fn is_ours(&self) -> bool {
+        PREFIXES.iter().any(|p| self.0.starts_with(p))
+    }
+}
+
 /// Exhibit's own header comes first: a client that talks to a provider through us has the provider's
 /// key in the usual place.
 const BEFORE: &[&str] = &["x-exhibit-key"];
 /// Headers that other products' clients use.
 const AFTER: &[&str] = &["x-api-key", "api-key", "api_key", "x-goog-api-key", "wandb-api-key"];
-const PREFIXES: &[&str] = &["exk_", "akt_", "sk-at-"];
+/// What keys of ours begin with.
+pub(crate) const PREFIXES: &[&str] = &["exk_", "akt_", "sk-at-"];
 
 /// The key of a request. Of several candidates the first that looks like one of ours wins, else the
 /// first.

@@ -17,4 +17,5 @@ mod grpc;
 mod ingest;
 mod live;
 mod otlp;
+mod proxy;
 mod query;

@@ -1,0 +1,243 @@
+//! Causes are planted, and have to be found.
+
+use std::sync::{Arc, Mutex, atomic::AtomicBool};
+
+use exhibit_model::TraceId;
+use exhibit_provider::{ChatRequest, Message};
+use exhibit_recorder::{
+    OsEntropy, SystemClock,
+    ablate::{self, Ablation, AblationError, CauseKind, Graph, Options, effect::Dice},
+    replay::{Around, Step},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    house::House,
+    replay::{Only, Scripted},
+};
+
+const TOOLS: usize = 8;
+
+fn fact(scenario: u64, tool: usize) -> String {
+    format!(
+        "reading {} of station {tool} in scenario {scenario}",
+        (scenario * 37 + tool as u64 * 11) % 997
+    )
+}
+
+/// One call with eight tool results before it.
+async fn planted(house: &House, scenario: u64) -> Vec<Step> {
+    let trace = format!("planted-{scenario}");
+    let calls: Vec<Value> = (0..TOOLS)
+        .map(|n| json!({"id": format!("c{n}"), "type": "function", "function": {"name": format!("station{n}"), "arguments": "{}"}}))
+        .collect();
+    let mut messages = vec![
+        json!({"role": "system", "content": "Be brief."}),
+        json!({"role": "user", "content": "Sum the readings up."}),
+        json!({"role": "assistant", "content": "", "tool_calls": calls}),
+    ];
+    for n in 0..TOOLS {
+        messages.push(
+            json!({"role": "tool", "tool_call_id": format!("c{n}"), "content": fact(scenario, n)}),
+        );
+    }
+    house
+        .send(json!([{"trace_id": trace, "span_id": "call", "name": "chat", "span_type": "llm",
+            "start_time": "2026-11-20T10:00:00Z", "end_time": "2026-11-20T10:00:01Z", "status": "ok",
+            "model": "gpt-4o-mini", "provider": "openai", "tokens_in": 100, "tokens_out": 20,
+            "input": {"messages": messages},
+            "output": {"messages": [{"role": "assistant", "content": "the sum"}]}}]))
+        .await;
+    house.recorder.steps(house.workspace, &TraceId::new(&trace).unwrap()).await.unwrap()
+}
+
+fn tool_texts(request: &ChatRequest) -> Vec<&str> {
+    request
+        .messages
+        .iter()
+        .filter_map(|m| match m {
+            Message::Tool { text, .. } => Some(text.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// An answer that depends on some tool results, in words that vary at random.
+fn noisy(scenario: u64, causes: Vec<usize>) -> Arc<Scripted> {
+    let dice = Mutex::new(Dice(scenario));
+    Scripted::new(move |request| {
+        let mut dice = dice.lock().unwrap();
+        let mut words = |of: &[&str]| of[dice.below(of.len())].to_owned();
+        let there = tool_texts(request);
+        let mut text = vec![words(&["Well,", "So,", "Right,"]), words(&["we", "they", "people"])];
+        text.push(words(&["measured", "saw", "noted"]));
+        for cause in &causes {
+            let known = there.contains(&fact(scenario, *cause).as_str());
+            text.push(if known { fact(scenario, *cause) } else { "nothing there".to_owned() });
+            text.push(words(&["and", "also", "then"]));
+        }
+        text.push(words(&["done.", "finished.", "over."]));
+        Ok((text.join(" "), Vec::new()))
+    })
+}
+
+async fn run(
+    house: &House,
+    steps: &[Step],
+    options: &Options,
+    script: &Arc<Scripted>,
+    resume: &[Step],
+    cancel: &AtomicBool,
+) -> Result<Ablation, AblationError> {
+    let desk = house.recorder.desk(house.workspace);
+    let around = Around {
+        models: &Only(Arc::clone(script)),
+        pricer: &*house.recorder,
+        desk: &*desk,
+        clock: &SystemClock,
+        entropy: &OsEntropy,
+        cancel,
+    };
+    ablate::run(steps, options, around, resume, &|_| {}).await
+}
+
+#[tokio::test]
+async fn planted_causes_rank_first_in_at_least_95_of_100_cases() {
+    let house = House::new().await;
+    let mut right = 0;
+    let mut dice = Dice(7);
+    for scenario in 0..100 {
+        let mut causes: Vec<usize> = (0..TOOLS).collect();
+        for at in (1..causes.len()).rev() {
+            causes.swap(at, dice.below(at + 1));
+        }
+        causes.truncate(1 + dice.below(3));
+        let steps = planted(&house, scenario).await;
+        let script = noisy(scenario, causes.clone());
+        let options = Options { repeats: 4, seed: scenario, ..Options::default() };
+        let found =
+            run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
+        let first: Vec<&str> =
+            found.effects.iter().take(causes.len()).map(|e| e.cause.label.as_str()).collect();
+        let all = causes.iter().all(|c| first.contains(&fact(scenario, *c).as_str()));
+        let sure = found.effects.iter().take(causes.len()).all(|e| e.significant);
+        right += usize::from(all && sure);
+    }
+    println!("planted causes ranked first and significant: {right} of 100");
+    assert!(right >= 95, "{right} of 100");
+}
+
+#[tokio::test]
+async fn the_result_is_a_sealed_record_and_says_what_it_found() {
+    let house = House::new().await;
+    let steps = planted(&house, 1).await;
+    let options = Options { repeats: 3, orders: 2, ..Options::default() };
+    let estimate = ablate::estimate(&steps, &options, &*house.recorder).unwrap();
+    assert_eq!((estimate.causes, estimate.calls), (10, 3 + 10 * 3 + 2 * 10));
+    let script = noisy(1, vec![2]);
+    let found = run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
+    assert_eq!(found.calls, estimate.calls);
+    assert_eq!(found.effects[0].cause.kind, CauseKind::Tool);
+    assert!(found.effects[0].shapley.unwrap() > found.effects[5].shapley.unwrap());
+    assert!(found.explanation.contains("station 2"), "{}", found.explanation);
+    assert!(found.sankey.links.iter().any(|l| l.significant && l.target == "call"));
+    let id = TraceId::new(&found.trace_id).unwrap();
+    let stored = house.recorder.steps(house.workspace, &id).await.unwrap();
+    let root = stored.iter().find(|s| s.parent_id.is_none()).unwrap();
+    let kept: Ablation = serde_json::from_value(root.content.output.clone().unwrap()).unwrap();
+    assert_eq!(kept.effects.len(), 10);
+    assert_eq!(stored.len() as u64, 1 + found.calls);
+    assert!(
+        house
+            .recorder
+            .span(house.workspace, &id, &root.span_id)
+            .await
+            .unwrap()
+            .unwrap()
+            .leaf_hash
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn what_was_measured_before_a_stop_is_not_measured_again() {
+    let house = House::new().await;
+    let steps = planted(&house, 3).await;
+    let options = Options { repeats: 2, ..Options::default() };
+    let stop = Arc::new(AtomicBool::new(false));
+    let inner = noisy(3, vec![1]);
+    let (count, flag) = (Arc::new(Mutex::new(0)), Arc::clone(&stop));
+    let script = Scripted::new(move |request| {
+        let mut count = count.lock().unwrap();
+        *count += 1;
+        if *count == 6 {
+            flag.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        inner.say(request)
+    });
+    let error = run(&house, &steps, &options, &script, &[], &stop).await.unwrap_err();
+    assert_eq!(error.code(), "cancelled");
+    let rows = house
+        .recorder
+        .traces(house.workspace, "tag:ablation", exhibit_store::Order::Newest, None, 10)
+        .await
+        .unwrap();
+    let broken =
+        house.recorder.steps(house.workspace, &rows.rows[0].summary.trace_id).await.unwrap();
+    let made = broken.len() as u64 - 1;
+    assert!(made >= 6);
+    let script = noisy(3, vec![1]);
+    let found =
+        run(&house, &steps, &options, &script, &broken, &AtomicBool::new(false)).await.unwrap();
+    assert_eq!(found.calls, 22 - made);
+    assert!(found.effects[0].cause.label.contains("station 1"));
+}
+
+#[tokio::test]
+async fn redacted_inputs_are_refused_and_a_graph_of_1000_spans_is_quick() {
+    let house = House::new().await;
+    let mut steps = planted(&house, 4).await;
+    steps[0].redacted = true;
+    let refused = ablate::estimate(&steps, &Options::default(), &*house.recorder).unwrap_err();
+    assert_eq!(refused.code(), "redacted");
+    let long = long(1_000);
+    let begun = std::time::Instant::now();
+    let graph = Graph::of(&long);
+    println!("causal graph of 1,000 spans: {} ms", begun.elapsed().as_millis());
+    assert_eq!(graph.calls.len(), 500);
+    assert!(!graph.path(0, 499).is_empty(), "what the user said reaches the last call");
+}
+
+/// An agent that alternates model and tool; each call sees the last 50 messages.
+fn long(spans: usize) -> Vec<Step> {
+    use exhibit_model::{Message as Said, MessagePart};
+    let mut steps = Vec::new();
+    let mut history: Vec<Said> = Vec::new();
+    let say = |role: &str, part: MessagePart| Said {
+        role: role.into(),
+        parts: vec![part],
+        ..Said::default()
+    };
+    for at in 0..spans / 2 {
+        let document = |kind: &str| json!({"trace_id": "long", "span_id": format!("{kind}{at}"), "kind": kind, "status": "ok"});
+        let mut call = Step::from_document(&document("llm")).unwrap();
+        call.content.input_messages = history.iter().rev().take(50).rev().cloned().collect();
+        call.content
+            .input_messages
+            .insert(0, say("user", MessagePart::Text { content: "go on".into() }));
+        let text = format!("step {at}: {}", "thinking about it ".repeat(40));
+        call.content.output_messages = vec![say("assistant", MessagePart::Text { content: text })];
+        history.extend(call.content.output_messages.clone());
+        let mut tool = Step::from_document(&document("tool")).unwrap();
+        tool.tool_call_id = Some(format!("c{at}"));
+        let result = json!(format!("result {at}: {}", "value of the thing ".repeat(60)));
+        tool.content.output = Some(result.clone());
+        history.push(say(
+            "tool",
+            MessagePart::ToolCallResponse { id: tool.tool_call_id.clone(), response: result },
+        ));
+        steps.push(call);
+        steps.push(tool);
+    }
+    steps
+}
