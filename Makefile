@@ -1,18 +1,21 @@
 # What a developer types. `make` alone lists it; `make test` is what the pipeline runs.
-# Needed: Rust, a C compiler, Node 18+ and Python 3.9+ (the last two for `make test` only).
+# Needed: Rust and a C compiler; Node 20.19+ for the dashboard; Node and Python 3.9+ for `make test`.
 SHELL := /usr/bin/env bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA ?= data
 
-.PHONY: help build run test lint bench openapi reference docs-check fuzz clean-data
+.PHONY: help build dashboard run test lint bench openapi reference docs-check fuzz clean-data
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
-build: ## the release binary, target/release/exhibit
+build: dashboard ## the release binary with the dashboard, target/release/exhibit
 	cargo build --release --locked -p exhibit-cli
 
 run: build ## builds what is missing and starts the server on ./data (DATA=dir for another)
 	@exec $(TARGET)/release/exhibit serve --data-dir $(DATA) $(ARGS)
+
+dashboard: ## builds the dashboard into web/dist; without Node 20.19+ says so and goes on
+	@web/build.sh
 
 test: ## every check and test, with a summary at the end (ONLY="fmt e2e-python" for a part)
 	@tests/run.sh

@@ -4,8 +4,9 @@
 #   ONLY="fmt clippy"   run only these steps (names as in the table)
 #   EXHIBIT_BIN=path    end-to-end tests use this binary instead of building the development one
 #
-# Nothing outside the clone is changed: Python packages go to tests/e2e/.venv, Node packages to
-# tests/e2e/js/node_modules, everything built to target/.
+# Nothing outside the clone is changed, but that a missing Chromium is installed as a Debian package
+# where this runs as root: Python packages go to tests/e2e/.venv, Node packages to web/node_modules and
+# tests/e2e/js/node_modules, everything built to target/ and web/dist.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -91,19 +92,42 @@ typescript() (
   npm run --silent build
 )
 
+# The dashboard is built first, so that the binary embeds it.
+web_build() (
+  web/build.sh || exit 1
+  cd web && npm run --silent types && npx vitest run && node --test --test-reporter=tap e2e/budget.test.mjs
+)
+
+have_chromium() {
+  [[ -n ${CHROMIUM:-} ]] || command -v chromium >/dev/null || command -v google-chrome >/dev/null && return
+  if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    apt-get install -y -qq chromium
+  else
+    echo "no Chromium; install it (Debian: apt-get install chromium) or name one in CHROMIUM"
+    return 1
+  fi
+}
+
+web_tests() {
+  have_chromium || return 1
+  (cd web && EXHIBIT_BIN=$BIN node --test --test-concurrency=1 --test-reporter=tap e2e/*.test.mjs)
+}
+
+step web "$node_test" web_build
 step fmt "$none" cargo fmt --all --check
 step typescript "$none" typescript
 step clippy "$none" cargo clippy --locked --workspace --all-targets -- -D warnings
 step rust "$nextest" rust_tests
 if [[ -n ${EXHIBIT_BIN:-} ]]; then
   BIN=$(realpath "$EXHIBIT_BIN")
-elif wanted e2e-python || wanted e2e-js; then
+elif wanted e2e-python || wanted e2e-js || wanted e2e-web; then
   ONLY='' step binary "$none" binary || BUILT=0
   BIN=$(realpath "$TARGET")/debug/exhibit
 fi
 if [[ $BUILT == 1 ]]; then
   step e2e-python "$pytest" python_tests
   step e2e-js "$node_test" node_tests
+  step e2e-web "$node_test" web_tests
 fi
 
 printf '\n%-12s %-8s %7s   %s\n' step verdict time counts

@@ -18,7 +18,7 @@ use prost::Message;
 
 /// The allocator of the server.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SPANS: u64 = 100;
 const ROUNDS: u32 = 200;

@@ -16,6 +16,7 @@ pub(crate) mod vendor;
 
 mod agentops;
 pub mod aitracer;
+pub mod archive;
 mod braintrust;
 mod claude_code;
 mod codex;
@@ -37,6 +38,7 @@ mod openinference;
 mod openlit;
 mod otel;
 mod partial;
+pub mod tracellm;
 mod traceloop;
 pub mod tracium;
 mod vercel;
@@ -53,6 +55,7 @@ const ALL: &[&Dialect] = &[
     &tracium::DIALECT,
     &openai_agents::DIALECT,
     &aitracer::DIALECT,
+    &tracellm::DIALECT,
     &langfuse::DIALECT,
     &openinference::DIALECT,
     &laminar::DIALECT,
@@ -77,6 +80,12 @@ const ALL: &[&Dialect] = &[
     &partial::DIALECT,
     &otel::DIALECT,
 ];
+
+/// The number that a coding agent gives each event of a session, where the span is such an event: a
+/// missing number is a lost event.
+pub fn sequence(span: &exhibit_model::Span) -> Option<u64> {
+    log::sequence(span)
+}
 
 /// The names of all dialects, strongest first.
 pub fn names() -> impl Iterator<Item = &'static str> {

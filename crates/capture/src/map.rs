@@ -14,7 +14,7 @@ pub(crate) use gather::walk;
 
 /// The version of the mapping. Stored with every span, so that a better mapping can find what an
 /// older one filled.
-pub const MAPPING_VERSION: u32 = 1;
+pub const MAPPING_VERSION: u32 = 2;
 
 /// Flags that follow from raw fields alone and are computed anew each time.
 const OWN: [Flag; 9] = [
@@ -50,6 +50,8 @@ pub fn map(span: &mut Span) {
     filled.apply(span);
     span.mapping_version = MAPPING_VERSION;
     stamps(span);
+    // Some flags were there before and some are new each time: their order must not tell which.
+    span.flags.sort_unstable();
 }
 
 fn stamps(span: &mut Span) {

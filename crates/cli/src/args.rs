@@ -3,10 +3,15 @@
 
 mod admin;
 mod dead_letters;
+mod govern;
+mod import;
+mod keep;
 mod read;
+mod remap;
 mod scan;
 mod serve;
 mod trace;
+mod witness;
 
 use std::path::PathBuf;
 
@@ -17,12 +22,19 @@ pub(crate) use admin::{
     ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
+pub(crate) use govern::{
+    PolicyCommand, PolicySimulate, PolicyTest, ReviewsAct, ReviewsCommand, ReviewsList,
+};
+pub(crate) use import::ImportArgs;
+pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
+pub(crate) use remap::RemapArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use trace::TraceArgs;
+pub(crate) use witness::WitnessArgs;
 
 /// The other name under which the binary answers.
 const OTHER_NAME: &str = "tracellm";
@@ -85,6 +97,16 @@ pub(crate) enum Command {
     /// Take evidence and other exports away
     #[command(subcommand)]
     Export(ExportCommand),
+    /// Show, set and run the rules of retention
+    #[command(subcommand)]
+    Retention(RetentionCommand),
+    /// Place, list and release legal holds
+    #[command(subcommand)]
+    Holds(HoldsCommand),
+    /// Erase records for ever, with a certificate
+    Erase(EraseArgs),
+    /// Cosign checkpoints of other installations' logs
+    Witness(WitnessArgs),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(KeysCommand),
@@ -93,9 +115,19 @@ pub(crate) enum Command {
     DeadLetters(DeadLettersCommand),
     /// Look for credentials, personal data and injection in files or JSON lines
     ///
-    /// Ends with 0 when nothing was found, 1 when something was, 2 when a line could not be read. What was
-    /// found is named with its place; the value itself is never printed.
+    /// Ends with 0 when nothing was found, 1 when something was, 2 when a line could not be read and nothing
+    /// was found. What was found is named with its place; the value itself is never printed.
     Scan(ScanArgs),
+    /// Record what other products exported into files
+    Import(ImportArgs),
+    /// Read stored spans again with this version's mapping
+    Remap(RemapArgs),
+    /// Test policy files, and see what they would change
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Work through what rules want people to look at
+    #[command(subcommand)]
+    Reviews(ReviewsCommand),
     /// Copy the database while the server runs
     Backup(BackupArgs),
     /// Make a data directory from a backup

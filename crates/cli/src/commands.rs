@@ -5,14 +5,20 @@ mod config;
 mod dead_letters;
 mod doctor;
 mod export;
+mod import;
+mod keep;
 mod keys;
 mod pages;
+mod policy;
+mod remap;
 mod restore;
+mod reviews;
 mod scan;
 mod serve;
 mod trace;
 mod traces;
 mod verify;
+mod witness;
 
 use std::sync::Arc;
 
@@ -52,8 +58,16 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Traces(args) => traces::run(args, &loaded, output).await,
                     Command::Verify(args) => verify::run(args, &loaded, output).await,
                     Command::Export(args) => export::run(args, &loaded, output).await,
+                    Command::Witness(args) => witness::run(args, &loaded, output).await,
+                    Command::Retention(args) => keep::retention(args, &loaded, output).await,
+                    Command::Holds(args) => keep::holds(args, &loaded, output).await,
+                    Command::Erase(args) => keep::erase(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
+                    Command::Import(args) => import::run(args, &loaded, output).await,
+                    Command::Remap(args) => remap::run(args, &loaded, output).await,
+                    Command::Policy(args) => policy::run(args, &loaded, output).await,
+                    Command::Reviews(args) => reviews::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,

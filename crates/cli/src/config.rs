@@ -43,6 +43,22 @@ pub(crate) struct Config {
     /// key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keyless_ingest: Option<String>,
+    /// Address where MongoDB's wire protocol is spoken (TraceLLM's client writes by it), or `off`. Without
+    /// TLS an address on this machine, and no key is asked for.
+    pub(crate) mongo_listen: String,
+    /// Workspace that its clients write to and read without a key.
+    pub(crate) mongo_workspace: String,
+    /// PEM file of the certificates for TLS on `mongo_listen`. With TLS every client has to show a key, as
+    /// the password of PLAIN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_tls_cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_tls_key: Option<PathBuf>,
+    /// Address on this machine of TraceLLM's REST API and WebSocket, or `off`.
+    pub(crate) tracellm_listen: String,
+    /// Workspace that they are about.
+    pub(crate) tracellm_workspace: String,
     /// Origins that browsers may call the API from, such as `https://app.example.com`.
     pub(crate) cors_origins: Vec<String>,
     /// Whether anybody who reaches the server may make an account (with a workspace of its own). The
@@ -63,6 +79,8 @@ pub(crate) struct Config {
     pub(crate) api_key: Option<String>,
     /// Receivers of OpenTelemetry.
     pub(crate) otlp: Otlp,
+    /// Witnesses and time-stamp authorities, who make the log independent of its operator.
+    pub(crate) outside: Outside,
     /// The LLM provider that `exhibit trace` calls.
     pub(crate) provider: ProviderConfig,
     /// The bounds of the system. None is infinite.
@@ -77,6 +95,25 @@ pub(crate) struct Otlp {
     pub(crate) http: String,
     /// Address of OTLP/gRPC, or `off`.
     pub(crate) grpc: String,
+}
+
+/// Outside eyes. Without any of them verdicts say `unwitnessed`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Outside {
+    /// File with the witnesses and their quorum (C2SP tlog-policy). Those with a URL are asked to
+    /// cosign the installation's checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) witness_policy: Option<PathBuf>,
+    /// Time between two questions to the witnesses, milliseconds.
+    pub(crate) witness_every_ms: u64,
+    /// URLs of time-stamp authorities (RFC 3161).
+    pub(crate) timestamp_urls: Vec<String>,
+    /// File with the certificates (PEM) that vouch for them. Unset: tokens are kept, but not trusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) timestamp_roots: Option<PathBuf>,
+    /// Time between two time stamps, milliseconds; none is asked for while the log stands still.
+    pub(crate) timestamp_every_ms: u64,
 }
 
 /// Form of the log.
@@ -97,6 +134,12 @@ impl Default for Config {
             rules_dir: None,
             search: true,
             keyless_ingest: None,
+            mongo_listen: "off".to_owned(),
+            mongo_workspace: "default".to_owned(),
+            mongo_tls_cert: None,
+            mongo_tls_key: None,
+            tracellm_listen: "off".to_owned(),
+            tracellm_workspace: "default".to_owned(),
             cors_origins: vec!["http://localhost:3000".to_owned()],
             registration: true,
             secure_cookies: false,
@@ -105,8 +148,21 @@ impl Default for Config {
             url: None,
             api_key: None,
             otlp: Otlp::default(),
+            outside: Outside::default(),
             provider: ProviderConfig::default(),
             limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            witness_policy: None,
+            witness_every_ms: 5_000,
+            timestamp_urls: Vec::new(),
+            timestamp_roots: None,
+            timestamp_every_ms: 3_600_000,
         }
     }
 }
@@ -147,6 +203,11 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
         keyless_ingest: set(),
         url: set(),
         api_key: set(),
+        outside: Outside {
+            witness_policy: Some(PathBuf::new()),
+            timestamp_roots: Some(PathBuf::new()),
+            ..Outside::default()
+        },
         provider: ProviderConfig {
             provider: set(),
             base_url: set(),

@@ -7,7 +7,7 @@ use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, Syst
 use exhibit_store::{AccountStore as _, Store};
 use exhibit_store_sqlite::{Options, SqliteStore};
 
-use crate::{config::Loaded, data_dir::DataDir, failure::Failure};
+use crate::{config::Loaded, data_dir::DataDir, failure::Failure, outside::outside};
 
 /// An open data directory.
 pub(crate) struct Installation {
@@ -36,7 +36,9 @@ impl Installation {
         })?;
         let rules = RuleSource { dir: rules_dir(loaded) };
         let (parts, store, keys) = Self::parts(loaded, store, rules)?;
+        let outside = outside(loaded)?;
         let recorder = Recorder::open(parts).await.map_err(explained)?;
+        recorder.trust(outside);
         Ok(Self { recorder, store, keys })
     }
 
@@ -55,7 +57,9 @@ impl Installation {
                     format!("cannot read the data directory {}", data.path().display())
                 })?;
         let (parts, store, keys) = Self::parts(loaded, store, RuleSource::default())?;
+        let outside = outside(loaded)?;
         let recorder = Recorder::open_read_only(parts).await.map_err(explained)?;
+        recorder.trust(outside);
         Ok(Self { recorder, store, keys })
     }
 

@@ -5,16 +5,17 @@
 //! its own on the data directory when none runs; so every command behaves the same with the server
 //! up and down. `data_dir` knows the directory, `installation` opens what is in it.
 
-mod allocator;
 mod args;
 mod commands;
 mod config;
 mod control;
+mod courier;
 mod data_dir;
 mod door;
 mod failure;
 mod installation;
 mod output;
+mod outside;
 mod port_holder;
 mod remote;
 
@@ -23,8 +24,11 @@ use std::process::ExitCode;
 use failure::{Exit, Failure};
 use output::Output;
 
+/// Its settings stand in `.cargo/config.toml`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
-    allocator::keep_small();
     let cli = match args::parse(std::env::args_os().collect()) {
         Ok(cli) => cli,
         Err(error) => {

@@ -89,6 +89,41 @@ impl Remote {
         answer.ok_or_else(|| self.lacks(path))
     }
 
+    /// PUT of a JSON document.
+    pub(crate) async fn put(
+        &self,
+        path: &str,
+        body: &Value,
+        workspace: &str,
+    ) -> anyhow::Result<Value> {
+        let answer = self
+            .send(self.request(Method::PUT, self.base.join(path)?, workspace).json(body))
+            .await?;
+        answer.ok_or_else(|| self.lacks(path))
+    }
+
+    /// POST of bytes as they are; whatever is answered, and how long to wait where it says so.
+    pub(crate) async fn post_bytes(
+        &self,
+        path: &str,
+        body: Vec<u8>,
+        workspace: &str,
+    ) -> anyhow::Result<(StatusCode, Value, Option<Duration>)> {
+        let request = self.request(Method::POST, self.base.join(path)?, workspace);
+        let request = request.header("content-type", "application/json").body(body);
+        let unreachable = |error: reqwest::Error| {
+            let error = error.without_url();
+            Failure::new(format!("cannot reach the server at {}: {}", self.base, causes(&error)))
+        };
+        let response = request.send().await.map_err(unreachable)?;
+        let status = response.status();
+        let wait =
+            response.headers().get("retry-after").and_then(|v| v.to_str().ok()?.parse().ok());
+        let body = response.bytes().await.map_err(unreachable)?;
+        let value = serde_json::from_slice(&body).unwrap_or_default();
+        Ok((status, value, wait.map(Duration::from_secs)))
+    }
+
     /// POST whose answer is a file, as it comes.
     pub(crate) async fn download(
         &self,
@@ -182,7 +217,7 @@ impl Remote {
 }
 
 /// An error and what caused it, in one line.
-fn causes(error: &dyn std::error::Error) -> String {
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -197,7 +232,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// Whom to trust: the machine's own trust store. Plain HTTP needs nobody.
-fn tls(trust: bool) -> Result<rustls::ClientConfig, rustls::Error> {
+pub(crate) fn tls(trust: bool) -> Result<rustls::ClientConfig, rustls::Error> {
     let mut roots = rustls::RootCertStore::empty();
     if trust {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -12,6 +12,7 @@ pub mod cover;
 pub mod line;
 pub mod manifest;
 pub mod report;
+pub mod stamp;
 pub mod verify;
 pub mod zip;
 

@@ -10,6 +10,7 @@
 
 mod detector;
 mod error;
+mod expr;
 mod key;
 mod listing;
 mod place;
@@ -23,7 +24,29 @@ mod shipped;
 pub use error::{RuleErrors, RuleProblem};
 pub use key::FingerprintKey;
 pub use listing::{ListedDetector, ListedPolicy, ListedRule, RuleListing};
-pub use policy::Mode;
-pub use rule_set::{ENGINE_VERSION, Evaluated, RuleSet, Versions};
+pub use policy::{
+    FollowUp, Mode, Phase, ReviewWanted, Scope,
+    budget::{Charge, Released, Spending, Spent, Surroundings, Unspent},
+    trace::TraceView,
+    window::Window,
+};
+pub use rule_set::{ENGINE_VERSION, Evaluated, RuleSet, TraceRuling, Versions};
 pub use scan::{FINDINGS_MAX, TextFinding};
 pub use shipped::{overlay, shipped};
+
+use exhibit_model::{Nanos, Span, SpanHead, TraceId, TraceSummary};
+
+/// Reads a length of time such as `4h` or `-90d`; nanoseconds.
+pub fn duration(text: &str) -> Option<i64> {
+    policy::window::duration(text)
+}
+
+/// The summary of spans that belong together, each counted once; for traces that are not stored.
+pub fn summary_of(trace: &TraceId, spans: &[Span]) -> TraceSummary {
+    let start = spans.first().map_or(Nanos(0), |span| span.start.unwrap_or(span.received));
+    let mut summary = TraceSummary::new(trace.clone(), start);
+    for span in spans {
+        summary.absorb(&SpanHead::of(span), true);
+    }
+    summary
+}

@@ -3,7 +3,7 @@
 use exhibit_model::{FindingCategory, Severity};
 use serde::Serialize;
 
-use crate::{ENGINE_VERSION, Mode, detector::Detector, policy::Policy};
+use crate::{ENGINE_VERSION, Mode, Phase, Scope, detector::Detector, policy::Policy};
 
 /// All rules in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -61,10 +61,16 @@ pub struct ListedRule {
     pub title: String,
     /// How grave.
     pub severity: Severity,
-    /// What follows.
+    /// What it looks at.
+    pub scope: Scope,
+    /// When it is asked.
+    pub phase: Phase,
+    /// What follows; of a budget, at its hard limit.
     pub then: Vec<&'static str>,
     /// What it answers to, such as articles of a law.
     pub refs: Vec<String>,
+    /// How many tests its file carries for it; they ran when it was loaded.
+    pub tests: usize,
 }
 
 impl RuleListing {
@@ -98,8 +104,11 @@ impl RuleListing {
                             id: r.id.clone(),
                             title: r.title.clone(),
                             severity: r.severity,
+                            scope: r.scope,
+                            phase: r.phase,
                             then: r.then.iter().map(|step| step.action().as_str()).collect(),
                             refs: r.refs.clone(),
+                            tests: r.tests,
                         })
                         .collect(),
                 })

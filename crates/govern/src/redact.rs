@@ -28,6 +28,10 @@ pub(crate) fn mask(kind: Mask, entity: &str, fingerprint: &str) -> String {
     match kind {
         Mask::Name => format!("[REDACTED:{entity}]"),
         Mask::Fingerprint => format!("[{entity}:{}]", fingerprint.get(..8).unwrap_or_default()),
+        Mask::Token => {
+            let digest = fingerprint.get(..16).unwrap_or_default();
+            format!("tok_{}_{digest}", entity.to_ascii_lowercase())
+        }
         Mask::Nothing => String::new(),
     }
 }

@@ -3,14 +3,20 @@
 mod load;
 mod texts;
 
-use exhibit_model::{Action, Evaluation, Finding, Flag, Outcome, Severity, Span, Verdict};
+use exhibit_model::{
+    Action, Decision, Evaluation, Finding, Flag, Outcome, Severity, Span, Verdict,
+};
 
 pub use load::Versions;
 
 use crate::{
     FingerprintKey, RuleErrors, RuleListing,
     place::Place,
-    policy::{Mode, Policy, Ruling},
+    policy::{
+        FollowUp, Mask, Mode, Policy, Ruling, Scope,
+        budget::{Charge, Released, Surroundings},
+        trace::TraceView,
+    },
     redact::{self, Replacement},
     scan::{Engine, Hit, Scratch, TextFinding},
 };
@@ -36,7 +42,31 @@ pub struct Evaluated {
     pub remap: bool,
     /// Tags that rules added; they are on the span already and must survive a remap.
     pub tags: Vec<String>,
+    /// What is to be done once the record is durable.
+    pub follow_ups: Vec<FollowUp>,
+    /// What is to be counted against budgets once the record is durable.
+    pub charges: Vec<Charge>,
+    /// Rules that could not be evaluated, as `policy/rule: reason`.
+    pub faults: Vec<String>,
 }
+
+/// What the rules say of a whole trace.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceRuling {
+    /// What each rule says.
+    pub evaluations: Vec<Evaluation>,
+    /// What follows.
+    pub decision: Decision,
+    /// Tags that rules add.
+    pub tags: Vec<String>,
+    /// What is to be done once it is recorded.
+    pub follow_ups: Vec<FollowUp>,
+    /// Rules that could not be evaluated.
+    pub faults: Vec<String>,
+}
+
+/// The policy under which the engine itself speaks.
+const ENGINE: &str = "engine";
 
 impl RuleSet {
     /// Compiles rule files, given as name and text. A file with `policy:` is a policy, one with a list of
@@ -72,21 +102,75 @@ impl RuleSet {
     /// name and status message, and in the mapped fields that repeat it. Ids of trace and span are
     /// never touched. Cost must be set before, where rules compare it.
     pub fn evaluate(&self, span: &mut Span) -> Evaluated {
+        self.evaluate_in(span, &[], &Surroundings::default())
+    }
+
+    /// The same, with findings that cannot be made again because their text is redacted already, and
+    /// with what the span meets beside the rules.
+    pub fn evaluate_in(
+        &self,
+        span: &mut Span,
+        held: &[Finding],
+        around: &Surroundings<'_>,
+    ) -> Evaluated {
         let mut found = texts::find(&self.engine, span);
         let too_deep = std::mem::take(&mut found.too_deep);
         let withheld = !too_deep.is_empty();
         texts::withhold(span, &too_deep);
         span.findings =
             found.hits.iter().map(|(place, hit)| self.finding(span, place, hit)).collect();
-
+        for finding in held.iter().filter(|finding| finding.redacted) {
+            if !span.findings.contains(finding) {
+                span.findings.push(finding.clone());
+            }
+        }
         let mut ruling = Ruling::default();
         if found.cut || withheld {
             self.fault(&mut ruling);
         }
-        for policy in &self.policies {
-            policy.rule_on(span, &mut ruling);
-        }
+        self.rule_on(span, around, &mut ruling);
         let remap = redact(span, found.hits, &ruling) || withheld;
+        Self::finish(span, ruling, remap)
+    }
+
+    /// Judges a span by the findings it has, without looking at its texts: what replaying history
+    /// does. Under the rules and state of the first time it says, bit for bit, what was said then,
+    /// unless a rule reads text that was redacted since ([`reads_text`](Self::reads_text)).
+    pub fn reevaluate(&self, span: &mut Span, around: &Surroundings<'_>) -> Evaluated {
+        let mut ruling = Ruling::default();
+        if span.evaluations.iter().any(|e| e.policy == ENGINE) {
+            self.fault(&mut ruling);
+        }
+        self.rule_on(span, around, &mut ruling);
+        Self::finish(span, ruling, false)
+    }
+
+    /// Replaces everything that detectors find in a span, whatever rules say: what a reviewer may ask
+    /// for. The mapped fields must be read again afterwards.
+    pub fn redact_all(&self, span: &mut Span) {
+        let found = texts::find(&self.engine, span);
+        texts::withhold(span, &found.too_deep);
+        let replace = |(place, hit): (Place, Hit)| {
+            let detector = &self.engine.detectors[hit.detector];
+            let fingerprint = self.key.fingerprint(&detector.entity, detector.category, &hit.value);
+            let mask = redact::mask(Mask::Name, &detector.entity, &fingerprint);
+            Replacement { place, start: hit.start, end: hit.end, mask }
+        };
+        redact::apply(span, found.hits.into_iter().map(replace).collect());
+        for finding in &mut span.findings {
+            finding.redacted = true;
+        }
+    }
+
+    fn rule_on(&self, span: &Span, around: &Surroundings<'_>, ruling: &mut Ruling) {
+        let seen = |released: &&Released| span.findings.len() <= released.findings;
+        let around = &Surroundings { released: around.released.filter(seen), ..*around };
+        for policy in &self.policies {
+            policy.rule_on(span, around, ruling);
+        }
+    }
+
+    fn finish(span: &mut Span, ruling: Ruling, remap: bool) -> Evaluated {
         span.evaluations = ruling.evaluations;
         span.decision = ruling.decision;
         for tag in &ruling.tags {
@@ -95,7 +179,62 @@ impl RuleSet {
             }
         }
         let verdict = Verdict::of(&span.findings, &span.evaluations, &span.decision);
-        Evaluated { verdict, remap, tags: ruling.tags }
+        Evaluated {
+            verdict,
+            remap,
+            tags: ruling.tags,
+            follow_ups: ruling.follow_ups,
+            charges: ruling.charges,
+            faults: ruling.faults,
+        }
+    }
+
+    /// Judges a whole trace by the rules whose scope it is.
+    pub fn evaluate_trace(&self, trace: &TraceView<'_>, around: &Surroundings<'_>) -> TraceRuling {
+        let mut ruling = Ruling::default();
+        for policy in &self.policies {
+            policy.rule_on_trace(trace, around, &mut ruling);
+        }
+        TraceRuling {
+            evaluations: ruling.evaluations,
+            decision: ruling.decision,
+            tags: ruling.tags,
+            follow_ups: ruling.follow_ups,
+            faults: ruling.faults,
+        }
+    }
+
+    /// What is to be done about evaluations that were recorded under these rules.
+    pub fn follow_ups(&self, evaluations: &[Evaluation]) -> Vec<FollowUp> {
+        let mut out = Vec::new();
+        for said in evaluations.iter().filter(|e| e.outcome != Outcome::Pass) {
+            let policy = self.policies.iter().find(|p| p.name == said.policy);
+            let policy = policy.filter(|p| p.mode == Mode::Enforce);
+            let rule = policy.and_then(|p| p.rules.iter().find(|r| r.id == said.rule));
+            if let (Some(policy), Some(rule)) = (policy, rule) {
+                out.extend(rule.then.iter().filter_map(|step| step.follow_up(&policy.name, rule)));
+            }
+        }
+        out
+    }
+
+    /// Whether any rule looks at whole traces.
+    pub fn has_trace_rules(&self) -> bool {
+        let active = self.policies.iter().filter(|policy| policy.mode != Mode::Off);
+        active.flat_map(|policy| &policy.rules).any(|rule| rule.scope == Scope::Trace)
+    }
+
+    /// The rules, as (policy, rule), that read texts a redaction may have replaced since: replaying
+    /// them over redacted records may say something else.
+    pub fn reads_text(&self) -> Vec<(&str, &str)> {
+        let rules = self.policies.iter().flat_map(|p| p.rules.iter().map(move |r| (p, r)));
+        let reading = rules.filter(|(_, rule)| rule.when.reads_text());
+        reading.map(|(policy, rule)| (policy.name.as_str(), rule.id.as_str())).collect()
+    }
+
+    /// Whether some policy has a budget.
+    pub fn has_budgets(&self) -> bool {
+        self.policies.iter().flat_map(|policy| &policy.rules).any(|rule| rule.budget.is_some())
     }
 
     /// Finds in a text that is no span, such as a file or a prompt before it is sent: what would count in
@@ -149,7 +288,7 @@ impl RuleSet {
         let action = enforced.map(|policy| policy.on_error).max().unwrap_or(Action::Flag);
         ruling.decision.add(action);
         ruling.evaluations.push(Evaluation {
-            policy: "engine".to_owned(),
+            policy: ENGINE.to_owned(),
             rule: "limits".to_owned(),
             outcome: Outcome::Warning,
             severity: Severity::Medium,

@@ -273,20 +273,23 @@ fn bad_files_are_refused_with_file_place_and_reason() {
             "when.finding.colour: unknown key",
         ),
         ("  - {id: a, when: {colour: red}, then: [flag]}", "when.colour: unknown"),
-        ("  - {id: a, when: {expr: 'true'}, then: [flag]}", "not supported"),
+        ("  - {id: a, when: {expr: 'true +'}, then: [flag]}", "does not read as CEL"),
         ("  - {id: a, when: {kind: llm}, then: [explode]}", "then[0]: `explode`"),
         ("  - {id: a, when: {kind: llm}, then: [redact]}", "`redact` needs a `finding`"),
         ("  - {id: a, when: {cost_usd: {contains: x}}, then: [flag]}", "compares with"),
         ("  - {id: a, when: {finding: {entity: NO_SUCH}}, then: [flag]}", "no detector finds"),
         ("  - {id: a, when: {kind: llm}, then: [flag], teh: 1}", "unknown field `teh`"),
-        ("  - {id: a, scope: trace, when: {kind: llm}, then: [flag]}", "only `span`"),
+        (
+            "  - {id: a, scope: session, when: {kind: llm}, then: [flag]}",
+            "unknown variant `session`",
+        ),
         (
             "  - {id: a, when: {kind: llm}, then: [flag], tests: [{given: {span: {kind: tool}}, expect: [flag]}]}",
             "a test expects flag, and the rule says nothing",
         ),
     ] {
         let error = with_policy(&format!("{head}{text}\n")).unwrap_err();
-        assert!(error.starts_with("policies/default.yaml: "), "{error}");
+        assert!(error.starts_with("policies/default.yaml:4: "), "{error}");
         assert!(error.contains(wanted), "{text}: {error}");
     }
     let both = vec![

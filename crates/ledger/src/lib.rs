@@ -22,13 +22,14 @@ pub mod record;
 pub mod tiles;
 pub mod tlog_proof;
 pub mod tree;
+pub mod witness;
 
 pub use canonical::{canonicalize, parse_strict};
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use digest::{DigestKey, KeyedDigest};
 pub use dsse::Envelope;
 pub use leaf::{Leaf, LeafError, LeafKind};
-pub use note::{Note, NoteSigner, VerifierKey};
+pub use note::{Cosigner, Note, NoteSigner, VerifierKey};
 pub use policy::Policy;
 pub use proof::{
     HashReader, InvalidProof, ProofError, Prover, consistency_proof, inclusion_proof,
@@ -38,3 +39,4 @@ pub use record::{Body, PartKey, PartProof, RecordId, Salt, body_root, body_roots
 pub use tiles::TilePath;
 pub use tlog_proof::TlogProof;
 pub use tree::{Frontier, Hash, TileHash, empty_root, leaf_hash, leaf_hashes, node_hash};
+pub use witness::AddCheckpoint;

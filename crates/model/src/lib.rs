@@ -16,6 +16,7 @@ pub mod kind;
 pub mod limits;
 pub mod merge;
 pub mod record;
+pub mod review;
 pub mod span;
 pub mod text;
 pub mod time;
@@ -33,6 +34,7 @@ pub use finding::{
 pub use id::{IdError, RecordId, SpanId, TraceId, WorkspaceId};
 pub use kind::{SpanKind, Status};
 pub use limits::Limits;
+pub use review::{Review, ReviewAct, ReviewDeed, ReviewReason, ReviewState};
 pub use span::{
     Attribute, Door, Event, Flag, Link, Part, PromptTemplate, Resource,
     Scope as InstrumentationScope, Span,

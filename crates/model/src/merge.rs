@@ -41,10 +41,15 @@ pub fn merge(stored: (Span, Digest), delivered: (Span, Digest)) -> Span {
         } else {
             (delivered.0, stored.0)
         };
+    let gathered = [&winner, &loser].iter().all(|span| span.flags.contains(&Flag::Gathered));
     winner.received = received;
     winner.parent_id = winner.parent_id.or(loser.parent_id);
     winner.name = winner.name.or(loser.name);
-    winner.start = winner.start.or(loser.start);
+    winner.start = match (winner.start, loser.start) {
+        // It grows with its steps, whatever order they come in.
+        (Some(a), Some(b)) if gathered => Some(a.min(b)),
+        (start, other) => start.or(other),
+    };
     winner.end = winner.end.or(loser.end);
     // An incomplete span's message is the server's reason; it does not outlive the mark.
     if loser.status != Status::Incomplete {
@@ -82,7 +87,7 @@ pub fn merge(stored: (Span, Digest), delivered: (Span, Digest)) -> Span {
             winner.flag(flag);
         }
     }
-    if both_terminal {
+    if both_terminal && !gathered {
         winner.flag(Flag::Correction);
     }
     winner
@@ -110,6 +115,21 @@ mod tests {
             assert_eq!(merged.status, Status::Ok);
             assert_eq!(merged.attribute("a"), Some(&1.into()));
             assert_eq!(merged.attribute("b"), Some(&2.into()));
+        }
+    }
+
+    #[test]
+    fn a_gathered_span_grows_with_its_steps_and_is_no_correction() {
+        let step = |start: i64, end: i64| {
+            let mut span = span(Status::Ok, 1, &[]);
+            span.flag(Flag::Gathered);
+            (span.start, span.end) = (Some(Nanos(start)), Some(Nanos(end)));
+            span
+        };
+        for (a, b) in [(step(1, 4), step(3, 9)), (step(3, 9), step(1, 4))] {
+            let merged = merge((a, [1; 16]), (b, [2; 16]));
+            assert_eq!((merged.start, merged.end), (Some(Nanos(1)), Some(Nanos(9))));
+            assert!(!merged.flags.contains(&Flag::Correction));
         }
     }
 

@@ -434,5 +434,7 @@ words! {
         UsageExclusive = "usage-exclusive" = 19,
         /// A part was withheld because a redactor failed.
         Withheld = "withheld" = 20,
+        /// Made of log records of its steps; it reaches from the first to the last of them.
+        Gathered = "gathered" = 21,
     }
 }

@@ -6,8 +6,11 @@
 //! batch is built again. Nothing is persisted before `govern` has seen it, and nothing is
 //! acknowledged before the commit is durable.
 
+mod amend;
+pub(crate) mod conceal;
 mod group;
 mod prepare;
+mod ruling;
 
 use std::sync::Arc;
 
@@ -17,8 +20,10 @@ use exhibit_store::{CommitError, Committed};
 
 use crate::{Error, Recorder, live::LiveEvent};
 
-use group::Group;
-pub(crate) use prepare::{Known, Prepared, body_root, decode, finish, head};
+pub use amend::Handling;
+pub(crate) use amend::{Amendment, is_cleared, released};
+pub(crate) use group::Group;
+pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
 /// another delivery of the same span won the race.
@@ -53,6 +58,8 @@ impl Recorder {
             ("", None) => "batch",
             (named, _) => named,
         };
+        let mut decoded = decoded;
+        decoded.spans.iter_mut().for_each(ruling::strip);
         let mut outcome = Accepted { rejected: decoded.rejected, ..Accepted::default() };
         let groups = group::by_trace(decoded.spans, &mut outcome.rejected);
         for group in &groups {
@@ -76,18 +83,48 @@ impl Recorder {
         workspace: WorkspaceId,
         groups: Vec<Group>,
     ) -> Result<Vec<Rejected>, Error> {
-        let mut known = Known::default();
-        let mut groups = groups;
+        self.record_from(workspace, groups, Known::default()).await
+    }
+
+    /// The same for spans that are known to be stored: starts from what the store has.
+    pub(crate) async fn record_again(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+    ) -> Result<Vec<Rejected>, Error> {
+        let known = self.load_known(workspace, &groups).await?;
+        self.record_from(workspace, groups, known).await
+    }
+
+    /// The same, with what is known of the spans already.
+    async fn record_from(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        groups: Vec<Group>,
+        known: Known,
+    ) -> Result<Vec<Rejected>, Error> {
+        let (mut known, mut groups) = (known, groups);
+        let mut erased = Vec::new();
         for _ in 0..ROUNDS {
             self.open_keys(workspace, &groups).await?;
+            self.refuse_erased(workspace, &mut groups, &mut erased).await?;
+            if groups.is_empty() {
+                return Ok(erased);
+            }
             let (rest, prepared) = self.prepare(workspace, groups, known).await?;
             if prepared.batch.traces.is_empty() {
-                return Ok(prepared.refused);
+                erased.extend(prepared.refused);
+                return Ok(erased);
+            }
+            if !prepared.locks.is_empty() {
+                self.store.put_locks(workspace, prepared.locks).await?;
             }
             match self.store.commit(prepared.batch).await {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
-                    return Ok(prepared.refused);
+                    erased.extend(prepared.refused);
+                    self.follow_up(workspace, prepared.after);
+                    return Ok(erased);
                 }
                 Err(CommitError::Stale) => {
                     known = self.load_known(workspace, &rest).await?;
@@ -99,27 +136,19 @@ impl Recorder {
         Err(CommitError::Stale.into())
     }
 
-    /// Preparing is work for a core, not for the runtime; no more at once than there are cores.
+    /// Preparing is work for a core, not for the runtime.
     async fn prepare(
         self: &Arc<Self>,
         workspace: WorkspaceId,
-        groups: Vec<Group>,
+        mut groups: Vec<Group>,
         known: Known,
     ) -> Result<(Vec<Group>, Prepared), Error> {
-        let failed = |_| Error::Internal("preparing a batch was broken off".into());
-        let permit = Arc::clone(&self.preparing)
-            .acquire_owned()
-            .await
-            .map_err(|_| Error::Internal("the recorder is closed".into()))?;
         let recorder = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            let mut groups = groups;
+        let work = move || {
             let prepared = prepare::prepare(&recorder, workspace, &mut groups, known);
-            drop(permit);
             prepared.map(|prepared| (groups, prepared))
-        })
-        .await
-        .map_err(failed)?
+        };
+        self.cores.run(work).await?
     }
 
     /// Makes sure that the key of every trace is in the cache if the store has one.
@@ -141,6 +170,32 @@ impl Recorder {
         Ok(())
     }
 
+    /// Takes out spans of traces that were erased: they do not come back by being sent again.
+    async fn refuse_erased(
+        &self,
+        workspace: WorkspaceId,
+        groups: &mut Vec<Group>,
+        refused: &mut Vec<Rejected>,
+    ) -> Result<(), Error> {
+        if !self.vault.has_tombstones() {
+            return Ok(());
+        }
+        let digests: Vec<[u8; 16]> =
+            groups.iter().map(|g| self.tombstone(workspace, &g.trace_id)).collect();
+        if digests.is_empty() {
+            return Ok(());
+        }
+        let mut found = self.store.tombstones(workspace, &digests).await?.into_iter();
+        groups.retain(|group| {
+            let gone = found.next().unwrap_or(false);
+            if gone {
+                refused.extend(group.refuse("the trace was erased; it is not recorded again"));
+            }
+            !gone
+        });
+        Ok(())
+    }
+
     /// Loads what the store knows about the spans of a stale batch, and its traces' keys.
     async fn load_known(&self, workspace: WorkspaceId, groups: &[Group]) -> Result<Known, Error> {
         let traces: Vec<TraceId> = groups.iter().map(|g| g.trace_id.clone()).collect();
@@ -154,7 +209,7 @@ impl Recorder {
             .iter()
             .flat_map(|g| g.spans.iter().map(|s| (g.trace_id.clone(), s.span_id.clone())))
             .collect();
-        let spans = self.store.load(workspace, &ids).await?;
+        let spans = self.load(workspace, &ids).await?;
         Ok(Known(ids.into_iter().zip(spans).filter_map(|(id, span)| Some((id, span?))).collect()))
     }
 
@@ -178,6 +233,7 @@ impl Recorder {
                         at: self.now(),
                         trace: Arc::clone(summary),
                         spans: trace.spans,
+                        review: None,
                     },
                 );
             }

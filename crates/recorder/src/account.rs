@@ -4,6 +4,7 @@
 //! bits, so SHA-256 is enough for them; passwords are Argon2id. Every change is a ledger leaf.
 
 pub(crate) mod act;
+mod demo;
 mod key;
 mod password;
 mod people;
@@ -65,6 +66,17 @@ pub enum Who {
     },
     /// The command line on the same machine, or keyless ingest.
     Local,
+}
+
+impl Caller {
+    /// How they are named in acts: `user:<id>`, `key:<id>` or `local`.
+    pub fn name(&self) -> String {
+        match &self.who {
+            Who::Key { id, .. } => format!("key:{}", id.0),
+            Who::User { id, .. } => format!("user:{}", id.0),
+            Who::Local => "local".to_owned(),
+        }
+    }
 }
 
 /// The value of a session cookie.
@@ -131,7 +143,7 @@ impl Recorder {
     }
 }
 
-fn base32(bytes: &[u8]) -> String {
+pub(crate) fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let (mut buffer, mut bits, mut out) = (0u32, 0, String::new());
     for byte in bytes {

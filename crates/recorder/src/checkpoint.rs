@@ -6,7 +6,9 @@
 
 use std::{fs, time::Duration};
 
-use exhibit_ledger::{Checkpoint, Hash, Leaf, LeafKind, NoteSigner, SignedCheckpoint};
+use exhibit_ledger::{
+    Checkpoint, Hash, Leaf, LeafKind, NoteSigner, SignedCheckpoint, VerifierKey, note::KeyKind,
+};
 use exhibit_model::{RecordId, WorkspaceId};
 use exhibit_store::{LogHead, LogId, StoredCheckpoint};
 
@@ -24,6 +26,16 @@ impl Recorder {
     /// The verifier key of a log, as signed-note writes it. Pin it where the operator cannot reach.
     pub fn verifier_key(&self, log: LogId) -> Result<String, Error> {
         Ok(self.log_signer(log)?.verifier().to_string())
+    }
+
+    /// The keys whose signatures under a log's checkpoints count: the present one and retired ones.
+    pub(crate) fn known_keys(&self, log: LogId) -> Vec<VerifierKey> {
+        let origin = self.log_origin(log);
+        let present = self.keys.signer(&origin).map(|signer| signer.verifier().clone());
+        let retired = self.keys.retired().iter();
+        let retired = retired
+            .filter_map(|key| VerifierKey::new(&origin, KeyKind::Ed25519, key.public_key()).ok());
+        present.into_iter().chain(retired).collect()
     }
 
     pub(crate) fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
@@ -117,10 +129,10 @@ impl Recorder {
         let Ok(text) = fs::read(path) else { return Ok(()) };
         let guard =
             SignedCheckpoint::parse(&text).map_err(|_| rolled_back("cannot be compared with"))?;
-        let signer = self.log_signer(LogId::Installation)?;
-        guard
-            .verify(self.keys.origin(), signer.verifier())
-            .map_err(|_| rolled_back("cannot be compared with"))?;
+        let known = self.known_keys(LogId::Installation);
+        if !known.iter().any(|key| guard.verify(self.keys.origin(), key).is_ok()) {
+            return Err(rolled_back("cannot be compared with"));
+        }
         let checkpoint = guard.checkpoint();
         let head = self.store.head(LogId::Installation).await?;
         if head.size < checkpoint.size {

@@ -66,8 +66,7 @@ impl Recorder {
         span: &exhibit_model::SpanId,
     ) -> Result<(), Error> {
         let id = [(trace.clone(), span.clone())];
-        let Some(stored) = self.store.load(workspace, &id).await?.into_iter().flatten().next()
-        else {
+        let Some(stored) = self.load(workspace, &id).await?.into_iter().flatten().next() else {
             return Ok(());
         };
         let minutes = self.limits.stale_after_ms / 60_000;
@@ -76,7 +75,14 @@ impl Recorder {
     }
 
     /// Seals traces: one leaf each over the leaves of all their spans so far.
-    async fn seal(&self, workspace: WorkspaceId, traces: &[TraceId]) -> Result<(), Error> {
+    async fn seal(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+        traces: &[TraceId],
+    ) -> Result<(), Error> {
+        for trace in traces {
+            self.rule_on_trace(workspace, trace).await?;
+        }
         let received = self.now();
         let mut seals = Vec::with_capacity(traces.len());
         for trace in traces {

@@ -144,5 +144,7 @@ fn governed<const N: usize>(
     } else {
         span.attributes.into_iter().next().map(|a| a.value)
     };
-    (body.filter(|_| had_body), words)
+    // What rules keep apart is not kept here for everybody to read.
+    let open = had_body && !span.decision.is_quarantine();
+    (body.filter(|_| open), words)
 }

@@ -36,6 +36,9 @@ pub enum Error {
     /// There is no such thing, or it belongs to somebody else.
     #[error("not found")]
     NotFound,
+    /// It does not fit the state of things; the text says what to do.
+    #[error("{0}")]
+    Conflict(String),
     /// The store cannot do this.
     #[error("this installation cannot {0}")]
     Unsupported(&'static str),

@@ -5,7 +5,7 @@
 
 mod tell;
 
-use std::{io::Write, sync::Arc};
+use std::{collections::HashSet, io::Write, sync::Arc};
 
 use exhibit_evidence::{
     BundleWriter, LogHead, PartLine, RecordLine, Selection, cover,
@@ -18,11 +18,13 @@ use exhibit_ledger::{
     proof::Prover,
 };
 use exhibit_model::{TraceId, Workspace};
-use exhibit_store::{AuditTrace, Filter, LogId, Order, StoredCheckpoint, StoredSpan, TraceQuery};
+use exhibit_store::{
+    AnchorKind, AuditTrace, Filter, LogId, Order, StoredCheckpoint, StoredSpan, TraceQuery,
+};
 use serde_json::json;
 use tokio::runtime::Handle;
 
-use crate::{Error, Recorder, accept::decode};
+use crate::{Error, Recorder, accept::decode, lock};
 
 use tell::{Summaries, answered, asked};
 
@@ -31,6 +33,8 @@ pub const BUNDLE_TRACES_MAX: usize = 1_000_000;
 /// Leaves read at once; a gap shorter than [`GAP`] is read along with its neighbours.
 const LEAVES: u64 = 4_096;
 const GAP: u64 = 64;
+/// Time stamps of one bundle.
+const STAMPS_MAX: usize = 4;
 /// How long an export waits for what was just recorded to be signed.
 const SETTLE_STEPS: u32 = 20;
 
@@ -200,7 +204,10 @@ impl Evidence {
             let read = self.recorder.store.audit_trace(self.workspace.id, id);
             // One that was retained or erased in between is gone, as it should be.
             let Some(trace) = runtime.block_on(read)? else { continue };
-            let told = self.trace(&trace, &mut bundle, &mut places)?;
+            let mut opened = trace.clone();
+            let unlock = self.recorder.unlock_trace(self.workspace.id, &mut opened);
+            let quarantined = runtime.block_on(unlock)?;
+            let told = self.trace(&opened, &quarantined, &mut bundle, &mut places)?;
             if !told {
                 continue;
             }
@@ -249,7 +256,12 @@ impl Evidence {
         let above = runtime.block_on(recorder.store.checkpoint(LogId::Installation))?;
         let above = above.ok_or_else(missing)?;
         let (index, leaf) = self.find_head(above.size, runtime)?.ok_or_else(missing)?;
-        let size = above.size;
+        // What witnesses have cosigned says more than what nobody has.
+        let witnessed = recorder.store.latest_anchor(AnchorKind::Witnessed);
+        let witnessed = runtime.block_on(witnessed)?.filter(|anchor| anchor.size > index);
+        let (size, note) =
+            witnessed.map_or((above.size, above.note), |anchor| (anchor.size, anchor.note));
+        self.stamps(bundle, index, runtime)?;
         let path = runtime
             .block_on(recorder.with_hashes(LogId::Installation, move |hashes| {
                 inclusion_proof(hashes, index, size)
@@ -262,12 +274,33 @@ impl Evidence {
             ("keys/log.vkey", key(self.log())?.into_bytes()),
             ("keys/installation.vkey", key(LogId::Installation)?.into_bytes()),
             ("checkpoints/log", self.checkpoint.note.clone().into_bytes()),
-            ("checkpoints/installation", above.note.into_bytes()),
+            ("checkpoints/installation", note.into_bytes()),
             ("checkpoints/head.json", head),
         ] {
             bundle.file(name, &content).map_err(closed)?;
         }
         self.consistency(bundle, runtime)
+    }
+
+    /// The first time stamps over the head, each with the text that it is over.
+    fn stamps(
+        &self,
+        bundle: &mut BundleWriter<impl Write>,
+        index: u64,
+        runtime: &Handle,
+    ) -> Result<(), Error> {
+        let stamps = self.recorder.store.anchors(AnchorKind::Stamped, index + 1, STAMPS_MAX);
+        for (number, anchor) in (1..).zip(runtime.block_on(stamps)?) {
+            let signed = SignedCheckpoint::parse(anchor.note.as_bytes())
+                .map_err(|error| Error::Internal(error.to_string()))?;
+            let text = signed.note().text().as_bytes();
+            for (ending, content) in
+                [("tst", &*anchor.token), ("txt", text), ("checkpoint", anchor.note.as_bytes())]
+            {
+                bundle.file(&format!("timestamps/{number}.{ending}"), content).map_err(closed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The proof that the log only grew since the auditor's checkpoint.
@@ -331,6 +364,7 @@ impl Evidence {
     fn trace(
         &self,
         trace: &AuditTrace,
+        quarantined: &HashSet<exhibit_model::RecordId>,
         bundle: &mut BundleWriter<impl Write>,
         places: &mut Vec<u64>,
     ) -> Result<bool, Error> {
@@ -348,6 +382,11 @@ impl Evidence {
                 bundle.counts().pending += 1;
                 continue;
             };
+            if lock::is_locked(stored) {
+                // A reviewer had it redacted or erased: nobody can say what its parts were.
+                continue;
+            }
+            let is_withheld = quarantined.contains(&stored.record);
             let record = RecordId(stored.record.0);
             let parts = SPAN_PARTS.iter().zip(&stored.parts).zip(0..);
             let line = RecordLine {
@@ -358,7 +397,13 @@ impl Evidence {
                 index,
                 record: record.to_string().into(),
                 parts: parts
-                    .map(|((name, bytes), part)| self.part(name, &key, record, part, bytes))
+                    .map(|((name, bytes), part)| {
+                        if is_withheld {
+                            PartLine::withheld(name, &key, &record, part, bytes)
+                        } else {
+                            self.part(name, &key, record, part, bytes)
+                        }
+                    })
                     .collect(),
             };
             bundle.record(&line).map_err(closed)?;

@@ -10,9 +10,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use exhibit_ledger::{DigestKey, NoteSigner};
+use exhibit_ledger::{DigestKey, NoteSigner, VerifierKey};
 use exhibit_model::Entropy;
 use zeroize::{Zeroize, Zeroizing};
+
+/// File with the verifier keys of signing keys that were in use before, one per line.
+pub(crate) const RETIRED: &str = "retired.vkeys";
 
 /// Keys that could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,7 @@ pub struct Keys {
     local_token: Zeroizing<String>,
     guard: PathBuf,
     epoch_key: Option<PathBuf>,
+    retired: Vec<VerifierKey>,
     created: bool,
 }
 
@@ -87,6 +91,7 @@ impl Keys {
             local_token: Zeroizing::new(read(&token_path)?.trim().to_owned()),
             guard: dir.join("guard"),
             epoch_key: epoch.exists().then_some(epoch),
+            retired: retired(&dir.join(RETIRED))?,
             created,
         })
     }
@@ -109,6 +114,11 @@ impl Keys {
     /// The token by which the command line acts through a running server.
     pub fn local_token(&self) -> &str {
         &self.local_token
+    }
+
+    /// Public halves of signing keys that were in use before, oldest first.
+    pub fn retired(&self) -> &[VerifierKey] {
+        &self.retired
     }
 
     /// Signs checkpoints of the log with this origin.
@@ -142,6 +152,15 @@ impl std::fmt::Debug for Keys {
     }
 }
 
+fn retired(path: &Path) -> Result<Vec<VerifierKey>, KeysError> {
+    if !path.exists() {
+        return Ok(Vec::new());
+    }
+    let text = read(path)?;
+    let keys = text.lines().filter(|line| !line.trim().is_empty());
+    keys.map(|line| line.trim().parse().map_err(|_| malformed(path))).collect()
+}
+
 fn random(entropy: &dyn Entropy) -> Zeroizing<[u8; 32]> {
     let mut bytes = Zeroizing::new([0; 32]);
     entropy.fill(&mut *bytes);
@@ -172,7 +191,7 @@ fn read(path: &Path) -> Result<String, KeysError> {
     fs::read_to_string(path).map_err(file(path))
 }
 
-fn make_private_dir(dir: &Path) -> Result<(), KeysError> {
+pub(crate) fn make_private_dir(dir: &Path) -> Result<(), KeysError> {
     fs::create_dir_all(dir).map_err(file(dir))?;
     #[cfg(unix)]
     {

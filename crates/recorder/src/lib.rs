@@ -8,21 +8,35 @@
 
 mod accept;
 mod account;
+mod budget;
 mod checkpoint;
 mod complete;
+mod compliance;
+mod cores;
 mod dead_letter;
+mod decide;
 mod drift;
 mod error;
 mod evidence;
 mod keys;
 mod live;
+mod lock;
+mod notes;
+mod notice;
+mod outside;
 mod proof;
 mod read;
+mod remap;
+mod retention;
+mod review;
 mod rules;
+mod sequence;
+mod simulate;
 mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+pub mod witness;
 
 use std::sync::Arc;
 
@@ -30,18 +44,35 @@ use exhibit_model::{Clock, Entropy, Limits, Nanos};
 use exhibit_store::Store;
 use tokio::sync::{Notify, Semaphore};
 
-pub use accept::Accepted;
+pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use compliance::{Compliance, Duty};
+pub use cores::Cores;
+pub use decide::{Decided, Question, Step};
 pub use drift::{
     Metric as DriftMetric, MetricDrift, PromptDrift, PromptShift, Shift as DriftShift,
     Windows as DriftWindows,
 };
 pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
+/// Reads a length of time such as `4h` or `-90d`; nanoseconds.
+pub use exhibit_govern::duration;
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
+pub use notice::{
+    Courier, Lost,
+    channel::{Channel, Security, Way},
+};
+pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
-pub use rules::{RuleSource, RulesError, RulesView};
+pub use remap::Remapped;
+pub use retention::{
+    Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
+};
+pub use review::{BULK_MAX, ReviewAction, RulePrecision};
+pub use rules::{RuleSource, RulesError, RulesView, try_rules};
+pub use sequence::Sequence;
+pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -71,15 +102,23 @@ pub struct Recorder {
     entropy: Arc<dyn Entropy>,
     keys: Arc<Keys>,
     rules: rules::Rules,
+    budgets: budget::Budgets,
     search: bool,
     vault: vault::Vault,
     live: live::Live,
     accounts: account::Recent,
-    /// As many batches are prepared at once as there are cores: more would only cost memory.
-    preparing: Arc<Semaphore>,
+    cores: cores::Cores,
     /// Proof makers hold a blocking thread while their reads need another: few at once, so that reads
     /// always find one.
     proving: Semaphore,
+    eyes: outside::Eyes,
+    /// Holds are placed and records taken away one after the other.
+    keeping_turn: tokio::sync::Mutex<()>,
+    courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    /// Tells the delivery clock that something is to be told.
+    noticed: Notify,
+    /// Opening reviews is background work; one batch at a time.
+    following_up: Semaphore,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -91,7 +130,12 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
+        {
+            recorder.vault.note_tombstones();
+        }
         recorder.ensure_default_workspace().await?;
+        recorder.load_budgets().await?;
         recorder.record_rules("start").await?;
         Ok(recorder)
     }
@@ -110,10 +154,16 @@ impl Recorder {
         Ok(Arc::new(Self {
             vault: vault::Vault::new(&parts.keys),
             rules: rules::Rules::open(parts.rules, &parts.keys)?,
+            budgets: budget::Budgets::default(),
             live: live::Live::new(parts.limits.live_backlog_max),
             accounts: account::Recent::default(),
-            preparing: Arc::new(Semaphore::new(cores)),
+            cores: cores::Cores::start(cores)?,
             proving: Semaphore::new(cores.max(2)),
+            eyes: outside::Eyes::default(),
+            keeping_turn: tokio::sync::Mutex::default(),
+            courier: std::sync::OnceLock::new(),
+            noticed: Notify::new(),
+            following_up: Semaphore::new(1),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,
@@ -123,6 +173,11 @@ impl Recorder {
             search: parts.search,
             started,
         }))
+    }
+
+    /// Threads for work that keeps a core busy.
+    pub fn cores(&self) -> &Cores {
+        &self.cores
     }
 
     /// The bounds in force.
@@ -152,7 +207,10 @@ impl Recorder {
                 self.run_completion(),
                 self.run_checkpoints(),
                 self.run_rule_reload(),
-                self.run_key_touches()
+                self.run_key_touches(),
+                self.run_budgets(),
+                self.run_reviews(),
+                self.run_deliveries()
             )
         };
         tokio::select! {
@@ -163,5 +221,6 @@ impl Recorder {
             tracing::error!(%error, "the last checkpoint could not be signed");
         }
         self.flush_key_touches().await;
+        self.save_budgets().await;
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use exhibit_model::{Nanos, SpanHead, SpanId, SpanKind, Status, TraceSummary, WorkspaceId};
+use exhibit_model::{Nanos, Review, SpanHead, SpanId, SpanKind, Status, TraceSummary, WorkspaceId};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
@@ -22,6 +22,8 @@ pub struct LiveEvent {
     pub trace: Arc<TraceSummary>,
     /// The spans that were committed.
     pub spans: Vec<LiveSpan>,
+    /// A review that was opened or changed; then there are no spans.
+    pub review: Option<Arc<Review>>,
 }
 
 /// A span in a live event.
@@ -139,6 +141,22 @@ impl Live {
             // An error only says that nobody listens at the moment.
             let _ = channel.sender.send(event);
         }
+    }
+
+    /// Tells of a review. It takes the cursor of the event before it, since no span was committed.
+    pub(crate) fn send_review(
+        &self,
+        workspace: WorkspaceId,
+        at: Nanos,
+        trace: Arc<TraceSummary>,
+        review: Review,
+    ) {
+        let last = |channels: &HashMap<WorkspaceId, Channel>| {
+            channels.get(&workspace)?.recent.back().map(|event| event.sequence)
+        };
+        let sequence = last(&self.channels.lock()).unwrap_or(0);
+        let review = Some(Arc::new(review));
+        self.send(workspace, LiveEvent { sequence, at, trace, spans: Vec::new(), review });
     }
 
     fn watch(&self, workspace: WorkspaceId, after: Option<u64>) -> LiveStream {

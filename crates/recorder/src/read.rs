@@ -8,7 +8,10 @@ use exhibit_store::{
     StoredSpan, TraceQuery, TraceRow,
 };
 
-use crate::{Error, Recorder, accept::decode};
+use crate::{
+    Error, Recorder,
+    accept::{conceal, decode},
+};
 
 /// A span in a list, with short texts.
 #[derive(Debug, Clone)]
@@ -39,8 +42,12 @@ pub struct SpanDetail {
 }
 
 impl SpanDetail {
-    fn of(stored: &StoredSpan) -> Result<Self, Error> {
+    /// Of something quarantined, only reviewers are shown what it holds.
+    fn of(stored: &StoredSpan, to_reviewer: bool) -> Result<Self, Error> {
         let mut span = decode(stored)?;
+        if span.decision.is_quarantine() && !to_reviewer {
+            conceal::span(&mut span);
+        }
         span.provenance = provenance(&span);
         Ok(Self {
             content: exhibit_capture::content(&span),
@@ -141,10 +148,14 @@ impl Recorder {
         if previews {
             let ids: Vec<_> =
                 views.iter().map(|v| (id.clone(), v.row.head.span_id.clone())).collect();
-            let stored = self.store.load(workspace, &ids).await?;
+            let stored = self.load(workspace, &ids).await?;
             for (view, stored) in views.iter_mut().zip(stored) {
                 let Some(stored) = stored else { continue };
-                let previews = exhibit_capture::previews(&decode(&stored)?);
+                let span = decode(&stored)?;
+                if span.decision.is_quarantine() {
+                    continue;
+                }
+                let previews = exhibit_capture::previews(&span);
                 (view.input_preview, view.output_preview) = (previews.input, previews.output);
             }
         }
@@ -158,9 +169,20 @@ impl Recorder {
         trace: &TraceId,
         span: &SpanId,
     ) -> Result<Option<SpanDetail>, Error> {
+        self.span_shown(workspace, trace, span, false).await
+    }
+
+    /// The same; what is quarantined is shown to a reviewer.
+    pub async fn span_shown(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        span: &SpanId,
+        to_reviewer: bool,
+    ) -> Result<Option<SpanDetail>, Error> {
         let id = [(trace.clone(), span.clone())];
-        let stored = self.store.load(workspace, &id).await?.into_iter().flatten().next();
-        stored.as_ref().map(SpanDetail::of).transpose()
+        let stored = self.load(workspace, &id).await?.into_iter().flatten().next();
+        stored.as_ref().map(|stored| SpanDetail::of(stored, to_reviewer)).transpose()
     }
 
     /// A trace and the whole of its first `limit` spans, or of as many as
@@ -170,6 +192,17 @@ impl Recorder {
         workspace: WorkspaceId,
         id: &TraceId,
         limit: usize,
+    ) -> Result<Option<(TraceRow, Vec<SpanDetail>)>, Error> {
+        self.trace_shown(workspace, id, limit, false).await
+    }
+
+    /// The same; what is quarantined is shown to a reviewer.
+    pub async fn trace_shown(
+        &self,
+        workspace: WorkspaceId,
+        id: &TraceId,
+        limit: usize,
+        to_reviewer: bool,
     ) -> Result<Option<(TraceRow, Vec<SpanDetail>)>, Error> {
         let Some(row) = self.store.trace(workspace, id).await? else { return Ok(None) };
         let window = SpanWindow {
@@ -181,12 +214,12 @@ impl Recorder {
         let mut details = Vec::with_capacity(ids.len());
         let mut bytes = 0;
         for some in ids.chunks(SPANS_AT_ONCE) {
-            for stored in self.store.load(workspace, some).await?.iter().flatten() {
+            for stored in self.load(workspace, some).await?.iter().flatten() {
                 bytes += stored.parts.iter().map(Vec::len).sum::<usize>();
                 if bytes > self.limits.answer_bytes_max && !details.is_empty() {
                     return Ok(Some((row, details)));
                 }
-                details.push(SpanDetail::of(stored)?);
+                details.push(SpanDetail::of(stored, to_reviewer)?);
             }
         }
         Ok(Some((row, details)))

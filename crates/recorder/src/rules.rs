@@ -19,7 +19,11 @@ use notify::Watcher as _;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{Error, Keys, Recorder, accept::finish};
+use crate::{
+    Error, Keys, Recorder,
+    accept::finish,
+    notice::channel::{self, Channel},
+};
 
 /// Quiet time after a change before files are read: editors write in several steps.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -27,7 +31,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// Where rules come from.
 #[derive(Debug, Clone, Default)]
 pub struct RuleSource {
-    /// A directory with `pricing.yaml`, `detectors/*.yaml` and `policies/*.yaml`. They lie over the set
+    /// A directory with `pricing.yaml`, `notifications.yaml`, `detectors/*.yaml` and `policies/*.yaml`. They lie over the set
     /// that is built into the binary: a file of the same name replaces ours.
     pub dir: Option<PathBuf>,
 }
@@ -46,6 +50,14 @@ pub enum RulesError {
     /// The price file is wrong.
     #[error(transparent)]
     Prices(#[from] exhibit_pricing::PriceError),
+    /// The file of channels is wrong.
+    #[error("{file}: {message}")]
+    Channels {
+        /// Its name.
+        file: &'static str,
+        /// What is wrong, and where.
+        message: String,
+    },
     /// Detectors or policies are wrong.
     #[error(transparent)]
     Rules(#[from] exhibit_govern::RuleErrors),
@@ -74,32 +86,53 @@ pub struct RulesView {
 pub(crate) struct Loaded {
     pub(crate) prices: PriceBook,
     pub(crate) rules: RuleSet,
+    pub(crate) channels: Vec<Channel>,
     files: Vec<(String, String)>,
     hash: [u8; 32],
 }
 
 impl Loaded {
+    /// Rule files as they would be in force: a directory's over those built in, and further ones,
+    /// given as name and text, over both.
+    pub(crate) fn with_files(
+        source: &RuleSource,
+        fingerprints: &[u8; 32],
+        own: Vec<(String, String)>,
+    ) -> Result<RuleSet, RulesError> {
+        let mut files = own_files(source)?;
+        // A policy of the same name gives way, whatever its file is called.
+        let twin = |text: &str| {
+            let name = policy_name(text);
+            name.is_some() && own.iter().any(|(_, mine)| policy_name(mine) == name)
+        };
+        files.retain(|(name, text)| !own.iter().any(|(mine, _)| mine == name) && !twin(text));
+        for (name, text) in exhibit_govern::shipped() {
+            if twin(text) && !own.iter().any(|(mine, _)| mine == name) {
+                files.push(((*name).to_owned(), String::new()));
+            }
+        }
+        files.extend(own);
+        let files = exhibit_govern::overlay(files);
+        Ok(RuleSet::load(&files, FingerprintKey::new(*fingerprints))?)
+    }
+
     /// Hash over prices and rules.
     pub(crate) fn hash(&self) -> [u8; 32] {
         self.hash
     }
 
     fn read(source: &RuleSource, fingerprints: &[u8; 32]) -> Result<Self, RulesError> {
-        let mut detectors_and_policies: Vec<(String, String)> = Vec::new();
-        let mut pricing = None;
-        if let Some(dir) = &source.dir {
-            if !dir.is_dir() {
-                let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
-                return Err(RulesError::File { path: dir.clone(), source });
-            }
-            pricing = read_optional(&dir.join("pricing.yaml"))?;
-            for sub in ["detectors", "policies"] {
-                for path in yaml_files(&dir.join(sub))? {
-                    let name = format!("{sub}/{}", file_name(&path));
-                    detectors_and_policies.push((name, read(&path)?));
-                }
-            }
-        }
+        let pricing = match &source.dir {
+            Some(dir) => read_optional(&dir.join("pricing.yaml"))?,
+            None => None,
+        };
+        let channels = match &source.dir {
+            Some(dir) => read_optional(&dir.join("notifications.yaml"))?.unwrap_or_default(),
+            None => String::new(),
+        };
+        let channels = channel::read(&channels)
+            .map_err(|message| RulesError::Channels { file: "notifications.yaml", message })?;
+        let detectors_and_policies = own_files(source)?;
         let mut detectors_and_policies = exhibit_govern::overlay(detectors_and_policies);
         detectors_and_policies.sort();
         let pricing = pricing.unwrap_or_else(|| exhibit_pricing::SHIPPED.to_owned());
@@ -108,8 +141,43 @@ impl Loaded {
         let mut files = vec![("pricing.yaml".to_owned(), digest(pricing.as_bytes()))];
         files.extend(detectors_and_policies.iter().map(|(n, t)| (n.clone(), digest(t.as_bytes()))));
         let hash = exhibit_ledger::node_hash(&Hash(prices.hash()), &Hash(rules.hash())).0;
-        Ok(Self { prices, rules, files, hash })
+        Ok(Self { prices, rules, channels, files, hash })
     }
+}
+
+/// The detectors and policies of a source's own directory.
+fn own_files(source: &RuleSource) -> Result<Vec<(String, String)>, RulesError> {
+    let Some(dir) = &source.dir else { return Ok(Vec::new()) };
+    if !dir.is_dir() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+        return Err(RulesError::File { path: dir.clone(), source });
+    }
+    let mut files = Vec::new();
+    for sub in ["detectors", "policies", "constitution"] {
+        for path in yaml_files(&dir.join(sub))? {
+            files.push((format!("{sub}/{}", file_name(&path)), read(&path)?));
+        }
+    }
+    Ok(files)
+}
+
+/// The name in a policy file, without reading the rest of it.
+fn policy_name(text: &str) -> Option<&str> {
+    let value = text.lines().find_map(|line| line.strip_prefix("policy:"))?;
+    let value = value.split(" #").next().unwrap_or_default().trim();
+    Some(value.trim_matches(['"', '\'']))
+}
+
+/// Checks rule files without putting them in force: a source's with one more file, given as name and
+/// text, over them.
+///
+/// # Errors
+/// What does not load, with file, line and reason.
+pub fn try_rules(
+    source: &RuleSource,
+    file: (String, String),
+) -> Result<exhibit_govern::RuleListing, RulesError> {
+    Ok(Loaded::with_files(source, &[0; 32], vec![file])?.listing())
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -153,6 +221,11 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
+    /// The key of fingerprints.
+    pub(crate) fn fingerprints(&self) -> &[u8; 32] {
+        &self.fingerprints
+    }
+
     pub(crate) fn open(source: RuleSource, keys: &Keys) -> Result<Self, RulesError> {
         let fingerprints = keys.derive("fingerprints");
         let loaded = Loaded::read(&source, &fingerprints)?;
@@ -174,8 +247,9 @@ impl Rules {
         match Loaded::read(&self.source, &self.fingerprints) {
             Ok(loaded) => {
                 *self.last_error.lock() = None;
-                let changed = loaded.hash != self.current.load().hash;
-                if changed {
+                let held = self.current.load();
+                let changed = loaded.hash != held.hash;
+                if changed || loaded.channels != held.channels {
                     self.current.store(Arc::new(loaded));
                 }
                 changed
@@ -193,6 +267,11 @@ impl Recorder {
     /// Prices in force.
     pub fn pricing(&self) -> PriceListing {
         self.rules.current().prices.listing()
+    }
+
+    /// Policies and detectors in force.
+    pub fn rule_listing(&self) -> exhibit_govern::RuleListing {
+        self.rules.current().rules.listing()
     }
 
     /// Rules in force.

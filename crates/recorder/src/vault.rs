@@ -4,14 +4,20 @@
 //! wrapped; destroying the wrapped key makes every record of the trace unprovable for ever, which is
 //! what erasure and retention are.
 
-use std::{num::NonZero, sync::Arc};
+use std::{
+    num::NonZero,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
     aead::{Aead, Payload},
 };
-use exhibit_ledger::PartKey;
-use exhibit_model::{Entropy, TraceId, WorkspaceId};
+use exhibit_ledger::{DigestKey, PartKey};
+use exhibit_model::{Entropy, RecordId, TraceId, WorkspaceId};
 use exhibit_store::TraceKey;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -43,6 +49,10 @@ pub(crate) struct Vault {
     cache: Mutex<LruCache<Name, Arc<OpenKey>>>,
     /// Salts of acts of administration, which belong to no trace.
     acts: PartKey,
+    /// Digests of erased traces.
+    tombstones: DigestKey,
+    /// Whether anything was ever erased: asking costs.
+    has_tombstones: AtomicBool,
 }
 
 impl Vault {
@@ -51,6 +61,8 @@ impl Vault {
             cipher: ChaCha20Poly1305::new(keys.wrapping().into()),
             deliveries: SipHasher13::new_with_key(&half(keys.derive("deliveries"))),
             acts: PartKey::new(&keys.derive("acts")),
+            tombstones: DigestKey::new(&keys.derive("tombstones")),
+            has_tombstones: AtomicBool::new(false),
             cache: Mutex::new(LruCache::new(NonZero::<usize>::MIN.saturating_add(CACHED))),
         }
     }
@@ -63,6 +75,26 @@ impl Vault {
     /// A fresh hasher for the digest of a delivery.
     pub(crate) fn deliveries(&self) -> SipHasher13 {
         self.deliveries
+    }
+
+    /// What is kept of an erased trace.
+    pub(crate) fn tombstone(&self, workspace: WorkspaceId, trace: &TraceId) -> [u8; 16] {
+        self.tombstones.digest("trace", &[&workspace.0.to_be_bytes(), trace.as_str().as_bytes()]).0
+    }
+
+    /// Something was erased.
+    pub(crate) fn note_tombstones(&self) {
+        self.has_tombstones.store(true, Ordering::Release);
+    }
+
+    /// Whether anything was ever erased.
+    pub(crate) fn has_tombstones(&self) -> bool {
+        self.has_tombstones.load(Ordering::Acquire)
+    }
+
+    /// Forgets the key of an erased trace.
+    pub(crate) fn forget(&self, workspace: WorkspaceId, trace: &TraceId) {
+        self.cache.lock().pop(&(workspace, trace.clone()));
     }
 
     /// The key in the cache.
@@ -122,6 +154,38 @@ impl Vault {
         Ok(PartKey::new(&*self.unwrap(workspace, trace, wrapped)?))
     }
 
+    /// Wraps the key of a locked record.
+    pub(crate) fn wrap_lock(
+        &self,
+        workspace: WorkspaceId,
+        record: RecordId,
+        key: &[u8; 32],
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, Error> {
+        let mut nonce = [0; NONCE];
+        entropy.fill(&mut nonce);
+        let payload = Payload { msg: key, aad: &lock_aad(workspace, record) };
+        let sealed = self.cipher.encrypt(&nonce.into(), payload);
+        let sealed = sealed.map_err(|_| Error::Internal("a lock could not be wrapped".into()))?;
+        Ok([&[WRAPPED_BY_INSTALLATION][..], &nonce, &sealed].concat())
+    }
+
+    /// The key of a locked record; none when it does not open.
+    pub(crate) fn unwrap_lock(
+        &self,
+        workspace: WorkspaceId,
+        record: RecordId,
+        wrapped: &[u8],
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let (version, rest) = wrapped.split_first()?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE)?;
+        let nonce: [u8; NONCE] = nonce.try_into().ok()?;
+        let payload = Payload { msg: sealed, aad: &lock_aad(workspace, record) };
+        let raw = Zeroizing::new(self.cipher.decrypt(&nonce.into(), payload).ok()?);
+        let key: [u8; 32] = raw.as_slice().try_into().ok()?;
+        (*version == WRAPPED_BY_INSTALLATION).then(|| Zeroizing::new(key))
+    }
+
     fn unwrap(
         &self,
         workspace: WorkspaceId,
@@ -153,6 +217,11 @@ fn half(key: [u8; 32]) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&key[..16]);
     half
+}
+
+/// A lock opens only the record it was made for.
+fn lock_aad(workspace: WorkspaceId, record: RecordId) -> Vec<u8> {
+    [b"lock".as_slice(), &workspace.0.to_be_bytes(), &record.0].concat()
 }
 
 /// A wrapped key opens only in the place it was made for.

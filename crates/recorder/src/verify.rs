@@ -6,6 +6,7 @@
 
 mod accounts;
 mod all;
+mod anchors;
 mod log;
 mod record;
 mod rollups;
@@ -15,9 +16,10 @@ use exhibit_model::{Nanos, SpanHead, SpanId, Status, TraceId, WorkspaceId};
 use exhibit_store::LogId;
 use serde::Serialize;
 
-use crate::{Error, Recorder};
+use crate::{Error, OutsideWord, Recorder};
 
 pub use all::{Depth, Progress, Report};
+pub use anchors::Vouched;
 
 /// The words of verdicts. Ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -103,6 +105,8 @@ pub struct TraceVerification {
     pub records: Vec<RecordVerification>,
     /// Each seal over the trace.
     pub seals: Vec<SealVerification>,
+    /// What outsiders have said about its last entry.
+    pub outside: OutsideWord,
     /// What the clocks say.
     pub times: Vec<TimeCheck>,
     /// What is wrong.
@@ -253,7 +257,16 @@ impl Recorder {
         let times = time_checks(heads.iter().map(|(h, _)| h), trace.row.last_received);
         let worst_record = records.iter().map(|r| r.verdict).max().unwrap_or(Verdict::Pending);
         let verdict = faults.iter().map(|f| f.verdict).max().unwrap_or(worst_record);
-        let mut qualifiers = vec!["key-self-asserted", "unwitnessed"];
+        let last = trace.spans.iter().filter_map(|(_, stored)| stored.index);
+        let last = last.chain(trace.seals.iter().map(|seal| seal.index)).max();
+        let outside = match last {
+            Some(index) => self.outside_word(log, index).await?,
+            None => OutsideWord::default(),
+        };
+        let mut qualifiers = vec!["key-self-asserted"];
+        if outside.witnesses.is_empty() {
+            qualifiers.push("unwitnessed");
+        }
         if seals.iter().any(|s| s.late) {
             qualifiers.push("late");
         }
@@ -274,6 +287,7 @@ impl Recorder {
             tree_size,
             records,
             seals,
+            outside,
             times,
             faults,
         }))
@@ -323,7 +337,9 @@ impl Recorder {
         workspace: WorkspaceId,
         id: &TraceId,
     ) -> Result<Option<exhibit_store::AuditTrace>, Error> {
-        Ok(self.store.audit_trace(workspace, id).await?)
+        let Some(mut trace) = self.store.audit_trace(workspace, id).await? else { return Ok(None) };
+        self.unlock_trace(workspace, &mut trace).await?;
+        Ok(Some(trace))
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    body::Body,
-    http::{HeaderMap, StatusCode},
-};
+use axum::{body::Body, http::HeaderMap};
 use exhibit_capture::{Context, DecodeError};
 use exhibit_model::WorkspaceId;
 use exhibit_recorder::Recorder;
@@ -29,8 +26,6 @@ pub(crate) struct App {
     pub(crate) config: Config,
     /// Bytes of bodies being worked on.
     pub(crate) budget: Budget,
-    /// As many bodies are decoded at once as there are cores.
-    decoding: Arc<Semaphore>,
     /// As many passwords are hashed at once as there are cores.
     pub(crate) hashing: Semaphore,
     /// Live connections that may still be opened.
@@ -59,7 +54,6 @@ impl App {
         let limits = recorder.limits();
         Arc::new(Self {
             budget: Budget::new(limits.inflight_bytes_max),
-            decoding: Arc::new(Semaphore::new(cores)),
             hashing: Semaphore::new(cores),
             watchers: Arc::new(Semaphore::new(limits.live_connections_max)),
             rates: Rates::new(limits),
@@ -85,7 +79,7 @@ impl App {
         self.decode(workspace, door, received, labels(headers), decode).await
     }
 
-    /// Inflates and decodes a body on a blocking thread. The share of the budget comes back and is
+    /// Inflates and decodes a body on a thread for such work. The share of the budget comes back and is
     /// kept until the request is answered. A body that does not decode leaves a dead letter in the
     /// workspace, under the name of the door.
     pub(crate) async fn decode<T: Send + 'static>(
@@ -96,20 +90,15 @@ impl App {
         labels: Vec<(String, String)>,
         decode: impl FnOnce(&[u8], &Context<'_>) -> Result<T, DecodeError> + Send + 'static,
     ) -> Result<(T, Share), Problem> {
-        let closed = |_| Problem::internal(&"decoding was broken off");
-        let permit = Arc::clone(&self.decoding).acquire_owned().await.map_err(|_| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping.")
-        })?;
         let recorder = Arc::clone(&self.recorder);
-        let decoded = tokio::task::spawn_blocking(move || {
+        let work = move || {
             let limits = recorder.limits();
             let (body, share) = received.inflate(limits)?;
             let context = Context { received: recorder.now(), limits, labels: &labels };
             let decoded = decode(&body, &context);
-            drop(permit);
             Ok::<_, Problem>((decoded.map_err(|error| (error, body)), share))
-        });
-        let (decoded, share) = decoded.await.map_err(closed)??;
+        };
+        let (decoded, share) = self.recorder.cores().run(work).await??;
         match decoded {
             Ok(decoded) => Ok((decoded, share)),
             Err((error, body)) => {

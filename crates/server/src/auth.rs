@@ -60,6 +60,8 @@ needs! {
     ReadTraces: &[Scope::Read, Scope::Ingest], true;
     /// May take evidence and other exports away.
     Export: &[Scope::Export], true;
+    /// May act on reviews.
+    Review: &[Scope::Review], true;
     /// May change keys, members and settings.
     Admin: &[Scope::Admin], true;
     /// Anybody who is known.

@@ -1,6 +1,8 @@
 //! How the server is set up. The binary reads files, environment and flags; here only values arrive.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use tokio_rustls::rustls::ServerConfig;
 
 /// The server's settings. Bounds on requests are the recorder's [`Limits`](exhibit_model::Limits).
 #[derive(Debug, Clone)]
@@ -11,6 +13,16 @@ pub struct Config {
     pub otlp_http: Vec<Listener>,
     /// Where OTLP over gRPC is served.
     pub otlp_grpc: Vec<Listener>,
+    /// Where MongoDB's wire protocol is spoken; beyond loopback only with `mongo_tls`.
+    pub mongo: Vec<Listener>,
+    /// Public id of the workspace that clients of it without a key write to and read.
+    pub mongo_workspace: Option<String>,
+    /// TLS for it. With it every client has to show a key; without it nobody has to.
+    pub mongo_tls: Option<Arc<ServerConfig>>,
+    /// Where TraceLLM's REST API and WebSocket are served; loopback only.
+    pub tracellm: Vec<Listener>,
+    /// Public id of the workspace they are about.
+    pub tracellm_workspace: Option<String>,
     /// Origins (`https://host[:port]`) of other pages that may call the API from a browser.
     pub cors_origins: Vec<String>,
     /// Whether session cookies are marked `Secure` even on plain connections. They always are when a
@@ -33,6 +45,11 @@ impl Default for Config {
             main: vec![Listener::required("127.0.0.1:3000"), Listener::optional("127.0.0.1:8000")],
             otlp_http: vec![Listener::optional("127.0.0.1:4318")],
             otlp_grpc: vec![Listener::optional("127.0.0.1:4317")],
+            mongo: Vec::new(),
+            mongo_workspace: None,
+            mongo_tls: None,
+            tracellm: Vec::new(),
+            tracellm_workspace: None,
             cors_origins: Vec::new(),
             secure_cookies: false,
             keyless_workspace: None,

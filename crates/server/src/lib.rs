@@ -11,18 +11,23 @@ mod app;
 mod auth;
 mod body;
 mod config;
+mod demo;
 mod extract;
 mod layers;
 mod listen;
 mod live;
+mod mongo;
 mod otlp;
 mod problem;
 mod routes;
 mod server;
+mod tracellm;
 mod view;
+mod witness;
 
 pub use config::{Config, Listener};
 pub use server::{Addresses, BindError, Server, Skipped};
+pub use witness::serve_witness;
 
 /// The OpenAPI 3.1 document of this version, as served at `/api/openapi.json`.
 pub fn openapi() -> String {

@@ -10,7 +10,7 @@ use exhibit_model::{Json, Nanos, Status};
 use exhibit_recorder::{LiveEvent, LiveSpan};
 use serde_json::json;
 
-use crate::view::{ms, trace::Trace};
+use crate::view::{ms, review::ReviewView, trace::Trace};
 
 /// Traces remembered as seen by a watcher, to tell a new one from a changed one.
 const SEEN_MAX: usize = 10_000;
@@ -35,6 +35,13 @@ impl Teller {
         }
         let new = self.seen.insert(id.to_owned());
         let trace = json!(Trace::summary(&event.trace));
+        if let Some(review) = &event.review {
+            let deed = review.acts.last().map_or("opened", |act| act.deed.as_str());
+            return vec![json!({
+                "type": format!("review.{deed}"), "cursor": event.sequence,
+                "at": event.at.to_rfc3339(), "trace_id": id, "review": ReviewView::of(review),
+            })];
+        }
         let all_new = event.spans.len() as u64 >= event.trace.span_count;
         let kind = if new && all_new { "trace.created" } else { "trace.updated" };
         let at = event.at.to_rfc3339();

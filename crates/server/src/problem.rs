@@ -142,6 +142,7 @@ impl From<Error> for Problem {
             Error::Taken(what) => {
                 Self::new(StatusCode::CONFLICT, "taken", format!("This {what} is taken."))
             }
+            Error::Conflict(message) => Self::new(StatusCode::CONFLICT, "conflict", message),
             Error::Unauthorized => Self::unauthenticated("unauthorized", "This is not authorised."),
             Error::NotFound => Self::not_found("thing"),
             Error::Unsupported(what) => Self::new(

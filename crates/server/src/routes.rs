@@ -7,8 +7,10 @@ pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod dead_letters;
+pub(crate) mod demo;
 pub(crate) mod docs;
 pub(crate) mod evidence;
+pub(crate) mod govern;
 pub(crate) mod health;
 pub(crate) mod ingest;
 pub(crate) mod keys;
@@ -16,8 +18,12 @@ pub(crate) mod langfuse;
 pub(crate) mod langsmith;
 pub(crate) mod ledger;
 pub(crate) mod members;
+pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod remap;
+pub(crate) mod retention;
+pub(crate) mod reviews;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
@@ -38,9 +44,12 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(account::logout))
         .routes(routes!(account::me))
         .routes(routes!(account::setup))
+        .routes(routes!(demo::enter))
         .routes(routes!(ingest::register_trace))
         .routes(routes!(ingest::spans))
         .routes(routes!(aitracer::record, aitracer::list))
+        .routes(routes!(aitracer::ledger::entry))
+        .routes(routes!(aitracer::ledger::verify))
         .routes(routes!(dead_letters::list, dead_letters::clear))
         .routes(routes!(aitracer::side_doors::guardrail))
         .routes(routes!(aitracer::side_doors::tool_call))
@@ -53,7 +62,21 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::spans))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
+        .routes(routes!(remap::step))
+        .routes(routes!(govern::of_trace))
+        .routes(routes!(govern::of_span))
+        .routes(routes!(govern::decide))
+        .routes(routes!(govern::policies))
+        .routes(routes!(notifications::channels))
+        .routes(routes!(notifications::test))
+        .routes(routes!(notifications::deliveries))
+        .routes(routes!(reviews::list))
+        .routes(routes!(reviews::precision))
+        .routes(routes!(reviews::bulk))
+        .routes(routes!(reviews::one))
+        .routes(routes!(reviews::act))
         .routes(routes!(sessions::list))
+        .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))
@@ -71,6 +94,13 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_proof))
         .routes(routes!(ledger::installation_consistency))
         .routes(routes!(ledger::installation_tile))
+        .routes(routes!(ledger::anchors))
+        .routes(routes!(retention::rules, retention::set_rules))
+        .routes(routes!(retention::run))
+        .routes(routes!(retention::holds, retention::place_hold))
+        .routes(routes!(retention::release_hold))
+        .routes(routes!(retention::erase))
+        .routes(routes!(retention::compliance))
         .routes(routes!(evidence::bundle))
         .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(live::sse::live))

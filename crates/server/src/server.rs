@@ -9,9 +9,9 @@ use tokio::{net::TcpListener, sync::watch};
 use crate::{
     Config, Listener,
     app::{App, Shared},
-    layers, listen, live, otlp,
+    layers, listen, live, mongo, otlp,
     problem::Problem,
-    routes,
+    routes, tracellm,
 };
 
 /// A server whose listeners are open and which does not answer yet.
@@ -27,6 +27,8 @@ enum Door {
     Main,
     OtlpHttp,
     OtlpGrpc,
+    Mongo,
+    Tracellm,
 }
 
 /// Where a server listens.
@@ -38,6 +40,10 @@ pub struct Addresses {
     pub otlp_http: Vec<SocketAddr>,
     /// OTLP over gRPC.
     pub otlp_grpc: Vec<SocketAddr>,
+    /// MongoDB's wire protocol.
+    pub mongo: Vec<SocketAddr>,
+    /// TraceLLM's REST API and WebSocket.
+    pub tracellm: Vec<SocketAddr>,
     /// Optional addresses that could not be taken.
     pub skipped: Vec<Skipped>,
 }
@@ -70,6 +76,8 @@ impl Server {
             (Door::Main, &server.config.main),
             (Door::OtlpHttp, &server.config.otlp_http),
             (Door::OtlpGrpc, &server.config.otlp_grpc),
+            (Door::Mongo, &server.config.mongo),
+            (Door::Tracellm, &server.config.tracellm),
         ]
         .into_iter()
         .flat_map(|(door, list)| list.iter().map(move |l| (door, l.clone())))
@@ -92,6 +100,8 @@ impl Server {
                     Door::Main => self.addresses.main.push(address),
                     Door::OtlpHttp => self.addresses.otlp_http.push(address),
                     Door::OtlpGrpc => self.addresses.otlp_grpc.push(address),
+                    Door::Mongo => self.addresses.mongo.push(address),
+                    Door::Tracellm => self.addresses.tracellm.push(address),
                 }
                 self.doors.push((door, listener));
                 Ok(())
@@ -121,15 +131,24 @@ impl Server {
         let otlp_http = layers::around(otlp_router(&app), &app.config);
         let otlp_grpc =
             layers::around(otlp::grpc::router().with_state(Arc::clone(&app)), &app.config);
-        let listeners = self.doors.into_iter().map(|(door, listener)| {
+        let documents = layers::around(tracellm::rest::router(&app), &app.config);
+        let mut listeners = Vec::new();
+        let mut others = tokio::task::JoinSet::new();
+        for (door, listener) in self.doors {
             let router = match door {
                 Door::Main => main.clone(),
                 Door::OtlpHttp => otlp_http.clone(),
                 Door::OtlpGrpc => otlp_grpc.clone(),
+                Door::Tracellm => documents.clone(),
+                Door::Mongo => {
+                    others.spawn(mongo::serve(listener, Arc::clone(&app)));
+                    continue;
+                }
             };
-            (listener, router)
-        });
-        listen::serve(listeners.collect(), &app, stop).await;
+            listeners.push((listener, router));
+        }
+        listen::serve(listeners, &app, stop).await;
+        others.shutdown().await;
     }
 }
 

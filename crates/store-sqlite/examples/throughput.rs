@@ -37,7 +37,7 @@ use exhibit_store::{
 use exhibit_store_sqlite::{Options, SqliteStore};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const SPANS_PER_TRACE: usize = 24;
 const TEMPLATES: usize = 600;

@@ -284,7 +284,7 @@ fn make_workspace(
 }
 
 /// Keeps an act with its leaf.
-fn record(step: &mut Step<'_>, workspace: WorkspaceId, act: &AdminAct) -> Result<()> {
+pub(crate) fn record(step: &mut Step<'_>, workspace: WorkspaceId, act: &AdminAct) -> Result<()> {
     let index = step.append(LogId::Workspace(workspace), &act.leaf)?;
     step.db
         .prepare_cached("INSERT INTO acts (log, leaf, body) VALUES (?1, ?2, ?3)")

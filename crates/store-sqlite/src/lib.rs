@@ -15,10 +15,12 @@
 //! [`commit`]: exhibit_store::SpanStore::commit
 
 mod account;
+mod anchor;
 mod audit;
 mod backup;
 mod cursor;
 mod dead_letter;
+mod erase;
 mod failure;
 mod ledger;
 mod lock;
@@ -28,6 +30,7 @@ mod options;
 mod pool;
 mod query;
 mod read;
+mod review;
 mod rollup;
 mod row;
 mod search;

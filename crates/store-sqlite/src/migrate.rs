@@ -12,6 +12,9 @@ use crate::failure::{Result, SqlContext};
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0001_initial.sql"),
     include_str!("../migrations/0002_dead_letters.sql"),
+    include_str!("../migrations/0003_reviews.sql"),
+    include_str!("../migrations/0004_anchors.sql"),
+    include_str!("../migrations/0005_tombstones.sql"),
 ];
 
 /// The schema this version reads and writes.

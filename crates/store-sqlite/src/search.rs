@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use crate::{Options, failure::Result};
 use index::Fields;
+use words::Words;
 
 /// A block that was committed.
 #[derive(Debug)]
@@ -37,17 +38,31 @@ pub(crate) struct IndexEntry {
     pub(crate) text: Option<String>,
 }
 
+/// A block as the indexer takes it.
+struct Document {
+    block: i64,
+    trace: i64,
+    /// Its words; none when they have to be read from the store.
+    words: Option<Box<str>>,
+}
+
 enum Message {
-    Entry(IndexEntry),
+    /// A trace was erased.
+    Forget(i64),
+    Document(Document),
     /// Somebody waits: do not put off the commit.
     Settle,
     Stop,
 }
 
 /// Where the writer hands over what is to be indexed. Never blocks: what does not fit is left for the
-/// indexer to read from the store.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct IndexFeed(Option<Arc<Shared>>);
+/// indexer to read from the store. Texts become words here, a tenth of them, so that all that comes
+/// while the index commits has room to wait.
+#[derive(Debug, Default)]
+pub(crate) struct IndexFeed {
+    shared: Option<Arc<Shared>>,
+    words: Words,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -59,16 +74,31 @@ struct Shared {
 }
 
 impl IndexFeed {
+    /// Hands over traces that were erased.
+    pub(crate) fn forget(&self, traces: Vec<i64>) {
+        let Some(shared) = &self.shared else { return };
+        for trace in traces {
+            // An indexer that is gone forgets nothing; rows of erased traces are found nowhere.
+            let _ = shared.messages.send(Message::Forget(trace));
+        }
+    }
+
     /// Hands over committed blocks, in order.
-    pub(crate) fn send(&self, entries: Vec<IndexEntry>) {
-        let Some(shared) = &self.0 else { return };
-        for entry in entries {
-            shared.last_block.store(entry.block, Ordering::Release);
-            let bytes = weight(&entry);
+    pub(crate) fn send(&mut self, entries: Vec<IndexEntry>) {
+        let Some(shared) = &self.shared else { return };
+        for IndexEntry { block, trace, workspace, text } in entries {
+            shared.last_block.store(block, Ordering::Release);
+            let words = text.map(|text| {
+                self.words.begin(workspace);
+                self.words.push(&text);
+                self.words.lines().into()
+            });
+            let document = Document { block, trace, words };
+            let bytes = weight(&document);
             let queued = shared.queued_bytes.fetch_add(bytes, Ordering::AcqRel);
-            // An indexer that is gone needs no entries.
+            // An indexer that is gone needs nothing.
             if queued + bytes > shared.queue_bytes_max
-                || shared.messages.send(Message::Entry(entry)).is_err()
+                || shared.messages.send(Message::Document(document)).is_err()
             {
                 shared.queued_bytes.fetch_sub(bytes, Ordering::AcqRel);
             }
@@ -76,16 +106,17 @@ impl IndexFeed {
     }
 }
 
-/// What an entry weighs in the queue.
-fn weight(entry: &IndexEntry) -> usize {
-    128 + entry.text.as_ref().map_or(0, String::capacity)
+/// What a document weighs in the queue.
+fn weight(document: &Document) -> usize {
+    128 + document.words.as_deref().map_or(0, str::len)
 }
 
 /// The index, for readers.
 pub(crate) struct Search {
     reader: IndexReader,
     fields: Fields,
-    feed: IndexFeed,
+    /// None when it is only read.
+    shared: Option<Arc<Shared>>,
     /// Up to which block everything is found.
     settled: watch::Receiver<i64>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -133,7 +164,7 @@ impl Search {
         Ok(Self {
             reader,
             fields: opened.fields,
-            feed: IndexFeed(Some(shared)),
+            shared: Some(shared),
             settled,
             thread: Mutex::new(Some(thread)),
         })
@@ -144,11 +175,11 @@ impl Search {
         let (index, fields) = index::open(directory).ok()?;
         let reader = index::reader(&index).ok()?;
         let (_, settled) = watch::channel(i64::MAX);
-        Some(Self { reader, fields, feed: IndexFeed(None), settled, thread: Mutex::new(None) })
+        Some(Self { reader, fields, shared: None, settled, thread: Mutex::new(None) })
     }
 
     pub(crate) fn feed(&self) -> IndexFeed {
-        self.feed.clone()
+        IndexFeed { shared: self.shared.clone(), words: Words::default() }
     }
 
     /// The index as it stands.
@@ -158,7 +189,7 @@ impl Search {
 
     /// Waits until everything committed before the call is found.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let Some(shared) = &self.feed.0 else { return Ok(()) };
+        let Some(shared) = &self.shared else { return Ok(()) };
         let target = shared.last_block.load(Ordering::Acquire);
         let mut settled = self.settled.clone();
         if *settled.borrow() >= target {
@@ -171,7 +202,7 @@ impl Search {
 
     /// Stops the indexer after what it has.
     pub(crate) fn stop(&self) {
-        if let Some(shared) = &self.feed.0 {
+        if let Some(shared) = &self.shared {
             // An indexer that has stopped cannot be told again.
             let _ = shared.messages.send(Message::Stop);
         }

@@ -382,6 +382,7 @@ impl Work {
         let mut finished = step.finish()?;
         db.prepare_cached("COMMIT").and_then(|mut s| s.execute([])).when("committing")?;
         self.feed.send(std::mem::take(&mut finished.indexed));
+        self.feed.forget(std::mem::take(&mut finished.erased));
         self.kept.absorb(finished);
         Ok(())
     }

@@ -27,15 +27,18 @@
 )]
 
 pub mod account;
+pub mod anchor;
 pub mod audit;
 pub mod clock;
 pub mod commit;
 pub mod dead_letter;
+pub mod erase;
 pub mod filter;
 pub mod fixture;
 pub mod ledger;
 pub mod list;
 pub mod oracle;
+pub mod review;
 pub mod revision;
 pub mod rollup;
 pub mod search;
@@ -116,10 +119,16 @@ macro_rules! store_conformance {
                 odd_text_reads_back_as_it_was_written,
                 ids_that_differ_in_case_are_different,
             }
+            anchor {
+                anchors_are_found_by_size,
+            }
             dead_letter {
                 letters_read_back_newest_first,
                 the_oldest_letters_give_way,
                 letters_belong_to_their_workspace,
+            }
+            erase {
+                an_erased_trace_is_gone_and_its_leaves_stay,
             }
             filter {
                 every_field_and_operator_finds_what_it_means,
@@ -143,6 +152,13 @@ macro_rules! store_conformance {
                 a_listed_span_shows_its_columns,
                 sessions_add_up_their_traces,
                 another_workspace_sees_nothing,
+            }
+            review {
+                a_review_is_kept_with_its_act_and_only_once,
+                a_change_replaces_exactly_the_version_before,
+                reviews_are_found_by_what_they_are,
+                deliveries_wait_until_they_are_done,
+                a_lock_is_there_until_it_is_destroyed,
             }
             revision {
                 a_running_span_that_ends_is_replaced_in_place,
@@ -203,13 +219,16 @@ mod tests {
     fn every_case_is_run() {
         let rooms = [
             include_str!("conformance/account.rs"),
+            include_str!("conformance/anchor.rs"),
             include_str!("conformance/audit.rs"),
             include_str!("conformance/clock.rs"),
             include_str!("conformance/commit.rs"),
             include_str!("conformance/dead_letter.rs"),
+            include_str!("conformance/erase.rs"),
             include_str!("conformance/filter.rs"),
             include_str!("conformance/ledger.rs"),
             include_str!("conformance/list.rs"),
+            include_str!("conformance/review.rs"),
             include_str!("conformance/revision.rs"),
             include_str!("conformance/rollup.rs"),
             include_str!("conformance/search.rs"),

@@ -1,7 +1,7 @@
 //! The storage contract: what every back end MUST keep, and the types it speaks in.
 //!
-//! Narrow traits, [`SpanStore`], [`LedgerStore`], [`AccountStore`], [`AuditStore`] and
-//! [`DeadLetterStore`], together [`Store`].
+//! Narrow traits, [`SpanStore`], [`LedgerStore`], [`AnchorStore`], [`AccountStore`],
+//! [`AuditStore`], [`EraseStore`] and [`DeadLetterStore`], together [`Store`].
 //! The contract is worded so that a store made of two databases can keep it: it speaks of what is
 //! visible and durable, never of one transaction file. [`conformance`] is its executable form; an
 //! implementation is right when that suite passes.
@@ -10,25 +10,31 @@
 
 pub mod account;
 pub mod analytics;
+pub mod anchor;
 pub mod audit;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod dead_letter;
+pub mod erase;
 pub mod error;
 pub mod filter;
 pub mod ledger;
 pub mod memory;
+pub mod review;
 pub mod rollup;
 pub mod search;
 pub mod span;
 
 pub use account::{AccountStore, AdminAct, Login};
 pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
+pub use anchor::{Anchor, AnchorKind, AnchorStore};
 pub use audit::{AuditStore, AuditTrace, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
+pub use erase::{Doomed, EraseStore};
 pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
+pub use review::{Delivery, ReviewQuery, ReviewStore};
 pub use span::{
     Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
@@ -36,6 +42,26 @@ pub use span::{
 };
 
 /// A whole back end.
-pub trait Store: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore {}
+pub trait Store:
+    SpanStore
+    + LedgerStore
+    + AnchorStore
+    + AccountStore
+    + AuditStore
+    + EraseStore
+    + DeadLetterStore
+    + ReviewStore
+{
+}
 
-impl<T: SpanStore + LedgerStore + AccountStore + AuditStore + DeadLetterStore> Store for T {}
+impl<T> Store for T where
+    T: SpanStore
+        + LedgerStore
+        + AnchorStore
+        + AccountStore
+        + AuditStore
+        + EraseStore
+        + DeadLetterStore
+        + ReviewStore
+{
+}

@@ -7,12 +7,15 @@
 //! One lock guards everything, so every call sees one state. The module `commit` is the part worth reading.
 
 mod account;
+mod anchor;
 mod audit;
 mod commit;
 mod cursor;
 mod dead_letter;
+mod erase;
 mod ledger;
 mod list;
+mod review;
 mod trace;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -43,6 +46,8 @@ struct State {
     installation: Log,
     accounts: Accounts,
     dead_letters: dead_letter::DeadLetters,
+    anchors: Vec<crate::Anchor>,
+    reviews: review::Reviews,
     sequence: u64,
 }
 
@@ -53,6 +58,7 @@ struct Space {
     rollups: BTreeMap<Key, Cell>,
     log: Log,
     acts: Vec<crate::StoredAct>,
+    tombstones: std::collections::BTreeSet<[u8; 16]>,
     /// How many leaves were published last.
     published: u64,
 }

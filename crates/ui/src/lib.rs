@@ -1,8 +1,11 @@
 //! The dashboard's files, inside the binary.
 //!
-//! When `web/dist` exists at build time it is served. Otherwise the plain pages of this crate are:
-//! set-up, login, keys, the newest traces and one trace, in plain HTML with one script and one style
-//! sheet. Either way no page asks a third party for anything.
+//! When `web/dist` holds a dashboard at build time it is served. Otherwise the plain pages of this crate
+//! are: set-up, login, keys, the newest traces and one trace, in plain HTML with one script and one
+//! style sheet, which say how to get the dashboard. Either way no page asks a third party for anything.
+//!
+//! The dashboard's build leaves each larger file twice more, packed with Brotli and with gzip; a
+//! browser that takes one of them gets it.
 
 use std::borrow::Cow;
 
@@ -28,26 +31,56 @@ pub struct File {
     pub content_type: &'static str,
     /// Whether its name changes with its content, so that browsers may keep it for ever.
     pub immutable: bool,
+    /// How it is packed.
+    pub encoding: Option<&'static str>,
 }
 
-/// The file at a path without its leading slash. The page that all addresses share is
-/// [`index`].
-pub fn file(path: &str) -> Option<File> {
+/// The file at a path without its leading slash, packed in a way that `accepts` (the value of
+/// `Accept-Encoding`) names where there is one. The page that all addresses share is [`index`].
+pub fn file(path: &str, accepts: &str) -> Option<File> {
     if path.is_empty() {
-        return index();
+        return index(accepts);
     }
-    let found = if has_dashboard() { Dashboard::get(path) } else { Plain::get(path) }?;
-    Some(File {
-        bytes: found.data,
-        content_type: content_type(path),
-        immutable: path.starts_with("assets/"),
-    })
+    // The packed twins are no files of their own.
+    if PACKINGS.iter().any(|(_, suffix)| path.ends_with(suffix)) {
+        return None;
+    }
+    if !has_dashboard() {
+        return Some(of(path, Plain::get(path)?, None));
+    }
+    packed(path, accepts).or_else(|| Some(of(path, Dashboard::get(path)?, None)))
 }
 
 /// The page behind every address.
-pub fn index() -> Option<File> {
-    let found = Dashboard::get(INDEX).or_else(|| Plain::get(INDEX))?;
-    Some(File { bytes: found.data, content_type: content_type(INDEX), immutable: false })
+pub fn index(accepts: &str) -> Option<File> {
+    if has_dashboard() {
+        return packed(INDEX, accepts).or_else(|| Some(of(INDEX, Dashboard::get(INDEX)?, None)));
+    }
+    Some(of(INDEX, Plain::get(INDEX)?, None))
+}
+
+/// Names of packings in the order in which they are preferred, and their suffixes.
+const PACKINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+fn packed(path: &str, accepts: &str) -> Option<File> {
+    let takes = |name: &str| {
+        accepts.split(',').any(|part| {
+            let (coding, weight) = part.split_once(';').unwrap_or((part, ""));
+            coding.trim() == name && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00")
+        })
+    };
+    PACKINGS.iter().filter(|(name, _)| takes(name)).find_map(|(name, suffix)| {
+        Some(of(path, Dashboard::get(&format!("{path}{suffix}"))?, Some(name)))
+    })
+}
+
+fn of(path: &str, found: rust_embed::EmbeddedFile, encoding: Option<&'static str>) -> File {
+    File {
+        bytes: found.data,
+        content_type: content_type(path),
+        immutable: path.starts_with("assets/"),
+        encoding,
+    }
 }
 
 /// Whether the built dashboard is inside, or the plain pages stand in.
@@ -77,17 +110,29 @@ mod tests {
 
     #[test]
     fn there_is_always_a_page_with_its_script_and_style() {
-        let index = index().unwrap();
+        let index = index("").unwrap();
         assert!(index.content_type.starts_with("text/html"));
         if !has_dashboard() {
             let text = String::from_utf8(index.bytes.into_owned()).unwrap();
             for name in ["app.js", "style.css"] {
                 assert!(text.contains(name));
-                assert!(file(name).is_some(), "{name}");
+                assert!(file(name, "").is_some(), "{name}");
             }
         }
-        assert!(file("no/such/file").is_none());
-        assert!(file("../Cargo.toml").is_none());
+        assert!(file("no/such/file", "").is_none());
+        assert!(file("../Cargo.toml", "br").is_none());
+    }
+
+    #[test]
+    fn a_packed_file_goes_to_those_who_take_it() {
+        if !has_dashboard() {
+            return;
+        }
+        assert_eq!(index("gzip, deflate, br").unwrap().encoding, Some("br"));
+        assert_eq!(index("gzip;q=1.0").unwrap().encoding, Some("gzip"));
+        assert_eq!(index("br;q=0").unwrap().encoding, None);
+        assert_eq!(index("").unwrap().encoding, None);
+        assert!(file("index.html.br", "br").is_none());
     }
 
     #[test]

@@ -1,11 +1,19 @@
 """`POST /api/traces` as the published AITracer SDK sends it."""
 
+import asyncio
+import hashlib
+import hmac
 import json
+import os
+import subprocess
+import sys
+import time
 import uuid
 
 import aitracer
 import pytest
 from aitracer import AITracerClient
+from aitracer.integrations import guardrails, openai_agents, otlp
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +95,138 @@ def test_answers_carry_the_request_id_that_errors_quote(server):
     answer = server.client("not-a-key").post("/api/traces", json={"model": "m"})
     assert answer.status_code == 401
     assert answer.headers["x-request-id"]
+
+
+@pytest.fixture
+def read(server, aitracer_key):
+    def look(trace_id, spans=1):
+        with server.client(aitracer_key) as api:
+            data = api.get(f"/api/v1/traces/{trace_id}").json()["data"]
+        assert len(data["spans"]) >= spans
+        return data
+
+    return look
+
+
+def test_batches_and_the_asynchronous_client_record_every_trace(server, aitracer_key, read):
+    items = [{"workflow": f"w{n}", "model": "gpt-4o-mini", "input_data": n, "output_data": n} for n in range(12)]
+    sdk = AITracerClient(api_key=aitracer_key, base_url=server.url)
+    answers = aitracer.trace.batch_record(items, client=sdk)
+    assert len({a["trace"]["id"] for a in answers}) == 12
+
+    async def all_at_once():
+        async with aitracer.AsyncAITracerClient(api_key=aitracer_key, base_url=server.url) as client:
+            return await aitracer.trace.batch_arecord(items, client=client)
+
+    answers = asyncio.run(all_at_once())
+    assert read(answers[3]["trace"]["id"])["name"] == "w3"
+
+
+def test_costs_are_attributed_to_their_model(sdk):
+    answer = aitracer.trace.record(
+        client=sdk, workflow="w", model="gpt-4o", input_data="a", output_data="b",
+        metrics={"promptTokens": 1000, "completionTokens": 100},
+    )  # fmt: skip
+    [execution] = answer["trace"]["executionRecords"]
+    assert execution["metrics"]["model"] == "gpt-4o" and execution["metrics"]["estimatedCostUsd"] > 0
+    assert execution["metrics"]["costSource"] == "table"
+    assert aitracer.verify.records_from_response(answer)
+
+
+def test_a_blocked_prompt_becomes_a_guardrail_of_its_trace(sdk, post, read):
+    made = post({"model": "gpt-4o", "input": "guarded"}).json()["trace"]["id"]
+    answer = guardrails.report_pii_blocked(
+        trace_id=made, reason="card number", client=sdk, latencyMsAdded=12, severity="high",
+    )  # fmt: skip
+    assert answer["traceId"] == made
+    [guard] = [s for s in read(made, 2)["spans"] if s["span_type"] == "guardrail"]
+    assert guard["name"] == "pii" and "card number" in json.dumps(guard)
+    assert read(made)["metadata"]["action_taken"] == "blocked"
+
+
+def test_the_agents_bridge_and_otlp_json_are_taken(sdk, read):
+    trace_id, otel_id = f"bridge-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+    answer = openai_agents.export_spans(
+        {
+            "traceId": trace_id,
+            "workflowName": "support",
+            "spans": [
+                {"spanId": "a", "startedAt": "2026-11-21T07:00:00Z", "endedAt": "2026-11-21T07:00:02Z",
+                 "spanData": {"type": "agent", "name": "triage"}},
+                {"spanId": "b", "parentId": "a", "startedAt": "2026-11-21T07:00:00Z",
+                 "endedAt": "2026-11-21T07:00:01Z",
+                 "spanData": {"type": "generation", "model": "gpt-4o-mini", "input": "hi", "output": "ho",
+                              "usage": {"input_tokens": 9, "output_tokens": 3}}},
+            ],
+        },
+        client=sdk,
+    )  # fmt: skip
+    assert answer["accepted"] == 3
+    trace = read(trace_id, 2)
+    call = next(s for s in trace["spans"] if s["span_id"] == "b")
+    assert trace["name"] == "support" and (call["tokens_in"], call["parent_span_id"]) == (9, "a")
+    otlp.export_resource_spans(
+        {"resourceSpans": [{"scopeSpans": [{"spans": [{
+            "traceId": otel_id, "spanId": "00f067aa0ba902b7", "name": "chat", "startTimeUnixNano": "1800000000000000000",
+            "endTimeUnixNano": "1800000001000000000",
+            "attributes": [{"key": "gen_ai.request.model", "value": {"stringValue": "gpt-4o-mini"}}],
+        }]}]}]},
+        client=sdk,
+    )  # fmt: skip
+    assert read(otel_id)["spans"][0]["model"] == "gpt-4o-mini"
+
+
+def test_tool_calls_and_feedback_join_their_trace(server, aitracer_key, post, read):
+    made = post({"model": "gpt-4o", "input": "tools"}).json()["trace"]["id"]
+    with server.client(aitracer_key) as api:
+        called = api.post("/api/ingest/tool-calls", json={
+            "traceId": made, "toolName": "search", "arguments": {"q": "x"}, "result": {"hits": 3}, "latencyMs": 40,
+        })  # fmt: skip
+        failed = api.post("/api/ingest/tool-calls", json={"traceId": made, "toolName": "mail", "error": "refused"})
+        judged = api.post("/api/ingest/feedback", json={"traceId": made, "rating": "up", "comment": "good"})
+        lost = api.post("/api/ingest/feedback", json={"rating": "up"})
+    assert called.is_success and failed.is_success and judged.is_success and lost.status_code == 422
+    spans = {s["name"]: s for s in read(made, 4)["spans"]}
+    assert spans["search"]["span_type"] == "tool" and spans["search"]["tool_calls"][0]["result"] == {"hits": 3}
+    assert spans["mail"]["status"] == "error" and "refused" in json.dumps(spans["mail"])
+    assert spans["feedback"]["span_type"] == "evaluator" and "good" in json.dumps(spans["feedback"])
+
+
+def test_deliveries_are_signed_in_time_and_taken_once(fresh):
+    with fresh() as server:
+        api = server.client(server.create_key("ingest,read,admin"))
+        alert = json.dumps({"title": "CVE-2026-0001", "severity": "high", "package": "left-pad"}).encode()
+
+        def deliver(body, at, secret):
+            signature = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+            return api.post("/api/ingest/webhooks", content=body, headers={
+                "content-type": "application/json", "X-AITracer-Delivery-Timestamp": str(at),
+                "X-AITracer-Signature": f"v1={signature}",
+            })  # fmt: skip
+
+        unsigned = api.post("/api/ingest/webhooks", json={"title": "no secret yet"})
+        assert unsigned.status_code == 201
+        secret = api.post("/api/v1/settings/webhook-secret").json()["data"]["secret"]
+        now = int(time.time())
+        first = deliver(alert, now, secret)
+        assert first.status_code == 201, first.text
+        assert deliver(alert, now, secret).status_code == 409
+        assert deliver(alert, now, "another").status_code == 401
+        assert deliver(alert, now - 3600, secret).status_code == 401
+        assert api.post("/api/ingest/webhooks", json={"title": "unsigned"}).status_code == 401
+        trace = api.get(f"/api/v1/traces/{first.json()['traceId']}").json()["data"]
+        assert trace["spans"][0]["name"] == "CVE-2026-0001"
+        assert api.delete("/api/v1/settings/webhook-secret").status_code == 204
+        assert api.post("/api/ingest/webhooks", json={"title": "unsigned"}).status_code == 201
+
+
+def test_its_command_line_works(server, aitracer_key):
+    env = {"AITRACER_API_KEY": aitracer_key, "AITRACER_BASE_URL": server.url}
+    tool = [sys.executable, "-m", "aitracer.cli"]
+    done = subprocess.run([*tool, "test-ingest"], env=os.environ | env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)["trace"]["id"]
+    found = subprocess.run([*tool, "verify", made], env=os.environ | env, capture_output=True, text=True)
+    assert json.loads(found.stdout)["id"] == made
+    absent = subprocess.run([*tool, "verify", "nothing"], env=os.environ | env, capture_output=True, text=True)
+    assert (absent.returncode, absent.stdout.strip()) == (0, "null")

@@ -19,6 +19,7 @@ pub(super) static DIALECT: Dialect = Dialect {
 };
 
 const PREFIX: &str = "claude_code.";
+const SEQUENCE: &str = "event.sequence";
 const STEPS: [&str; 5] =
     ["user_prompt", "api_request", "api_error", "tool_result", "tool_decision"];
 
@@ -42,13 +43,13 @@ fn event(name: &str) -> Option<SpanKind> {
         "user_prompt" => SpanKind::Prompt,
         "api_request" | "api_error" => SpanKind::Llm,
         "tool_result" => SpanKind::Tool,
-        "tool_decision" => SpanKind::Event,
-        _ => return None,
+        // A decision, or an event that is no step of its own.
+        _ => SpanKind::Event,
     })
 }
 
 fn bare_event(name: &str) -> Option<SpanKind> {
-    if STEPS.contains(&name) { event(&format!("{PREFIX}{name}")) } else { None }
+    event(&format!("{PREFIX}{name}"))
 }
 
 fn is_agent(service: Option<&str>) -> bool {
@@ -72,8 +73,10 @@ fn log(record: &Record, context: &Context) -> Option<Vec<Span>> {
         None if is_agent(record.resource_text("service.name")) => &record.name,
         None => return None,
     };
-    // A record inside a real span belongs to that span.
-    if !STEPS.contains(&step) || record.span_id.is_some() {
+    // A record inside a real span belongs to that span. Events that are no step are kept all the
+    // same, since they count in the session's sequence.
+    let counted = STEPS.contains(&step) || record.attribute(SEQUENCE).is_some();
+    if !counted || record.span_id.is_some() {
         return None;
     }
     let session = record.text("session.id")?;
@@ -91,8 +94,7 @@ fn log(record: &Record, context: &Context) -> Option<Vec<Span>> {
         failed: step == "api_error" || unsuccessful(record),
         message,
     }
-    .span(record, context)
-    .map(|span| vec![span])
+    .spans(record, context)
 }
 
 const EVENTS: &[EventRule] = &[

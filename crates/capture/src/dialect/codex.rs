@@ -70,8 +70,7 @@ fn log(record: &Record, context: &Context) -> Option<Vec<Span>> {
         failed,
         message,
     }
-    .span(record, context)
-    .map(|span| vec![span])
+    .spans(record, context)
 }
 
 const EVENTS: &[EventRule] = &[

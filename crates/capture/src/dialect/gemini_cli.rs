@@ -61,8 +61,7 @@ fn log(record: &Record, context: &Context) -> Option<Vec<Span>> {
         failed: step == "api_error" || unsuccessful(record),
         message: record.text("error"),
     }
-    .span(record, context)
-    .map(|span| vec![span])
+    .spans(record, context)
 }
 
 const EVENTS: &[EventRule] = &[

@@ -1,7 +1,8 @@
 //! Log records that stand for spans: coding agents report their steps as events without span ids.
 //!
 //! Such steps get a synthetic trace per session and prompt. All of them name the same parent, the
-//! turn, which nobody sends: the trace then has no root that could end too early.
+//! turn. Nobody sends it, so each step brings its part of it along: merged, the turn reaches from the
+//! first step to the last (see [`Flag::Gathered`]).
 
 use std::sync::Arc;
 
@@ -79,8 +80,32 @@ pub(crate) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// The step and its part of the turn.
+    pub(crate) fn spans(self, record: &Record, context: &Context) -> Option<Vec<Span>> {
+        let (dialect, session) = (self.dialect, self.session.to_owned());
+        let step = self.span(record, context)?;
+        // A record written inside a real span hangs on that.
+        if record.span_id.is_some() {
+            return Some(vec![step]);
+        }
+        let mut turn = Span::new(step.trace_id.clone(), step.parent_id.clone()?, Door::Otlp);
+        turn.name = Some(format!("{dialect} turn"));
+        (turn.start, turn.end) = (step.start, step.end);
+        turn.status = Status::Ok;
+        turn.received = context.received;
+        for (name, value) in
+            [("span_type", "agent"), ("agent_name", dialect), ("session_id", session.as_str())]
+        {
+            let key = format!("{}{name}", super::native::PREFIX);
+            turn.attributes.push(Attribute::new(key, value));
+        }
+        turn.resource = Arc::clone(&record.resource);
+        turn.flag(Flag::Gathered);
+        Some(vec![step, turn])
+    }
+
     /// The span. Its id is derived from the record, so that a retry is the same span.
-    pub(crate) fn span(self, record: &Record, context: &Context) -> Option<Span> {
+    fn span(self, record: &Record, context: &Context) -> Option<Span> {
         let end = record.at(context);
         let trace_id = match &record.trace_id {
             Some(id) => id.clone(),
@@ -134,4 +159,9 @@ pub(crate) fn millis(record: &Record, key: &str) -> Option<f64> {
 /// Whether the record says `success=false`.
 pub(crate) fn unsuccessful(record: &Record) -> bool {
     record.text("success").is_some_and(|s| s.eq_ignore_ascii_case("false"))
+}
+
+/// The number that a coding agent gives each event of a session: a missing one is a lost event.
+pub(crate) fn sequence(span: &Span) -> Option<u64> {
+    read::count(span.attribute("event.sequence")?).ok().flatten()
 }

@@ -22,10 +22,17 @@ fn records(service: &str, records: &[(&str, Value)]) -> Value {
     }]})
 }
 
-fn spans(request: &Value) -> Vec<Span> {
+/// All spans that records become: each step is followed by its part of the turn.
+fn all(request: &Value) -> Vec<Span> {
     let mut spans = logs(request).spans;
     spans.iter_mut().for_each(map);
     spans
+}
+
+/// The steps alone.
+fn spans(request: &Value) -> Vec<Span> {
+    let gathered = |span: &Span| span.flags.contains(&exhibit_model::Flag::Gathered);
+    all(request).into_iter().filter(|span| !gathered(span)).collect()
 }
 
 fn claude_code() -> Value {
@@ -65,9 +72,12 @@ fn claude_code() -> Value {
 
 #[test]
 fn claude_code_events_are_the_steps_of_one_trace_per_prompt() {
-    assert_eq!(logs(&claude_code()).accepted_other, 1);
+    assert_eq!(logs(&claude_code()).accepted_other, 0);
     let spans = spans(&claude_code());
-    let [prompt, call, tool, error] = spans.as_slice() else { panic!("{}", spans.len()) };
+    let [prompt, call, tool, error, other] = spans.as_slice() else { panic!("{}", spans.len()) };
+    // What is no step is kept as an event, for the sake of the session's sequence.
+    assert_eq!(other.kind, Some(SpanKind::Event));
+    assert_eq!(exhibit_capture::dialect::sequence(other), Some(4));
     assert!(spans.iter().all(|s| s.trace_id == prompt.trace_id && s.parent_id == prompt.parent_id));
     assert!(spans.iter().all(|s| s.session.as_deref() == Some("s1")));
     assert_eq!(prompt.kind, Some(SpanKind::Prompt));
@@ -84,6 +94,26 @@ fn claude_code_events_are_the_steps_of_one_trace_per_prompt() {
     assert_eq!(tool.tool.as_deref(), Some("Bash"));
     assert_eq!(content(tool).tool_calls[0].arguments, json!({"bash_command": "ls"}));
     assert_eq!(error.status_message.as_deref(), Some("overloaded"));
+}
+
+#[test]
+fn the_steps_of_a_prompt_hang_on_a_turn_that_reaches_over_them_all() {
+    let all = all(&claude_code());
+    let turns: Vec<&Span> =
+        all.iter().filter(|s| s.flags.contains(&exhibit_model::Flag::Gathered)).collect();
+    let (first, steps) = (turns[0], spans(&claude_code()));
+    assert!(turns.iter().all(|t| t.span_id == first.span_id && t.parent_id.is_none()));
+    assert!(steps.iter().all(|s| s.parent_id.as_ref() == Some(&first.span_id)));
+    assert_eq!((first.kind, first.status), (Some(SpanKind::Agent), Status::Ok));
+    assert_eq!(
+        (first.agent.as_deref(), first.session.as_deref()),
+        (Some("claude-code"), Some("s1"))
+    );
+    let merged = turns.iter().skip(1).fold(first.clone().clone(), |turn, part| {
+        exhibit_model::merge::merge((turn, [1; 16]), ((*part).clone(), [2; 16]))
+    });
+    assert_eq!(merged.start, steps.iter().filter_map(|s| s.start).min());
+    assert_eq!(merged.end, steps.iter().filter_map(|s| s.end).max());
 }
 
 #[test]

@@ -75,14 +75,14 @@ pub(crate) struct VerifyArgs {
     /// Evidence bundle or tlog-proof file to verify, with no server and no data directory
     #[arg(value_name = "FILE", conflicts_with_all = ["trace", "server", "no_bodies"])]
     pub(crate) file: Option<std::path::PathBuf>,
-    /// Witnesses that you trust (C2SP tlog-policy), for a bundle
-    #[arg(long, value_name = "FILE", requires = "file")]
+    /// Witnesses that you trust (C2SP tlog-policy); for a data directory, instead of those configured
+    #[arg(long, value_name = "FILE", conflicts_with = "server")]
     pub(crate) policy: Option<std::path::PathBuf>,
     /// Checkpoint of the log that you have kept, for a bundle
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(crate) checkpoint: Option<std::path::PathBuf>,
-    /// A bundle without a trusted cosignature or your own checkpoint is not enough
-    #[arg(long, requires = "file")]
+    /// Without enough trusted cosignatures (or, for a bundle, your own checkpoint) nothing is decided
+    #[arg(long, conflicts_with = "server")]
     pub(crate) require_witness: bool,
     /// The entry that a tlog-proof file proves
     #[arg(long, value_name = "FILE", requires = "file")]

@@ -29,6 +29,13 @@ pub(crate) struct ServeArgs {
     /// Accept spans without a key, from this machine only, into this workspace
     #[arg(long, value_name = "WORKSPACE")]
     pub(crate) keyless_ingest: Option<String>,
+    /// Speak MongoDB's wire protocol at this address, for TraceLLM's client; beyond this machine only
+    /// with TLS (`mongo_tls_cert`, `mongo_tls_key`) and keys [default: off]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) mongo_listen: Option<String>,
+    /// Serve TraceLLM's REST API and WebSocket at this loopback address [default: off]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) tracellm_listen: Option<String>,
     /// Origin that browsers may call the API from; repeatable
     #[arg(long, value_name = "ORIGIN")]
     pub(crate) cors_origin: Vec<String>,

@@ -2,7 +2,8 @@
 //! newcomer needs, and runs until it is told to stop.
 
 mod check;
-mod log;
+pub(super) mod log;
+mod tls;
 mod welcome;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -15,10 +16,12 @@ use crate::{
     args::ServeArgs,
     config::{Address, Config, Loaded, LogFormat, Override, parse_address, parse_duration_ms},
     control::Control,
+    courier::Carrier,
     data_dir::{DataDir, Running},
     failure::{Exit, Failure},
     installation::{Installation, discovered_rules},
     output::Output,
+    outside::Web,
     port_holder::port_holder,
 };
 
@@ -47,6 +50,8 @@ pub(crate) fn overrides(args: &ServeArgs) -> anyhow::Result<Vec<Override>> {
     set("rules_dir", "--rules-dir", rules.transpose()?.map(Into::into));
     set("search", "--no-search", args.no_search.then_some(false.into()));
     set("keyless_ingest", "--keyless-ingest", text(&args.keyless_ingest));
+    set("mongo_listen", "--mongo-listen", text(&args.mongo_listen));
+    set("tracellm_listen", "--tracellm-listen", text(&args.tracellm_listen));
     set("cors_origins", "--cors-origin", list(&args.cors_origin));
     set("log", "--log", text(&args.log));
     let format = args.log_format.map(|format| match format {
@@ -64,6 +69,8 @@ struct Addresses {
     main: Vec<SocketAddr>,
     otlp_http: Address,
     otlp_grpc: Address,
+    mongo: Address,
+    tracellm: Address,
 }
 
 impl Addresses {
@@ -82,11 +89,24 @@ impl Addresses {
         }
         let otlp_http = read("otlp.http", &config.otlp.http)?;
         let otlp_grpc = read("otlp.grpc", &config.otlp.grpc)?;
-        Ok(Self { main, otlp_http, otlp_grpc })
+        let near = |key: &str, text: &str, guarded: bool| match read(key, text)? {
+            Address::At(address) if !guarded && !address.ip().is_loopback() => {
+                let message = format!(
+                    "{key}: {address} is not on this machine alone, and nobody has to show a key there"
+                );
+                let hint = "use a loopback address; with mongo_tls_cert and mongo_tls_key, \
+                            mongo_listen may be elsewhere";
+                Err(Failure::usage(message).hint(hint))
+            }
+            address => Ok(address),
+        };
+        let mongo = near("mongo_listen", &config.mongo_listen, config.mongo_tls_cert.is_some())?;
+        let tracellm = near("tracellm_listen", &config.tracellm_listen, false)?;
+        Ok(Self { main, otlp_http, otlp_grpc, mongo, tracellm })
     }
 
     /// What the server is told: the first main address must be free, the others may be taken.
-    fn listeners(&self, loaded: &Loaded) -> ServerConfig {
+    fn listeners(&self, loaded: &Loaded) -> Result<ServerConfig, Failure> {
         let mut main: Vec<Listener> = self
             .main
             .iter()
@@ -104,16 +124,27 @@ impl Addresses {
             Address::Off => Vec::new(),
             Address::At(address) => vec![Listener::optional(address.to_string())],
         };
-        ServerConfig {
+        // Asked for by name, so a taken address is an error.
+        let required = |address: Address| match address {
+            Address::Off => Vec::new(),
+            Address::At(address) => vec![Listener::required(address.to_string())],
+        };
+        let tls = (&loaded.config.mongo_tls_cert, &loaded.config.mongo_tls_key);
+        Ok(ServerConfig {
             main,
             otlp_http: optional(self.otlp_http),
             otlp_grpc: optional(self.otlp_grpc),
+            mongo: required(self.mongo),
+            mongo_tls: tls::of(tls.0.as_deref(), tls.1.as_deref())?,
+            mongo_workspace: Some(loaded.config.mongo_workspace.clone()),
+            tracellm: required(self.tracellm),
+            tracellm_workspace: Some(loaded.config.tracellm_workspace.clone()),
             cors_origins: loaded.config.cors_origins.clone(),
             secure_cookies: loaded.config.secure_cookies,
             registration_open: loaded.config.registration,
             keyless_workspace: loaded.config.keyless_ingest.clone(),
             ..ServerConfig::default()
-        }
+        })
     }
 }
 
@@ -138,6 +169,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     let mut signals = Signals::listen()?;
     let installation = Installation::open(&loaded).await?;
     let recorder = Arc::clone(&installation.recorder);
+    recorder.set_courier(Carrier::new().context("TLS cannot be set up")?);
     if let Some(workspace) = &loaded.config.keyless_ingest
         && recorder.workspace(workspace).await?.is_none()
     {
@@ -146,7 +178,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
         );
     }
 
-    let config = addresses.listeners(&loaded);
+    let config = addresses.listeners(&loaded)?;
     let server = Server::bind(config, Arc::clone(&recorder)).await.map_err(taken)?;
     let bound = server.addresses().clone();
     for skipped in &bound.skipped {
@@ -173,7 +205,9 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
 
     let (stop, stopped) = watch::channel(false);
     let (stop_clocks, clocks_stopped) = watch::channel(false);
-    let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped));
+    let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped.clone()));
+    let web = Arc::new(Web::new()?);
+    tokio::spawn(Arc::clone(&recorder).run_outside(web, clocks_stopped.clone()));
     let mut serving = tokio::spawn(server.serve(stopped));
     let control =
         tokio::spawn(control.serve(Arc::clone(&recorder), Arc::clone(&installation.store)));
@@ -225,7 +259,7 @@ fn named(address: &str) -> String {
 }
 
 /// The signals that ask the server to stop.
-struct Signals {
+pub(super) struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -234,7 +268,7 @@ struct Signals {
 
 impl Signals {
     #[cfg(unix)]
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?,
@@ -243,7 +277,7 @@ impl Signals {
     }
 
     #[cfg(unix)]
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
@@ -251,12 +285,12 @@ impl Signals {
     }
 
     #[cfg(not(unix))]
-    fn listen() -> anyhow::Result<Self> {
+    pub(super) fn listen() -> anyhow::Result<Self> {
         Ok(Self {})
     }
 
     #[cfg(not(unix))]
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         let _ = tokio::signal::ctrl_c().await;
         "Ctrl-C"
     }

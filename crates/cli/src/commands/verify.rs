@@ -6,9 +6,10 @@ mod elsewhere;
 mod pin;
 mod settle;
 
+use exhibit_ledger::Policy;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
-    Error,
+    Error, Outside,
     verify::{Depth, Fault, Verdict},
 };
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::{
     failure::{Exit, Failure},
     installation::Installation,
     output::{Output, Style, printable},
+    outside::outside,
 };
 
 use pin::Pin;
@@ -68,6 +70,7 @@ async fn all(
         Ok(installation) => installation,
         Err(error) => return unreadable(error, output),
     };
+    trust(&installation, args, loaded)?;
     settle::wait(&installation, loaded).await?;
     let bar = bar::Bar::new(output);
     let depth = Depth { bodies: !args.no_bodies, search: args.search };
@@ -83,6 +86,9 @@ async fn all(
     if let Some(pin) = pin {
         pin.apply(&report.key, &mut report.verdict, &mut report.qualifiers, &mut report.faults);
     }
+    if args.require_witness && report.vouched.witnessed_size.is_none() {
+        report.verdict = report.verdict.max(Verdict::Unverifiable);
+    }
     if output.json {
         output.json(&report)?;
         return Ok(exit(report.verdict));
@@ -94,6 +100,14 @@ async fn all(
     output.line(format!("Traces:     {}", report.traces))?;
     output.line(format!("Records:    {}", report.records))?;
     output.line(format!("Leaves:     {}", report.leaves))?;
+    let vouched = &report.vouched;
+    if let Some(size) = vouched.witnessed_size {
+        let names = printable(&vouched.witnesses.join(", "));
+        output.line(format!("Witnessed:  {size} entries of the installation's log, by {names}"))?;
+    }
+    if let (Some(size), Some(time)) = (vouched.stamped_size, &vouched.stamped_at) {
+        output.line(format!("Stamped:    {size} entries existed by {time}"))?;
+    }
     if report.pending > 0 {
         output.line(format!("Pending:    {} leaves without a checkpoint yet", report.pending))?;
     }
@@ -112,6 +126,7 @@ async fn one(
         Ok(installation) => installation,
         Err(error) => return unreadable(error, output),
     };
+    trust(&installation, args, loaded)?;
     settle::wait(&installation, loaded).await?;
     let recorder = &installation.recorder;
     let workspace = recorder.workspace(&args.workspace).await?;
@@ -125,6 +140,9 @@ async fn one(
     let mut found = found.ok_or_else(missing)?;
     if let Some(pin) = pin {
         pin.apply(&found.key, &mut found.verdict, &mut found.qualifiers, &mut found.faults);
+    }
+    if args.require_witness && found.outside.witnesses.is_empty() {
+        found.verdict = found.verdict.max(Verdict::Unverifiable);
     }
     if output.json {
         output.json(&found)?;
@@ -145,6 +163,17 @@ async fn one(
     for seal in &found.seals {
         output.line(format!("Seal:       leaf {} over {} records", seal.index, seal.covered))?;
     }
+    for witness in &found.outside.witnesses {
+        output.line(format!(
+            "Witness:    {} at {} entries",
+            printable(&witness.name),
+            witness.size
+        ))?;
+    }
+    if let Some(stamp) = &found.outside.stamp {
+        let by = if stamp.trusted { "" } else { " (by an authority that is not trusted)" };
+        output.line(format!("Stamped:    existed by {}{by}", stamp.time))?;
+    }
     for time in &found.times {
         output.line(format!(
             "Time:       {}: {}",
@@ -154,6 +183,18 @@ async fn one(
     }
     rest(&found.qualifiers, &found.faults, output)?;
     Ok(exit(found.verdict))
+}
+
+/// The witnesses of the command line, else those configured.
+fn trust(installation: &Installation, args: &VerifyArgs, loaded: &Loaded) -> anyhow::Result<()> {
+    let Some(path) = &args.policy else { return Ok(()) };
+    let wrong = |error: &dyn std::fmt::Display| {
+        Failure::usage(format!("--policy {}: {error}", path.display()))
+    };
+    let text = std::fs::read_to_string(loaded.environment.cwd.join(path));
+    let policy = Policy::parse(&text.map_err(|e| wrong(&e))?).map_err(|e| wrong(&e))?;
+    installation.recorder.trust(Outside { policy: Some(policy), ..outside(loaded)? });
+    Ok(())
 }
 
 fn verdict_line(verdict: Verdict, output: Output) -> std::io::Result<()> {

@@ -225,7 +225,7 @@ impl Layers {
         for (key, value) in settings {
             let value = match (key.as_str(), value.as_str()) {
                 // Paths in a file are relative to the file.
-                ("data_dir" | "rules_dir", Some(text)) => {
+                ("data_dir" | "rules_dir" | "mongo_tls_cert" | "mongo_tls_key", Some(text)) => {
                     base.join(text).to_string_lossy().into_owned().into()
                 }
                 _ => value,

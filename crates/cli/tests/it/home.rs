@@ -157,7 +157,7 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    fn start(mut command: Command) -> Self {
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let mut err = child.stderr.take().unwrap();
@@ -175,6 +175,15 @@ impl Served {
         std::thread::spawn(move || lines.for_each(drop));
         let ready = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         Self { child, ready }
+    }
+
+    /// Starts a server whose log goes to a file.
+    pub(crate) fn logging(mut command: Command, log: std::fs::File) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines.next().expect("the server starts").unwrap();
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, ready: serde_json::from_str(&line).unwrap() }
     }
 
     pub(crate) fn pid(&self) -> u32 {

@@ -1,21 +1,58 @@
 //! When a rule applies: findings and facts, joined by `all`, `any` and `not`.
 
-use exhibit_model::{Finding, FindingCategory, Part, Severity, Span};
+use exhibit_model::{Finding, FindingCategory, Json, Part, Severity, Span};
 use serde_yaml_ng::Value;
 
-use super::field::FieldTest;
+use super::{
+    field::FieldTest,
+    trace::{self, TraceTest, TraceView},
+};
+use crate::expr::{Program, Scene, Stop};
 
 /// Deepest nesting of a condition.
 const DEPTH_MAX: usize = 16;
 
-/// A condition on one span.
-#[derive(Debug, Clone, PartialEq)]
+/// What a condition looks at: a span, or a whole trace.
+#[derive(Clone, Copy)]
+pub(crate) struct Sight<'a> {
+    pub(crate) span: Option<&'a Span>,
+    pub(crate) trace: Option<&'a TraceView<'a>>,
+    /// The policy's constants.
+    pub(crate) data: &'a Json,
+}
+
+impl<'a> Sight<'a> {
+    /// The same, looking at one span.
+    pub(crate) fn on<'b>(&self, span: &'b Span) -> Sight<'b>
+    where
+        'a: 'b,
+    {
+        Sight { span: Some(span), trace: self.trace, data: self.data }
+    }
+
+    /// All findings in sight.
+    fn findings(&self) -> impl Iterator<Item = &'a Finding> {
+        let spans: &'a [Span] = match (self.span, self.trace) {
+            (Some(span), _) => std::slice::from_ref(span),
+            (None, Some(trace)) => trace.spans,
+            (None, None) => &[],
+        };
+        spans.iter().flat_map(|span| &span.findings)
+    }
+}
+
+/// A condition on one span or one trace.
+#[derive(Debug)]
 pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
     Finding(FindingTest),
     Field(FieldTest),
+    Expr(Box<Program>),
+    Trace(TraceTest),
+    /// Always.
+    True,
 }
 
 /// Which findings count, and how many of them it takes. What is empty fits all.
@@ -61,14 +98,55 @@ pub(crate) struct Names<'a> {
 }
 
 impl Condition {
-    /// Whether it holds for a span whose findings are known.
-    pub(crate) fn holds(&self, span: &Span) -> bool {
+    /// Whether it holds for a span or trace whose findings are known.
+    pub(crate) fn holds(&self, sight: &Sight<'_>) -> Result<bool, Stop> {
+        Ok(match self {
+            Self::All(parts) => {
+                for part in parts {
+                    if !part.holds(sight)? {
+                        return Ok(false);
+                    }
+                }
+                true
+            }
+            Self::Any(parts) => {
+                for part in parts {
+                    if part.holds(sight)? {
+                        return Ok(true);
+                    }
+                }
+                false
+            }
+            Self::Not(part) => !part.holds(sight)?,
+            Self::Finding(test) => test.holds(sight),
+            Self::Field(test) => test.holds(sight),
+            Self::Expr(program) => {
+                let scene = Scene { span: sight.span, trace: sight.trace, data: sight.data };
+                program.holds(&scene)?
+            }
+            Self::Trace(test) => test.holds(sight)?,
+            Self::True => true,
+        })
+    }
+
+    /// Whether it can only be told of a whole trace.
+    pub(crate) fn is_of_trace(&self) -> bool {
         match self {
-            Self::All(parts) => parts.iter().all(|part| part.holds(span)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(span)),
-            Self::Not(part) => !part.holds(span),
-            Self::Finding(test) => test.holds(span),
-            Self::Field(test) => test.holds(span),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::is_of_trace),
+            Self::Not(part) => part.is_of_trace(),
+            Self::Trace(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it reads texts that a redaction may have replaced.
+    pub(crate) fn reads_text(&self) -> bool {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::reads_text),
+            Self::Not(part) => part.reads_text(),
+            Self::Expr(program) => program.reads_text,
+            Self::Trace(_) => true,
+            _ => false,
         }
     }
 
@@ -81,7 +159,7 @@ impl Condition {
                 }
             }
             Self::Finding(test) => out.push(test),
-            Self::Not(_) | Self::Field(_) => {}
+            Self::Not(_) | Self::Field(_) | Self::Expr(_) | Self::Trace(_) | Self::True => {}
         }
     }
 
@@ -126,11 +204,16 @@ impl Condition {
                 "any" => Self::Any(list(value)?),
                 "not" => Self::Not(Box::new(Self::read_at(value, &place, names, depth + 1)?)),
                 "finding" => Self::Finding(FindingTest::read(value, &place, names)?),
-                "expr" | "sequence" | "budget" => {
-                    return Err(format!(
-                        "{place}: `{key}` is not supported by this version; use fields and findings"
-                    ));
+                "expr" => {
+                    let text = value.as_str().ok_or_else(|| format!("{place}: must be a text"))?;
+                    let program = Program::compile(text);
+                    Self::Expr(Box::new(program.map_err(|error| format!("{place}: {error}"))?))
                 }
+                "always" if value.as_bool() == Some(true) => Self::True,
+                key if trace::KEYS.contains(&key) => {
+                    Self::Trace(TraceTest::read(key, value, &place, names)?)
+                }
+                "outside" => outside(value, &place)?,
                 field => Self::Field(FieldTest::read(field, value, &place)?),
             });
         }
@@ -143,9 +226,8 @@ impl Condition {
 }
 
 impl FindingTest {
-    fn holds(&self, span: &Span) -> bool {
-        let found = span.findings.iter().filter(|finding| self.fits(finding)).count();
-        (self.count.least..=self.count.most).contains(&found)
+    fn holds(&self, sight: &Sight<'_>) -> bool {
+        self.count.fits(sight.findings().filter(|finding| self.fits(finding)).count())
     }
 
     /// Whether a finding is one that counts.
@@ -257,8 +339,12 @@ impl FindingTest {
 }
 
 impl Count {
+    pub(crate) fn fits(self, count: usize) -> bool {
+        (self.least..=self.most).contains(&count)
+    }
+
     /// A number, or an operator and a number: `">=2"`.
-    fn read(value: &Value, place: &str) -> Result<Self, String> {
+    pub(crate) fn read(value: &Value, place: &str) -> Result<Self, String> {
         let wrong = || format!("{place}: must be a number or a text such as \">=2\"");
         if let Some(exactly) = value.as_u64() {
             let exactly = exactly as usize;
@@ -276,6 +362,33 @@ impl Count {
             _ => return Err(wrong()),
         })
     }
+}
+
+/// `outside: {models: [gpt-4o*], tools: […]}`: something else than what is allowed. What a span does not
+/// say is not outside.
+fn outside(value: &Value, place: &str) -> Result<Condition, String> {
+    let Value::Mapping(map) = value else {
+        return Err(format!("{place}: must be a mapping such as `{{models: [gpt-4o*]}}`"));
+    };
+    let mut any = Vec::with_capacity(map.len());
+    for (key, value) in map {
+        let field = match key.as_str().unwrap_or_default() {
+            "models" => "model",
+            "tools" => "tool",
+            "providers" => "provider",
+            "environments" => "environment",
+            "agents" => "agent",
+            "services" => "service",
+            "kinds" => "kind",
+            other => {
+                return Err(format!(
+                    "{place}: unknown key `{other}`; there are models, tools, providers, environments, agents, services, kinds"
+                ));
+            }
+        };
+        any.push(Condition::Field(FieldTest::none_of(field, value, &format!("{place}.{field}s"))?));
+    }
+    if any.is_empty() { Err(format!("{place}: is empty")) } else { Ok(Condition::Any(any)) }
 }
 
 /// One text or a list of them.

@@ -1,16 +1,19 @@
 //! Facts of a span that rules compare: `cost_usd: {gt: 0.5}`, `provider: {not_in: [openai]}`.
 
-use exhibit_model::Span;
+use exhibit_model::{Json, Part, Span};
 use regex::Regex;
 use serde_yaml_ng::Value;
 
-use super::condition::texts;
+use super::{
+    condition::{Sight, texts},
+    trace::TraceView,
+};
 
 /// Largest compiled pattern of a `matches`, bytes.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// A comparison with one fact. A span that lacks the fact is never compared: only `exists: false` holds.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct FieldTest {
     field: Field,
     tests: Vec<Op>,
@@ -36,15 +39,22 @@ enum Field {
     TokensIn,
     TokensOut,
     LatencyMs,
+    Input,
+    Output,
+    SpanCount,
+    ErrorCount,
 }
 
 const NAMES: &str = "name, kind, model, provider, agent, user, session, environment, service, status, \
-                     tool, tag, metadata.<key>, cost_usd, tokens, tokens_in, tokens_out, latency_ms";
+                     tool, tag, metadata.<key>, cost_usd, tokens, tokens_in, tokens_out, latency_ms, input, output; of a trace also \
+                     span_count, error_count";
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 enum Op {
     Eq(Vec<String>),
     NotEq(Vec<String>),
+    /// None of these, in which `*` stands for anything.
+    NoneOf(Vec<String>),
     Contains(String),
     StartsWith(String),
     EndsWith(String),
@@ -56,16 +66,11 @@ enum Op {
     Exists(bool),
 }
 
-impl PartialEq for Op {
-    fn eq(&self, other: &Self) -> bool {
-        format!("{self:?}") == format!("{other:?}")
-    }
-}
-
 /// A fact as it stands on a span.
 enum Fact<'a> {
     Text(&'a str),
-    Texts(&'a [String]),
+    Owned(String),
+    Texts(Vec<&'a str>),
     Number(f64),
 }
 
@@ -89,6 +94,10 @@ impl Field {
             "tokens_in" => Self::TokensIn,
             "tokens_out" => Self::TokensOut,
             "latency_ms" => Self::LatencyMs,
+            "input" => Self::Input,
+            "output" => Self::Output,
+            "span_count" => Self::SpanCount,
+            "error_count" => Self::ErrorCount,
             other => Self::Metadata(other.strip_prefix("metadata.")?.to_owned()),
         })
     }
@@ -96,7 +105,13 @@ impl Field {
     fn is_number(&self) -> bool {
         matches!(
             self,
-            Self::CostUsd | Self::Tokens | Self::TokensIn | Self::TokensOut | Self::LatencyMs
+            Self::CostUsd
+                | Self::Tokens
+                | Self::TokensIn
+                | Self::TokensOut
+                | Self::LatencyMs
+                | Self::SpanCount
+                | Self::ErrorCount
         )
     }
 
@@ -116,7 +131,13 @@ impl Field {
             Self::Tool => &span.tool,
             Self::Kind => return Some(Fact::Text(span.kind().as_str())),
             Self::Status => return Some(Fact::Text(span.status.as_str())),
-            Self::Tag => return (!span.tags.is_empty()).then_some(Fact::Texts(&span.tags)),
+            Self::Tag => {
+                let tags = || Fact::Texts(span.tags.iter().map(String::as_str).collect());
+                return (!span.tags.is_empty()).then(tags);
+            }
+            Self::Input => return content(span, Part::Input),
+            Self::Output => return content(span, Part::Output),
+            Self::SpanCount | Self::ErrorCount => return None,
             Self::Metadata(key) => return span.metadata.get(key).map(|text| Fact::Text(text)),
             Self::CostUsd => return span.cost.amount.map(|amount| Fact::Number(amount.to_usd())),
             Self::LatencyMs => return span.duration().map(|d| Fact::Number(d.0 as f64 / 1e6)),
@@ -128,15 +149,65 @@ impl Field {
         };
         text.as_deref().map(Fact::Text)
     }
+
+    fn of_trace<'a>(&self, trace: &TraceView<'a>) -> Option<Fact<'a>> {
+        let sum = trace.summary;
+        let set = |set: &'a std::collections::BTreeSet<String>| {
+            (!set.is_empty()).then(|| Fact::Texts(set.iter().map(String::as_str).collect()))
+        };
+        let number = |n: u64| Some(Fact::Number(n as f64));
+        let usage = sum.usage();
+        match self {
+            Self::Name => sum.name.as_deref().map(Fact::Text),
+            Self::Agent => sum.agent.as_deref().map(Fact::Text),
+            Self::User => sum.user.as_deref().map(Fact::Text),
+            Self::Session => sum.session.as_deref().map(Fact::Text),
+            Self::Environment => sum.environment.as_deref().map(Fact::Text),
+            Self::Service => sum.service.as_deref().map(Fact::Text),
+            Self::Status => Some(Fact::Text(sum.status().as_str())),
+            Self::Kind => Some(Fact::Texts(sum.kinds.iter().map(|kind| kind.as_str()).collect())),
+            Self::Model => set(&sum.models),
+            Self::Provider => set(&sum.providers),
+            Self::Tool => set(&sum.tools),
+            Self::Tag => set(&sum.tags),
+            Self::Metadata(key) => sum.metadata.get(key).map(|text| Fact::Text(text)),
+            Self::CostUsd => sum.cost().map(|cost| Fact::Number(cost.to_usd())),
+            Self::Tokens => number(usage.input_tokens().saturating_add(usage.output_tokens())),
+            Self::TokensIn => number(usage.input_tokens()),
+            Self::TokensOut => number(usage.output_tokens()),
+            Self::LatencyMs => sum.duration().map(|d| Fact::Number(d.0 as f64 / 1e6)),
+            Self::SpanCount => number(sum.span_count),
+            Self::ErrorCount => number(sum.error_count),
+            Self::Input | Self::Output => None,
+        }
+    }
+}
+
+/// The text of a part of the record.
+fn content(span: &Span, part: Part) -> Option<Fact<'_>> {
+    let mut all = span.attributes.iter().filter(|a| a.part == part).map(|a| &a.value);
+    let first = all.next()?;
+    let rest: Vec<_> = all.collect();
+    if let (Json::String(text), true) = (first, rest.is_empty()) {
+        return Some(Fact::Text(text));
+    }
+    let plain = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let texts: Vec<String> = std::iter::once(first).chain(rest).map(plain).collect();
+    Some(Fact::Owned(texts.join("\n")))
 }
 
 impl FieldTest {
-    pub(crate) fn holds(&self, span: &Span) -> bool {
-        let fact = self.field.of(span);
+    pub(crate) fn holds(&self, sight: &Sight<'_>) -> bool {
+        let fact = match (sight.span, sight.trace) {
+            (Some(span), _) => self.field.of(span),
+            (None, Some(trace)) => self.field.of_trace(trace),
+            (None, None) => None,
+        };
         self.tests.iter().all(|op| match (&fact, op) {
             (fact, Op::Exists(wanted)) => fact.is_some() == *wanted,
             (None, _) => false,
             (Some(Fact::Text(text)), op) => op.holds_for_text(text),
+            (Some(Fact::Owned(text)), op) => op.holds_for_text(text),
             (Some(Fact::Texts(all)), Op::NotEq(_)) => {
                 all.iter().all(|text| op.holds_for_text(text))
             }
@@ -145,10 +216,16 @@ impl FieldTest {
         })
     }
 
+    /// A field that is there and is none of these.
+    pub(crate) fn none_of(name: &str, value: &Value, place: &str) -> Result<Self, String> {
+        let field = Field::named(name).ok_or_else(|| format!("{place}: unknown"))?;
+        Ok(Self { field, tests: vec![Op::NoneOf(lower(texts(value, place)?))] })
+    }
+
     /// Reads `field: value`, `field: [values]` or `field: {op: value, …}`.
     pub(crate) fn read(name: &str, value: &Value, place: &str) -> Result<Self, String> {
         let field = Field::named(name).ok_or_else(|| {
-            format!("{place}: unknown; there are all, any, not, finding and the fields {NAMES}")
+            format!("{place}: unknown; there are all, any, not, finding, expr, outside, always, those of a trace (sequence, calls, depth, loop, flow, any_span) and the fields {NAMES}")
         })?;
         let tests = match value {
             Value::Mapping(map) if map.is_empty() => return Err(format!("{place}: is empty")),
@@ -172,6 +249,31 @@ impl FieldTest {
         }
         Ok(Self { field, tests })
     }
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything; both lower case.
+fn fits(pattern: &str, text: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let Some(mut rest) = pieces.next().and_then(|first| text.strip_prefix(first)) else {
+        return false;
+    };
+    if !pattern.contains('*') {
+        return rest.is_empty();
+    }
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return rest.ends_with(piece);
+        }
+        let Some(at) = rest.find(piece) else { return false };
+        rest = &rest[at + piece.len()..];
+    }
+    true
+}
+
+/// Whether two texts are equal whatever their case; the wanted one is lower case.
+fn same(wanted: &str, text: &str) -> bool {
+    wanted.eq_ignore_ascii_case(text) || (!text.is_ascii() && wanted == text.to_lowercase())
 }
 
 /// Texts are compared whatever their case.
@@ -220,8 +322,12 @@ impl Op {
     fn holds_for_text(&self, text: &str) -> bool {
         let lower = || text.to_lowercase();
         match self {
-            Self::Eq(wanted) => wanted.contains(&lower()),
-            Self::NotEq(unwanted) => !unwanted.contains(&lower()),
+            Self::Eq(wanted) => wanted.iter().any(|wanted| same(wanted, text)),
+            Self::NotEq(unwanted) => !unwanted.iter().any(|unwanted| same(unwanted, text)),
+            Self::NoneOf(allowed) => {
+                let lower = lower();
+                !allowed.iter().any(|pattern| fits(pattern, &lower))
+            }
             Self::Contains(piece) => lower().contains(piece.as_str()),
             Self::StartsWith(piece) => lower().starts_with(piece.as_str()),
             Self::EndsWith(piece) => lower().ends_with(piece.as_str()),

@@ -1,12 +1,14 @@
 //! Policy files: YAML, read strictly.
 
-use exhibit_model::{Action, Severity};
+use exhibit_model::{Action, Json, Outcome, Severity};
 use serde::Deserialize;
 use serde_yaml_ng::Value;
 
 use super::{
-    Mask, Mode, Policy, Rule, Step,
+    Budgeted, Mode, Phase, Policy, Rule, Scope,
+    budget::Budget,
     condition::{Condition, FindingTest, Names},
+    step::{self, Step},
     trial::Trial,
 };
 use crate::error::Problems;
@@ -15,24 +17,29 @@ use crate::error::Problems;
 #[serde(deny_unknown_fields)]
 struct RawPolicy {
     version: u32,
+    /// `constitution` says the same where the rules say how an agent must behave.
+    #[serde(alias = "constitution")]
     policy: String,
     description: Option<String>,
     owner: Option<String>,
     #[serde(default)]
     mode: Mode,
     on_error: Option<String>,
-    defaults: Option<RawDefaults>,
+    #[serde(default)]
+    defaults: RawDefaults,
+    #[serde(default)]
+    data: serde_yaml_ng::Mapping,
     #[serde(default)]
     detectors: serde_yaml_ng::Mapping,
     #[serde(default)]
     rules: Vec<RawRule>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
 struct RawDefaults {
-    scope: Option<String>,
-    phase: Option<String>,
+    scope: Scope,
+    phase: Phase,
 }
 
 #[derive(Deserialize)]
@@ -42,15 +49,37 @@ struct RawRule {
     title: Option<String>,
     #[serde(default = "medium")]
     severity: Severity,
-    scope: Option<String>,
-    when: Value,
-    then: Vec<Value>,
+    outcome: Option<Outcome>,
+    scope: Option<Scope>,
+    phase: Option<Phase>,
+    /// When it applies.
+    when: Option<Value>,
+    /// What must hold where it applies; the rule is broken when it does not.
+    must: Option<Value>,
+    budget: Option<Value>,
+    then: Option<RawThen>,
     #[serde(default)]
     refs: Vec<String>,
-    #[serde(default)]
-    record_pass: bool,
+    record_pass: Option<bool>,
     #[serde(default)]
     tests: Vec<Trial>,
+}
+
+/// A list of actions; a budget has one for each limit.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawThen {
+    List(Vec<Value>),
+    Limits(RawLimits),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    #[serde(default)]
+    soft: Vec<Value>,
+    #[serde(default)]
+    hard: Vec<Value>,
 }
 
 fn medium() -> Severity {
@@ -84,14 +113,13 @@ pub(crate) fn read(
     if raw.policy.is_empty() {
         problems.add("policy", "needs a name");
     }
-    let only = |value: Option<&String>, supported: &str| value.is_some_and(|v| v != supported);
-    let defaults = raw.defaults.as_ref();
-    if only(defaults.and_then(|d| d.scope.as_ref()), "span") {
-        problems.add("defaults.scope", "only `span` is supported by this version");
-    }
-    if only(defaults.and_then(|d| d.phase.as_ref()), "ingest") {
-        problems.add("defaults.phase", "only `ingest` is supported by this version");
-    }
+    let data = match serde_json::to_value(&raw.data) {
+        Ok(data) => data,
+        Err(error) => {
+            problems.add("data", error.to_string());
+            Json::Null
+        }
+    };
     let on_error = match raw.on_error.as_deref() {
         None | Some("flag") => Action::Flag,
         Some("allow") => Action::Allow,
@@ -114,6 +142,7 @@ pub(crate) fn read(
         }
     }
     let names = Names { sets: &sets, detectors, entities };
+    let (raw_policy, raw_defaults) = (raw.policy.clone(), raw.defaults);
     let (mut rules, mut trials): (Vec<Rule>, Vec<(usize, Trial)>) = (Vec::new(), Vec::new());
     for raw in raw.rules {
         let place = format!("rule `{}`", raw.id);
@@ -121,7 +150,7 @@ pub(crate) fn read(
             problems.add(place, "there are two rules with this id");
             continue;
         }
-        match rule(raw, &names) {
+        match rule(raw, &raw_policy, &raw_defaults, &names) {
             Ok((rule, tests)) => {
                 trials.extend(tests.into_iter().map(|trial| (rules.len(), trial)));
                 rules.push(rule);
@@ -138,99 +167,88 @@ pub(crate) fn read(
             owner: raw.owner,
             mode: raw.mode,
             on_error,
+            data,
             rules,
         },
     })
 }
 
-fn rule(raw: RawRule, names: &Names<'_>) -> Result<(Rule, Vec<Trial>), String> {
+fn rule(
+    raw: RawRule,
+    policy: &str,
+    defaults: &RawDefaults,
+    names: &Names<'_>,
+) -> Result<(Rule, Vec<Trial>), String> {
     if raw.id.is_empty() {
         return Err("`id` is empty".to_owned());
     }
-    if raw.scope.as_ref().is_some_and(|scope| scope != "span") {
-        return Err("`scope`: only `span` is supported by this version".to_owned());
+    let when = raw.when.as_ref().map(|when| Condition::read(when, "when", names)).transpose()?;
+    let must = raw.must.as_ref().map(|must| Condition::read(must, "must", names)).transpose()?;
+    let is_duty = must.is_some();
+    let when = match (when, must) {
+        (Some(when), None) => when,
+        (None, Some(must)) => Condition::Not(Box::new(must)),
+        (Some(when), Some(must)) => Condition::All(vec![when, Condition::Not(Box::new(must))]),
+        (None, None) if raw.budget.is_some() => Condition::True,
+        (None, None) => return Err("needs `when`, `must` or `budget`".to_owned()),
+    };
+    // A condition on the whole trace says by itself what its scope is.
+    let of_trace = when.is_of_trace();
+    let scope = raw.scope.unwrap_or(if of_trace { Scope::Trace } else { defaults.scope });
+    if of_trace && scope == Scope::Span {
+        return Err("`when` looks at the whole trace, so the scope must be `trace`".to_owned());
     }
-    let when = Condition::read(&raw.when, "when", names)?;
-    let then = raw.then.iter().enumerate().map(|(n, value)| step(value, &format!("then[{n}]")));
-    let then = then.collect::<Result<Vec<Step>, String>>()?;
-    if then.is_empty() {
+    let (then, soft) = match raw.then {
+        None if is_duty => (vec![Step::Flag], None),
+        None => return Err("needs `then`; write `then: [allow]` to only record it".to_owned()),
+        Some(RawThen::List(list)) => (step::steps(&list, "then")?, None),
+        Some(RawThen::Limits(limits)) => {
+            let soft = step::steps(&limits.soft, "then.soft")?;
+            (step::steps(&limits.hard, "then.hard")?, Some(soft))
+        }
+    };
+    if then.is_empty() && soft.as_ref().is_none_or(Vec::is_empty) {
         return Err("`then` is empty; write `then: [allow]` to only record it".to_owned());
     }
+    if soft.is_some() != raw.budget.is_some() {
+        return Err(
+            "`then: {soft: […], hard: […]}` belongs to a `budget`, and a budget to it".to_owned()
+        );
+    }
     if then.iter().any(|step| matches!(step, Step::Redact(_))) {
+        if scope == Scope::Trace {
+            return Err("`redact` is for spans; what a trace holds is stored already".to_owned());
+        }
         let mut tests = Vec::new();
         when.finding_tests(&mut tests);
         if tests.is_empty() {
             return Err("`redact` needs a `finding` condition to know what to replace".to_owned());
         }
     }
+    let budget = match raw.budget {
+        None => None,
+        Some(_) if scope == Scope::Trace => {
+            return Err("`budget` counts spans; its scope is `span`".to_owned());
+        }
+        Some(value) => Some(Budgeted {
+            budget: Budget::read(&value, "budget")?,
+            soft: soft.unwrap_or_default(),
+            name: format!("{policy}/{}", raw.id),
+        }),
+    };
     let rule = Rule {
         title: raw.title.unwrap_or_else(|| raw.id.clone()),
         id: raw.id,
         severity: raw.severity,
+        outcome: raw.outcome,
+        scope,
+        phase: raw.phase.unwrap_or(defaults.phase),
         when,
         then,
+        budget,
         refs: raw.refs,
-        record_pass: raw.record_pass,
+        record_pass: raw.record_pass.unwrap_or(is_duty),
+        tests: raw.tests.len(),
     };
     Ok((rule, raw.tests))
-}
-
-/// `flag`, or `{redact: {with: hmac}}`.
-fn step(value: &Value, place: &str) -> Result<Step, String> {
-    let (name, options) = match value {
-        Value::String(name) => (name.as_str(), None),
-        Value::Mapping(map) if map.len() == 1 => match map.iter().next() {
-            Some((Value::String(name), options)) => (name.as_str(), Some(options)),
-            _ => return Err(format!("{place}: an action's name must be a text")),
-        },
-        _ => {
-            return Err(format!(
-                "{place}: must be an action such as `flag` or `{{redact: {{with: mask}}}}`"
-            ));
-        }
-    };
-    let allowed: &[&str] = match name {
-        "redact" => &["with"],
-        "tag" => &["name"],
-        "notify" => &["channel", "message"],
-        "review" => &["queue", "sla", "message"],
-        "flag" | "quarantine" | "block" => &["message"],
-        _ => &[],
-    };
-    if let Some(Value::Mapping(map)) = options
-        && let Some(unknown) = map.keys().find(|k| k.as_str().is_none_or(|k| !allowed.contains(&k)))
-    {
-        let unknown = unknown.as_str().unwrap_or_default();
-        return Err(format!("{place}.{name}: unknown key `{unknown}`"));
-    }
-    let option = |key: &str| match options {
-        Some(Value::String(text)) => Some(text.as_str()),
-        Some(Value::Mapping(map)) => map.get(key).and_then(Value::as_str),
-        _ => None,
-    };
-    Ok(match name {
-        "allow" => Step::Allow,
-        "tag" => match option("name") {
-            Some(tag) if !tag.is_empty() && tag.len() <= 128 => Step::Tag(tag.to_owned()),
-            _ => return Err(format!("{place}: write `{{tag: name}}`")),
-        },
-        "notify" => Step::Notify,
-        "redact" => Step::Redact(match option("with") {
-            None | Some("mask") => Mask::Name,
-            Some("hmac") => Mask::Fingerprint,
-            Some("drop") => Mask::Nothing,
-            Some(other) => {
-                return Err(format!("{place}.redact: `{other}` is not one of mask, hmac, drop"));
-            }
-        }),
-        "flag" => Step::Flag,
-        "review" => Step::Review,
-        "quarantine" => Step::Quarantine,
-        "block" => Step::Block,
-        other => {
-            return Err(format!(
-                "{place}: `{other}` is not one of allow, tag, notify, redact, flag, review, quarantine, block"
-            ));
-        }
-    })
 }

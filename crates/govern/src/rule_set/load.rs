@@ -1,6 +1,5 @@
 //! From files to a rule set: read, compile, and prove with the files' own examples.
 
-use exhibit_model::Span;
 use serde::Serialize;
 use serde_yaml_ng::Value;
 use sha2::{Digest, Sha256};
@@ -10,7 +9,11 @@ use crate::{
     FingerprintKey, RuleErrors, RuleProblem,
     detector::file::{self as detector_file, Proven},
     error::Problems,
-    policy::{Rule, file as policy_file, trial::Trial},
+    expr::Stop,
+    policy::{
+        Phase, Policy, Rule, Scope, budget::Surroundings, condition::Sight, file as policy_file,
+        trace::TraceView, trial::Trial,
+    },
     scan::{Engine, Scratch},
     shipped,
 };
@@ -66,7 +69,7 @@ pub(super) fn load(files: &[(String, String)], key: FingerprintKey) -> Result<Ru
         }
         for (index, trial) in &tried.trials {
             if let Some(rule) = tried.policy.rules.get(*index)
-                && let Err(message) = try_rule(&rules, rule, trial)
+                && let Err(message) = try_rule(&rules, &tried.policy, rule, trial)
             {
                 problems.add(format!("rule `{}`", rule.id), message);
             }
@@ -74,6 +77,11 @@ pub(super) fn load(files: &[(String, String)], key: FingerprintKey) -> Result<Ru
         rules.policies.push(tried.policy);
     }
     if !all.is_empty() {
+        for problem in &mut all {
+            if let Some((_, text)) = sorted.iter().find(|(name, _)| *name == problem.file) {
+                problem.locate(text);
+            }
+        }
         all.sort_by(|a, b| a.file.cmp(&b.file));
         return Err(RuleErrors { problems: all });
     }
@@ -93,7 +101,11 @@ fn kind(name: &str, text: &str, problems: &mut Problems<'_>) -> Kind {
             Kind::Nothing
         }
         Ok(Value::Null) => Kind::Nothing,
-        Ok(Value::Mapping(map)) if map.contains_key("policy") => Kind::Policy,
+        Ok(Value::Mapping(map))
+            if map.contains_key("policy") || map.contains_key("constitution") =>
+        {
+            Kind::Policy
+        }
         Ok(Value::Mapping(map)) if map.get("detectors").is_some_and(Value::is_sequence) => {
             Kind::Detectors
         }
@@ -145,14 +157,39 @@ fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>)
 }
 
 /// Runs a rule's test against the detectors.
-fn try_rule(rules: &RuleSet, rule: &Rule, trial: &Trial) -> Result<(), String> {
-    let mut span: Span = trial.span().map_err(|message| format!("tests: {message}"))?;
-    let found = texts::find(&rules.engine, &span);
-    span.findings =
-        found.hits.iter().map(|(place, hit)| rules.finding(&span, place, hit)).collect();
+fn try_rule(rules: &RuleSet, policy: &Policy, rule: &Rule, trial: &Trial) -> Result<(), String> {
+    let mut spans = trial.spans().map_err(|message| format!("tests: {message}"))?;
+    if trial.is_of_trace() != (rule.scope == Scope::Trace) {
+        return Err("tests: a rule on spans is given a `span`, one on traces a `trace`".to_owned());
+    }
+    for span in &mut spans {
+        let found = texts::find(&rules.engine, span);
+        span.findings =
+            found.hits.iter().map(|(place, hit)| rules.finding(span, place, hit)).collect();
+    }
+    let around = Surroundings {
+        spending: trial,
+        api_key: Some("key_trial"),
+        before_acting: rule.phase == Phase::Decide,
+        released: None,
+    };
+    let Some(first) = spans.first() else { return Err("tests: there is no span".to_owned()) };
+    let summary = crate::summary_of(&first.trace_id, &spans);
+    let approvals = trial.approvals();
+    let view = TraceView { summary: &summary, spans: &spans, approvals: &approvals };
+    let sight = match spans.first() {
+        Some(span) if !trial.is_of_trace() => {
+            Sight { span: Some(span), trace: None, data: &policy.data }
+        }
+        _ => Sight { span: None, trace: Some(&view), data: &policy.data },
+    };
     let mut actual: Vec<&str> = Vec::new();
-    if rule.when.holds(&span) {
-        actual = rule.then.iter().map(|step| step.action().as_str()).collect();
+    match rule.steps(&sight, &around, &mut Vec::new()) {
+        Ok(steps) => {
+            actual.extend(steps.into_iter().flatten().map(|step| step.action().as_str()));
+        }
+        Err(Stop::Fault(reason)) => return Err(format!("tests: {reason}")),
+        Err(Stop::Absent) => {}
     }
     let mut expected: Vec<&str> = trial.expect.iter().map(String::as_str).collect();
     expected.sort_unstable();
@@ -162,10 +199,11 @@ fn try_rule(rules: &RuleSet, rule: &Rule, trial: &Trial) -> Result<(), String> {
     }
     let shown =
         |words: &[&str]| if words.is_empty() { "nothing".to_owned() } else { words.join(", ") };
-    let mut found: Vec<&str> = span.findings.iter().map(|f| f.entity.as_str()).collect();
+    let found = spans.iter().flat_map(|span| &span.findings);
+    let mut found: Vec<&str> = found.map(|f| f.entity.as_str()).collect();
     found.dedup();
     Err(format!(
-        "a test expects {}, and the rule says {} (found in it: {})",
+        "tests: a test expects {}, and the rule says {} (found in it: {})",
         shown(&expected),
         shown(&actual),
         shown(&found)

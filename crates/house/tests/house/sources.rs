@@ -111,20 +111,6 @@ fn shipped_code_has_no_unwrap_and_excuses_every_expect() {
 }
 
 #[test]
-fn unsafe_code_stands_in_one_file() {
-    let mut faults = Vec::new();
-    for file in rust_files().iter().filter(|file| !file.is_test()) {
-        for (number, line) in file.shipped_lines() {
-            let code = line.split("//").next().unwrap_or_default();
-            if code.contains("unsafe_code") && file.path != "crates/cli/src/allocator.rs" {
-                faults.push(format!("{}:{number}: {}", file.path, line.trim()));
-            }
-        }
-    }
-    report("unsafe code is allowed in crates/cli/src/allocator.rs only", &faults);
-}
-
-#[test]
 fn every_bound_gives_its_reason_and_queues_take_theirs_from_the_limits() {
     let bound = Regex::new(r"^\s*(pub(\([^)]*\))? )?const [A-Z0-9_]*_MAX\b").unwrap();
     let bare_queue =

@@ -181,23 +181,13 @@ impl NoteSigner {
     /// # Errors
     /// A text of another form, another signature type, an id that does not fit.
     pub fn from_skey(text: &str) -> Result<Self, KeyError> {
-        let rest = text.strip_prefix("PRIVATE+KEY+").ok_or(KeyError::Malformed)?;
-        let (name, key_id, material) = split(rest)?;
-        let (kind, seed) = material.split_first().ok_or(KeyError::Malformed)?;
-        if *kind != KeyKind::Ed25519.byte() {
-            return Err(KeyError::Kind(*kind));
-        }
-        let key = Self::new(name, seed.try_into().map_err(|_| KeyError::Malformed)?)?;
-        if key.verifier.key_id == key_id { Ok(key) } else { Err(KeyError::Id) }
+        let (verifier, secret) = read_secret(text, KeyKind::Ed25519)?;
+        Ok(Self { verifier, secret })
     }
 
     /// The secret text form; wiped when dropped.
     pub fn to_skey(&self) -> Zeroizing<String> {
-        let mut material = Zeroizing::new(vec![KeyKind::Ed25519.byte()]);
-        material.extend_from_slice(self.secret.as_bytes());
-        let base64 = Zeroizing::new(STANDARD.encode(&*material));
-        let VerifierKey { name, key_id, .. } = &self.verifier;
-        Zeroizing::new(format!("PRIVATE+KEY+{name}+{key_id:08x}+{}", *base64))
+        write_secret(&self.verifier, &self.secret)
     }
 
     /// The public half.
@@ -241,6 +231,20 @@ impl Cosigner {
         Ok(Self { verifier, secret })
     }
 
+    /// Reads the form `PRIVATE+KEY+name+<8 hex digits>+<base64>`.
+    ///
+    /// # Errors
+    /// A text of another form, another signature type, an id that does not fit.
+    pub fn from_skey(text: &str) -> Result<Self, KeyError> {
+        let (verifier, secret) = read_secret(text, KeyKind::Cosignature)?;
+        Ok(Self { verifier, secret })
+    }
+
+    /// The secret text form; wiped when dropped.
+    pub fn to_skey(&self) -> Zeroizing<String> {
+        write_secret(&self.verifier, &self.secret)
+    }
+
     /// The public half.
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
@@ -265,6 +269,26 @@ impl fmt::Debug for Cosigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cosigner({}, …)", self.verifier.name)
     }
+}
+
+fn read_secret(text: &str, expected: KeyKind) -> Result<(VerifierKey, SigningKey), KeyError> {
+    let rest = text.strip_prefix("PRIVATE+KEY+").ok_or(KeyError::Malformed)?;
+    let (name, key_id, material) = split(rest)?;
+    let (kind, seed) = material.split_first().ok_or(KeyError::Malformed)?;
+    if *kind != expected.byte() {
+        return Err(KeyError::Kind(*kind));
+    }
+    let seed: &[u8; 32] = seed.try_into().map_err(|_| KeyError::Malformed)?;
+    let (verifier, secret) = pair(name, expected, seed)?;
+    if verifier.key_id == key_id { Ok((verifier, secret)) } else { Err(KeyError::Id) }
+}
+
+fn write_secret(verifier: &VerifierKey, secret: &SigningKey) -> Zeroizing<String> {
+    let mut material = Zeroizing::new(vec![verifier.kind.byte()]);
+    material.extend_from_slice(secret.as_bytes());
+    let base64 = Zeroizing::new(STANDARD.encode(&*material));
+    let VerifierKey { name, key_id, .. } = verifier;
+    Zeroizing::new(format!("PRIVATE+KEY+{name}+{key_id:08x}+{}", *base64))
 }
 
 /// Key names are not empty and hold neither Unicode spaces nor a plus sign.

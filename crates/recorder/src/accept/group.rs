@@ -14,11 +14,39 @@ pub(crate) struct Group {
     places: Vec<usize>,
     /// How many deliveries they were before repeated identities were merged.
     pub(crate) delivered: u64,
+    /// They are stored already and only to be mapped again.
+    pub(crate) remap: bool,
 }
 
 impl Group {
+    /// Stored spans of one trace, to be mapped again.
+    pub(crate) fn to_remap(trace_id: TraceId, spans: Vec<Span>) -> Vec<Self> {
+        let whole = Self { spans, ..Self::new(trace_id) };
+        let mut slices = slices(whole);
+        slices.iter_mut().for_each(|slice| slice.remap = true);
+        slices
+    }
+
     fn new(trace_id: TraceId) -> Self {
-        Self { trace_id, spans: Vec::new(), places: Vec::new(), delivered: 0 }
+        Self { trace_id, spans: Vec::new(), places: Vec::new(), delivered: 0, remap: false }
+    }
+}
+
+impl Group {
+    /// Refuses all of it. The bodies are not kept.
+    pub(crate) fn refuse(&self, reason: &str) -> Vec<Rejected> {
+        let places = self.places.iter().copied().chain(std::iter::repeat(0));
+        let spans = self.spans.iter().zip(places);
+        spans
+            .map(|(span, index)| Rejected {
+                index,
+                pointer: String::new(),
+                reason: reason.to_owned(),
+                span_id: Some(span.span_id.to_string()),
+                trace_id: None,
+                body: None,
+            })
+            .collect()
     }
 }
 

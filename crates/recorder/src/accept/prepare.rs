@@ -3,13 +3,14 @@
 use std::{cell::RefCell, collections::HashMap, hash::Hasher as _, sync::Arc};
 
 use exhibit_capture::Rejected;
+use exhibit_govern::{Charge, FollowUp, Surroundings};
 use exhibit_ledger::{
     Hash, Leaf, LeafKind, PartKey, leaf_hash,
     record::{Body, body_roots, part_hash},
     tree::leaf_hashes,
 };
 use exhibit_model::{
-    Door, Finding, Flag, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
+    Door, Finding, Flag, Nanos, RecordId, Span, SpanHead, SpanId, Status, TraceId, WorkspaceId,
     merge::{self, Digest},
     record::{self, Parts},
     text,
@@ -17,8 +18,8 @@ use exhibit_model::{
 use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
 use siphasher::sip128::Hasher128 as _;
 
-use super::group::Group;
-use crate::{Error, Recorder, live::LiveSpan, rules::Loaded, vault::OpenKey};
+use super::{amend, conceal, group::Group};
+use crate::{Error, Recorder, live::LiveSpan, lock, rules::Loaded, vault::OpenKey};
 
 /// Compression of payload blocks: level 1 is where the ratio per microsecond is best.
 const ZSTD_LEVEL: i32 = 1;
@@ -32,6 +33,16 @@ pub(crate) struct Prepared {
     pub(crate) batch: Batch,
     pub(crate) refused: Vec<Rejected>,
     pub(crate) live: Vec<LiveTrace>,
+    pub(crate) after: After,
+    /// Wrapped keys of records that are locked; to be kept before the batch is.
+    pub(crate) locks: Vec<(RecordId, Vec<u8>)>,
+}
+
+/// What is to be done once a batch is durable.
+#[derive(Default)]
+pub(crate) struct After {
+    pub(crate) follow_ups: Vec<(TraceId, SpanId, FollowUp)>,
+    pub(crate) charges: Vec<Charge>,
 }
 
 /// The spans of one trace for live views.
@@ -59,7 +70,10 @@ pub(crate) fn prepare(
         },
         refused: Vec::new(),
         live: Vec::with_capacity(groups.len()),
+        after: After::default(),
+        locks: Vec::new(),
     };
+    let book = recorder.budgets.book(workspace, received);
     let watched = recorder.live.is_watched(workspace);
     let mut unsealed = Vec::new();
     for group in groups {
@@ -72,14 +86,28 @@ pub(crate) fn prepare(
         for (index, delivered) in group.spans.iter_mut().enumerate() {
             delivered.received = received;
             let stored = known.0.get(&(group.trace_id.clone(), delivered.span_id.clone()));
-            let Some(revision) = Revision::build(recorder, &rules, delivered, stored)? else {
-                continue;
+            let around = Surroundings { spending: &book, ..Surroundings::default() };
+            let built = match (group.remap, stored) {
+                (true, Some(stored)) => Revision::remapped(&rules, stored, received, &around)?,
+                (true, None) => None,
+                (false, stored) => Revision::build(recorder, &rules, delivered, stored, &around)?,
             };
+            let Some((revision, said)) = built else { continue };
             if revision.bytes() > recorder.limits.span_bytes_max {
                 out.refused.push(too_large(index, delivered, recorder.limits.span_bytes_max));
                 continue;
             }
             let span = revision.span(delivered);
+            for fault in &said.faults {
+                tracing::warn!(rule = %fault, "a rule could not be evaluated");
+            }
+            book.pend(&said.charges);
+            out.after.charges.extend(said.charges);
+            out.after.follow_ups.extend(
+                said.follow_ups
+                    .into_iter()
+                    .map(|f| (span.trace_id.clone(), span.span_id.clone(), f)),
+            );
             if recorder.search && !revision.head.quarantined {
                 text::searchable(span, &mut words);
             }
@@ -93,6 +121,12 @@ pub(crate) fn prepare(
                 let supersedes = revision.supersedes;
                 let (key, parts) = (Arc::clone(&key), revision.parts.clone());
                 unsealed.push(Unsealed { at, record, supersedes, door, key, parts });
+            }
+            let mut revision = revision;
+            if revision.head.quarantined {
+                let (vault, entropy) = (&recorder.vault, &*recorder.entropy);
+                let parts = &mut revision.parts.0;
+                out.locks.push((record, lock::lock(vault, workspace, record, entropy, parts)?));
             }
             spans.push(revision.write(record, &mut raw));
         }
@@ -185,23 +219,32 @@ impl Revision {
         rules: &Loaded,
         delivered: &mut Span,
         stored: Option<&StoredSpan>,
-    ) -> Result<Option<Self>, Error> {
-        judge(rules, delivered);
+        around: &Surroundings<'_>,
+    ) -> Result<Option<(Self, Said)>, Error> {
+        if stored.is_none() && amend::is_amendment(delivered) {
+            return Ok(None);
+        }
+        let said = judge(rules, delivered, around);
         let parts = record::encode(delivered);
         let digest = recorder.delivery_digest(delivered, &parts);
         let Some(stored) = stored else {
             let head = head(delivered);
-            return Ok(Some(Self { merged: None, head, parts, digest, supersedes: None }));
+            let new = Self { merged: None, head, parts, digest, supersedes: None };
+            return Ok(Some((new, said)));
         };
         if digest == stored.digest {
             return Ok(None);
         }
         let before = decode(stored)?;
+        if amend::is_amendment(delivered) {
+            return Ok(Self::amended(rules, before, delivered, stored, around));
+        }
         if delivered.status == Status::Incomplete {
             // The server's mark is put on a running span as it stands, and on nothing else.
             return Ok((before.status == Status::Running).then(|| {
                 let head = head(delivered);
-                Self { merged: None, head, parts, digest, supersedes: Some(stored.record) }
+                let supersedes = Some(stored.record);
+                (Self { merged: None, head, parts, digest, supersedes }, said)
             }));
         }
         let received = before.received;
@@ -211,7 +254,7 @@ impl Revision {
         let now = std::mem::replace(&mut span.received, received);
         span.first_received = first_received;
         span.findings = held;
-        judge(rules, &mut span);
+        let said = judge(rules, &mut span, around);
         if record::encode(&span).0 == stored.parts {
             return Ok(None);
         }
@@ -219,7 +262,55 @@ impl Revision {
         span.first_received = first_received.or(Some(received));
         let parts = record::encode(&span);
         let head = head(&span);
-        Ok(Some(Self { merged: Some(span), head, parts, digest, supersedes: Some(stored.record) }))
+        let supersedes = Some(stored.record);
+        Ok(Some((Self { merged: Some(span), head, parts, digest, supersedes }, said)))
+    }
+
+    /// The stored revision with a reviewer's decision on it. It keeps the digest: what clients sent
+    /// before changes nothing when it comes again.
+    fn amended(
+        rules: &Loaded,
+        before: Span,
+        delivered: &Span,
+        stored: &StoredSpan,
+        around: &Surroundings<'_>,
+    ) -> Option<(Self, Said)> {
+        let (received, first_received) = (before.received, before.first_received);
+        let mut span = before;
+        amend::carry_out(rules, &mut span, delivered);
+        let mut said = judge(rules, &mut span, around);
+        // It was counted when it came.
+        said.charges.clear();
+        if record::encode(&span).0 == stored.parts {
+            return None;
+        }
+        span.received = delivered.received;
+        span.first_received = first_received.or(Some(received));
+        let (parts, head) = (record::encode(&span), head(&span));
+        let supersedes = Some(stored.record);
+        Some((Self { merged: Some(span), head, parts, digest: stored.digest, supersedes }, said))
+    }
+
+    /// Maps, prices and governs a stored revision anew. `None` when it reads as before.
+    fn remapped(
+        rules: &Loaded,
+        stored: &StoredSpan,
+        received: Nanos,
+        around: &Surroundings<'_>,
+    ) -> Result<Option<(Self, Said)>, Error> {
+        let mut span = decode(stored)?;
+        let mut said = judge(rules, &mut span, around);
+        // It was counted when it came.
+        said.charges.clear();
+        if record::encode(&span).0 == stored.parts {
+            return Ok(None);
+        }
+        span.first_received = span.first_received.or(Some(span.received));
+        span.received = received;
+        let parts = record::encode(&span);
+        let head = head(&span);
+        let (digest, supersedes) = (stored.digest, Some(stored.record));
+        Ok(Some((Self { merged: Some(span), head, parts, digest, supersedes }, said)))
     }
 
     fn span<'a>(&'a self, delivered: &'a Span) -> &'a Span {
@@ -248,14 +339,24 @@ impl Revision {
     }
 }
 
+/// What governing a span asks for beside the record.
+struct Said {
+    follow_ups: Vec<FollowUp>,
+    charges: Vec<Charge>,
+    faults: Vec<String>,
+}
+
 /// Maps, governs and prices. Raw attributes are redacted first, then mapped again, so that no
 /// mapped field keeps what was redacted. Findings whose text is already redacted cannot be found
-/// again; they stay.
-fn judge(rules: &Loaded, span: &mut Span) {
+/// again; they stay, and rules see them. What was said of the trace as a whole stays on its
+/// registration record.
+fn judge(rules: &Loaded, span: &mut Span, around: &Surroundings<'_>) -> Said {
     let held: Vec<Finding> = std::mem::take(&mut span.findings);
     exhibit_capture::map(span);
     span.cost = rules.prices.price(span);
-    let evaluated = rules.rules.evaluate(span);
+    let released = amend::released(span);
+    let around = &Surroundings { released: released.as_ref(), ..*around };
+    let evaluated = rules.rules.evaluate_in(span, &held, around);
     if evaluated.remap {
         exhibit_capture::map(span);
         span.cost = rules.prices.price(span);
@@ -265,11 +366,11 @@ fn judge(rules: &Loaded, span: &mut Span) {
             span.tags.push(tag);
         }
     }
-    for finding in held.into_iter().filter(|f| f.redacted) {
-        if !span.findings.contains(&finding) {
-            span.findings.push(finding);
-        }
+    if span.span_id.is_registration() {
+        super::ruling::restore(span);
     }
+    let (follow_ups, charges, faults) = (evaluated.follow_ups, evaluated.charges, evaluated.faults);
+    Said { follow_ups, charges, faults }
 }
 
 /// Reads a stored record.
@@ -299,9 +400,14 @@ pub(crate) fn finish(leaf: &Leaf) -> Result<exhibit_store::Leaf, Error> {
     Ok(exhibit_store::Leaf { bytes, hash })
 }
 
-/// The head with its previews, which only a root needs.
+/// The head with its previews, which only a root needs. Of something quarantined it tells what can be
+/// counted, and nothing that somebody wrote or a detector found.
 pub(crate) fn head(span: &Span) -> SpanHead {
     let mut head = SpanHead::of(span);
+    if head.quarantined {
+        conceal::head(span, &mut head);
+        return head;
+    }
     if head.is_root() {
         let previews = exhibit_capture::previews(span);
         (head.input_preview, head.output_preview) = (previews.input, previews.output);

@@ -1,12 +1,18 @@
 //! Acts of administration: what is sealed about them, and from which accounts can be derived again.
 
 use exhibit_ledger::{Leaf, LeafKind, record::part_hash};
-use exhibit_model::{ApiKey, ApiKeyId, Nanos, RecordId, Role, Scopes, User, UserId, Workspace};
+use exhibit_model::{
+    ApiKey, ApiKeyId, Nanos, RecordId, Review, ReviewDeed, Role, Scopes, User, UserId, Workspace,
+};
 use exhibit_store::AdminAct;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Error, Recorder, accept::finish};
+use crate::{
+    Error, Recorder,
+    accept::finish,
+    retention::{Erased, Hold, RetentionRule},
+};
 
 /// The body of an act. The leaf commits to it under a salt, so that names stay out of the log and
 /// can be erased.
@@ -23,6 +29,16 @@ pub(crate) enum Act {
     KeyCreated { key: SealedKey },
     /// A key was revoked.
     KeyRevoked { key: ApiKeyId, at: Nanos },
+    /// The rules of retention were set.
+    RetentionSet { rules: Vec<RetentionRule> },
+    /// A legal hold was placed.
+    HoldPlaced { hold: Hold },
+    /// A legal hold was released.
+    HoldReleased { id: String, release: String, at: Nanos },
+    /// Records were taken away.
+    Erased { erased: Erased },
+    /// Somebody, or a rule, did something to a review; as it stands since.
+    Reviewed { review: Review },
 }
 
 /// What is sealed of a user.
@@ -85,6 +101,11 @@ impl Act {
     fn leaf_kind(&self) -> LeafKind {
         match self {
             Self::KeyCreated { .. } | Self::KeyRevoked { .. } => LeafKind::KeyChange,
+            Self::HoldPlaced { .. } | Self::HoldReleased { .. } => LeafKind::Hold,
+            Self::RetentionSet { .. } => LeafKind::Retention,
+            Self::Erased { erased } if erased.cause == "retention" => LeafKind::Retention,
+            Self::Erased { .. } => LeafKind::Erasure,
+            Self::Reviewed { .. } => LeafKind::Review,
             _ => LeafKind::Admin,
         }
     }
@@ -96,13 +117,25 @@ impl Act {
             Self::MemberSet { .. } => "member set",
             Self::KeyCreated { .. } => "key created",
             Self::KeyRevoked { .. } => "key revoked",
+            Self::RetentionSet { .. } => "retention rules set",
+            Self::HoldPlaced { .. } => "hold placed",
+            Self::HoldReleased { .. } => "hold released",
+            Self::Erased { .. } => "records erased",
+            Self::Reviewed { review } => match review.acts.last().map(|act| act.deed) {
+                Some(ReviewDeed::Opened) => "review opened",
+                Some(ReviewDeed::Approved) => "review approved",
+                Some(ReviewDeed::Rejected) => "review rejected",
+                Some(ReviewDeed::Escalated) => "review escalated",
+                Some(ReviewDeed::Expired) => "review expired",
+                _ => "review changed",
+            },
         }
     }
 }
 
 impl Recorder {
     /// An act and its leaf, which says in words what kind of act it is and names nobody.
-    pub(super) fn sealed_act(&self, act: &Act) -> Result<AdminAct, Error> {
+    pub(crate) fn sealed_act(&self, act: &Act) -> Result<AdminAct, Error> {
         let body = serde_json::to_vec(act).map_err(|error| Error::Internal(error.to_string()))?;
         let received = u64::try_from(self.now().0).unwrap_or(0);
         let id = RecordId::mint(&*self.entropy).0.into();

@@ -51,7 +51,7 @@ impl Recorder {
         Ok((token, login))
     }
 
-    async fn open_session(&self, user: &UserId) -> Result<SessionToken, Error> {
+    pub(super) async fn open_session(&self, user: &UserId) -> Result<SessionToken, Error> {
         let mut random = [0; 32];
         self.entropy.fill(&mut random);
         let token = base32(&random);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use exhibit_ledger::{Leaf, LeafKind};
-use exhibit_model::{Role, Workspace};
-use exhibit_store::{LogId, StoredAct};
+use exhibit_model::{Review, Role, Workspace};
+use exhibit_store::{LogId, ReviewQuery, StoredAct};
 
 use super::{Fault, Verdict, log::Claimed};
 use crate::{
     Error, Recorder,
     account::act::{Act, SealedKey, SealedUser},
+    retention::is_keeping,
 };
 
 /// Acts read at once.
@@ -21,6 +22,9 @@ struct Derived {
     workspace: Option<Workspace>,
     members: BTreeMap<String, (SealedUser, Role)>,
     keys: BTreeMap<String, SealedKey>,
+    /// Leaves whose records were taken away.
+    erased: Vec<(u64, u64)>,
+    reviews: BTreeMap<String, Review>,
 }
 
 impl Derived {
@@ -37,10 +41,16 @@ impl Derived {
             Act::KeyCreated { key } => {
                 self.keys.insert(key.id.0.clone(), key);
             }
+            Act::Erased { erased } => self.erased.extend(erased.leaves),
+            // Derived from the acts whenever they are asked for.
+            Act::RetentionSet { .. } | Act::HoldPlaced { .. } | Act::HoldReleased { .. } => {}
             Act::KeyRevoked { key, at } => {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);
                 }
+            }
+            Act::Reviewed { review } => {
+                self.reviews.insert(review.id.clone(), review);
             }
         }
     }
@@ -82,6 +92,16 @@ impl Recorder {
                 }
             }
         }
+        for (from, to) in std::mem::take(&mut derived.erased) {
+            // Bounded by what a log can have, not by what an act says.
+            let size = self.store.head(log).await?.size;
+            for index in from..to.min(size) {
+                if !claimed.claim(index) {
+                    let what = "a record that was erased is there".to_owned();
+                    fault(Verdict::Altered, Some(index), what);
+                }
+            }
+        }
         let mut differs = |what: &str| fault(Verdict::Altered, None, what.to_owned());
         let is_shown = |w: &Workspace| Workspace { id: shown.id, ..w.clone() } == *shown;
         if !derived.workspace.as_ref().is_some_and(is_shown) {
@@ -101,13 +121,27 @@ impl Recorder {
         if keys != derived.keys {
             differs("the keys of the workspace are not those that were made and revoked");
         }
+        let mut reviews = BTreeMap::new();
+        let mut query = ReviewQuery { limit: PAGE, ..ReviewQuery::default() };
+        loop {
+            let page = self.store.reviews(shown.id, &query).await?;
+            reviews.extend(page.rows.into_iter().map(|review| (review.id.clone(), review)));
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        if reviews != derived.reviews {
+            differs("the reviews of the workspace are not what reviewers made of them");
+        }
         Ok(faults)
     }
 
     /// An act, if its leaf commits to it.
-    fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
+    pub(crate) fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
         let leaf = Leaf::parse(leaf?).ok()?;
-        let is_act = matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange);
+        let is_act = matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange | LeafKind::Review)
+            || is_keeping(&leaf);
         (is_act && leaf.body_root == Some(self.act_root(&leaf, &act.body)))
             .then(|| serde_json::from_slice(&act.body).ok())
             .flatten()

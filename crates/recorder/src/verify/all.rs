@@ -1,16 +1,16 @@
 //! A whole installation: every log, every record, every trace, every rollup.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
-use exhibit_model::{Span, SpanHead, SpanId, TraceId, WorkspaceId, text};
+use exhibit_model::{SpanHead, SpanId, TraceId, WorkspaceId, text};
 use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
 use serde::Serialize;
 
-use super::{Fault, Verdict, log::Claimed, record, rollups};
-use crate::{Error, Recorder, accept};
+use super::{Fault, Verdict, anchors::Vouched, log::Claimed, record, rollups};
+use crate::{Error, Recorder, accept, lock};
 
 /// Traces read at once.
 const PAGE: usize = 256;
@@ -52,6 +52,8 @@ pub struct Report {
     pub leaves: u64,
     /// Records that are not under a checkpoint yet.
     pub pending: u64,
+    /// What outsiders vouch for.
+    pub vouched: Vouched,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -106,7 +108,7 @@ impl Recorder {
     ) -> Result<Report, Error> {
         let mut report = Report {
             verdict: Verdict::Valid,
-            qualifiers: vec!["key-self-asserted", "unwitnessed"],
+            qualifiers: vec!["key-self-asserted"],
             log: self.log_origin(LogId::Installation),
             key: self.verifier_key(LogId::Installation)?,
             workspaces: 0,
@@ -114,6 +116,7 @@ impl Recorder {
             records: 0,
             leaves: 0,
             pending: 0,
+            vouched: Vouched::default(),
             faults: Vec::new(),
         };
         let workspaces = self.store.workspaces().await?;
@@ -122,8 +125,14 @@ impl Recorder {
             total += self.store.audit_size(workspace.id).await?;
         }
         progress.total(total);
+        let anchors = self.check_anchors().await?;
+        anchors.faults.into_iter().for_each(|f| report.fault(f));
+        report.vouched = anchors.vouched;
+        if report.vouched.witnessed_size.is_none() {
+            report.qualifiers.push("unwitnessed");
+        }
         let installation =
-            self.check_log(LogId::Installation, &BTreeMap::new(), None, progress).await?;
+            self.check_log(LogId::Installation, &anchors.heads, None, progress).await?;
         report.leaves += installation.size;
         installation.faults.into_iter().for_each(|f| report.fault(f));
         let known: BTreeSet<String> =
@@ -166,7 +175,10 @@ impl Recorder {
         let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut after = None;
         loop {
-            let page = self.store.audit_traces(workspace, after, PAGE, depth.bodies).await?;
+            let mut page = self.store.audit_traces(workspace, after, PAGE, depth.bodies).await?;
+            for trace in &mut page.rows {
+                self.unlock_trace(workspace, trace).await?;
+            }
             report.traces += page.rows.len() as u64;
             let work = self.with_leaves(workspace, page.rows).await?;
             let recorder = Arc::clone(self);
@@ -292,12 +304,13 @@ impl Recorder {
         let mut received = Vec::with_capacity(trace.spans.len());
         let mut words = String::new();
         let mut first: Option<(u64, SpanId)> = None;
-        let mut sealed_as = |index: Option<u64>, span: &Span| {
+        let mut cleared: HashSet<&SpanId> = HashSet::new();
+        let mut sealed_as = |index: Option<u64>, span: &SpanId| {
             if let Some(index) = index
-                && !span.span_id.is_registration()
+                && !span.is_registration()
                 && first.as_ref().is_none_or(|(held, _)| index < *held)
             {
-                first = Some((index, span.span_id.clone()));
+                first = Some((index, span.clone()));
             }
         };
         let before = out.faults.len();
@@ -313,7 +326,10 @@ impl Recorder {
             };
             match checked {
                 Ok(Some(span)) => {
-                    sealed_as(stored.index, &span);
+                    if accept::is_cleared(&span) {
+                        cleared.insert(&row.head.span_id);
+                    }
+                    sealed_as(stored.index, &span.span_id);
                     received.push(record::received(&span));
                     if depth.search && !span.decision.is_quarantine() {
                         text::searchable(&span, &mut words);
@@ -329,13 +345,17 @@ impl Recorder {
         for (span_id, stored) in &trace.superseded {
             out.claims.extend(stored.index);
             let checked = record::check_leaf(true, stored, None, leaf(stored)).and_then(|()| {
-                if bodies {
+                // What a reviewer redacted or erased can be read by nobody; its leaf stays.
+                let is_gone = cleared.contains(span_id) && lock::is_locked(stored);
+                if bodies && is_gone {
+                    sealed_as(stored.index, span_id);
+                } else if bodies {
                     let span = record::check_parts(key.as_ref(), stored, leaf(stored))?;
                     if span.span_id != *span_id {
                         let what = "a replaced record is shown as one of another span";
                         return Err(Fault::new(Verdict::Altered, what));
                     }
-                    sealed_as(stored.index, &span);
+                    sealed_as(stored.index, &span.span_id);
                 }
                 Ok(())
             });

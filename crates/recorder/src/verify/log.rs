@@ -52,14 +52,11 @@ impl Recorder {
         };
         let signed = SignedCheckpoint::parse(stored.note.as_bytes())
             .map_err(|_| fault(Verdict::Altered, "the checkpoint does not read"))?;
-        let key = self
-            .verifier_key(stored.log)
-            .ok()
-            .and_then(|key| key.parse().ok())
-            .ok_or_else(|| fault(Verdict::WrongKey, "there is no key for this log"))?;
-        signed.verify(&origin, &key).map_err(|_| {
-            fault(Verdict::WrongKey, "the checkpoint is not signed by this log's key")
-        })?;
+        let known = self.known_keys(stored.log);
+        if !known.iter().any(|key| signed.verify(&origin, key).is_ok()) {
+            let what = "the checkpoint is not signed by this log's key";
+            return Err(fault(Verdict::WrongKey, what));
+        }
         let stated = signed.checkpoint();
         if (stated.size, stated.root.0) != (stored.size, stored.root) {
             return Err(fault(
@@ -128,7 +125,11 @@ impl Recorder {
                 };
                 let is_record = match leaf.kind {
                     LeafKind::Span | LeafKind::TraceSeal => true,
-                    LeafKind::Admin | LeafKind::KeyChange => leaf.body_root.is_some(),
+                    LeafKind::Admin
+                    | LeafKind::KeyChange
+                    | LeafKind::Hold
+                    | LeafKind::Retention
+                    | LeafKind::Erasure => leaf.body_root.is_some(),
                     _ => false,
                 };
                 if is_record && claimed.is_some_and(|c| !c.has(index)) {

@@ -11,4 +11,5 @@ mod accept;
 mod accounts;
 mod clocks;
 mod house;
+mod reviews;
 mod rules;

@@ -11,7 +11,7 @@ pub(crate) struct Credential(pub(crate) String);
 /// key in the usual place.
 const BEFORE: &[&str] = &["x-exhibit-key"];
 /// Headers that other products' clients use.
-const AFTER: &[&str] = &["x-api-key", "api-key", "api_key", "x-goog-api-key"];
+const AFTER: &[&str] = &["x-api-key", "api-key", "api_key", "x-goog-api-key", "wandb-api-key"];
 const PREFIXES: &[&str] = &["exk_", "akt_", "sk-at-"];
 
 /// The key of a request. Of several candidates the first that looks like one of ours wins, else the
@@ -83,6 +83,7 @@ mod tests {
             ("api-key", "exk_secret"),
             ("api_key", "exk_secret"),
             ("x-goog-api-key", "exk_secret"),
+            ("wandb-api-key", "exk_secret"),
             ("x-exhibit-key", "exk_secret"),
         ] {
             assert_eq!(found(&[header]).as_deref(), Some("exk_secret"), "{header:?}");

@@ -64,6 +64,15 @@ impl Rates {
         })
     }
 
+    /// Counts a visit without an account.
+    pub(crate) fn check_visit(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(address) = address else { return Ok(()) };
+        self.requests.check_key(&format!("visit {}", address.to_canonical())).map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            Problem::too_many("Too many visits; wait a moment.", wait.as_secs() + 1)
+        })
+    }
+
     /// Whether a login may be tried.
     pub(crate) fn check_login(
         &self,

@@ -77,7 +77,7 @@ pub(crate) struct Place {
 }
 
 impl Account {
-    fn of(login: &Login) -> Self {
+    pub(crate) fn of(login: &Login) -> Self {
         Self {
             user_id: login.user.id.0.clone(),
             email: login.user.email.clone(),
@@ -122,7 +122,12 @@ impl FromRequestParts<Shared> for Visitor {
 }
 
 impl Visitor {
-    fn secure(&self, app: &Shared) -> bool {
+    /// The address of the other end.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.address
+    }
+
+    pub(crate) fn secure(&self, app: &Shared) -> bool {
         app.config.secure_cookies || cookie::came_over_tls(&self.headers)
     }
 }
@@ -145,7 +150,7 @@ async fn enter(
     Ok(response)
 }
 
-fn set(response: &mut Response, cookie: Option<HeaderValue>) {
+pub(crate) fn set(response: &mut Response, cookie: Option<HeaderValue>) {
     if let Some(value) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, value);
     }

@@ -6,6 +6,7 @@
 //! It stands in the answer only; what is sealed is the record.
 
 mod canonical;
+pub(crate) mod ledger;
 pub(crate) mod side_doors;
 
 use std::sync::Arc;
@@ -167,6 +168,7 @@ fn execution(detail: &SpanDetail, payload_hash: &str) -> Json {
             "finishReason": span.finish_reasons.first(),
         },
         "payloadHash": payload_hash,
+        "integrityHash": payload_hash,
     })
 }
 

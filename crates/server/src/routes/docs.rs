@@ -39,6 +39,8 @@ use crate::{app::Shared, otlp::http::PREFIXES, problem::Problem};
         (name = "analytics", description = "Sums over time"),
         (name = "live", description = "What is being recorded right now"),
         (name = "ledger", description = "Proofs, in the C2SP text formats"),
+        (name = "governance", description = "Rules, what they say, and asking before acting"),
+        (name = "reviews", description = "What waits for people"),
         (name = "settings", description = "Prices and rules in force"),
         (name = "keys", description = "API keys"),
         (name = "workspaces", description = "Workspaces and members"),

@@ -27,6 +27,7 @@ const DOOR: &str = "langfuse";
 pub(crate) fn router() -> Router<Shared> {
     let router = Router::new()
         .route("/api/public/ingestion", post(ingest))
+        .route("/api/public/scores", post(scores))
         .route("/api/public/projects", get(projects))
         .route("/api/public/health", get(health));
     shaped!(router, shape)
@@ -45,6 +46,30 @@ async fn projects(caller: Caller<Anyone>) -> Json<Value> {
 
 async fn health() -> Json<Value> {
     Json(json!({ "status": "OK", "version": env!("CARGO_PKG_VERSION") }))
+}
+
+/// Records scores: 202 when all were taken, else 207 with what was not.
+async fn scores(
+    State(app): State<Shared>,
+    caller: Caller<Ingest>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let decode = ingestion::scores;
+    let (decoded, _share) = app.intake(caller.workspace, DOOR, &headers, body, decode).await?;
+    let id = decoded.spans.first().map(|span| span.span_id.clone());
+    let accepted = app.recorder.accept(caller.workspace, decoded).await?;
+    if accepted.rejected.is_empty() {
+        let answer = json!({ "message": "Accepted", "id": id });
+        return Ok((StatusCode::ACCEPTED, Json(answer)).into_response());
+    }
+    let errors = accepted.rejected.iter();
+    let errors: Vec<Value> = errors
+        .map(|one| json!({ "message": format!("{}: {}", one.pointer, one.reason) }))
+        .collect();
+    let answer =
+        json!({ "accepted": accepted.accepted, "rejected": errors.len(), "errors": errors });
+    Ok((StatusCode::MULTI_STATUS, Json(answer)).into_response())
 }
 
 /// Records a batch. 207: what became of each event, by the event's own id.

@@ -200,3 +200,15 @@ pub(crate) async fn installation_tile(
 ) -> Result<Response, Problem> {
     tile_of(&app, LogId::Installation, &path).await
 }
+
+/// How it stands with witnesses and time-stamp authorities of the installation's log.
+#[utoipa::path(get, path = "/api/v1/ledger/anchors", tag = "ledger",
+    responses((status = 200, body = Data<Object>)))]
+pub(crate) async fn anchors(
+    State(app): State<Shared>,
+    _caller: Caller<ReadTraces>,
+) -> Result<Data<serde_json::Value>, Problem> {
+    let status = app.recorder.outside_status();
+    let data = serde_json::to_value(status).map_err(|error| Problem::internal(&error))?;
+    Ok(Data { data })
+}

@@ -1,6 +1,6 @@
 //! Sessions: traces that belong to one conversation.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use exhibit_model::{NanoUsd, Nanos};
 use exhibit_store::SessionSummary;
 use serde::Serialize;
@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 use super::traces::{ListParams, query};
 use crate::{
     app::Shared,
-    auth::{Caller, Read},
+    auth::{Caller, Read, ReadTraces},
     extract::Params,
     problem::{Problem, ProblemBody},
-    view::Listing,
+    view::{Data, Listing},
 };
 
 /// A session.
@@ -72,4 +72,42 @@ pub(crate) async fn list(
     let page =
         app.recorder.sessions(caller.workspace, &query.filter, query.cursor, query.limit).await?;
     Ok(Listing::of(page, SessionView::of))
+}
+
+/// The numbers of a session's events.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct SequenceBody {
+    /// How many events with a number there are.
+    seen: u64,
+    /// The smallest number; null where events have none.
+    first: Option<u64>,
+    /// The largest number.
+    last: Option<u64>,
+    /// How many numbers between them are missing: events that were lost.
+    missing_count: u64,
+    /// Ranges of missing numbers.
+    missing: Vec<Missing>,
+}
+
+/// A range of missing numbers.
+#[derive(Serialize, ToSchema)]
+struct Missing {
+    from: u64,
+    to: u64,
+}
+
+/// Which events of a coding agent's session never arrived: its events are numbered.
+#[utoipa::path(get, path = "/api/v1/sessions/{session_id}/sequence", tag = "traces",
+    params(("session_id" = String, Path, description = "The session's id")),
+    responses((status = 200, body = Data<SequenceBody>), (status = 401, body = ProblemBody)))]
+pub(crate) async fn sequence(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+    Path(session): Path<String>,
+) -> Result<Data<SequenceBody>, Problem> {
+    let found = app.recorder.session_sequence(caller.workspace, &session).await?;
+    let missing = found.missing.iter().map(|(from, to)| Missing { from: *from, to: *to }).collect();
+    let missing_count = found.missing.iter().map(|(from, to)| to - from + 1).sum();
+    let (seen, first, last) = (found.seen, found.first, found.last);
+    Ok(Data { data: SequenceBody { seen, first, last, missing_count, missing } })
 }

@@ -3,11 +3,12 @@
 mod query;
 
 use axum::extract::{Path, State};
-use exhibit_model::Json;
+use exhibit_model::{Json, Scope};
 use exhibit_store::SpanWindow;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use super::retention;
 use crate::{
     app::Shared,
     auth::{Caller, ReadTraces},
@@ -67,7 +68,10 @@ pub(crate) async fn one(
     Path(id): Path<String>,
 ) -> Result<Data<TraceDocument>, Problem> {
     let id = trace_id(&id)?;
-    let found = app.recorder.trace_with_spans(caller.workspace, &id, WHOLE_SPANS_MAX).await?;
+    let found = app
+        .recorder
+        .trace_shown(caller.workspace, &id, WHOLE_SPANS_MAX, caller.scopes.has(Scope::Review))
+        .await?;
     let (row, details) = found.ok_or_else(|| Problem::not_found("trace"))?;
     let trace = Trace::of(&row);
     let spans_truncated = trace.span_count > details.len() as u64;
@@ -123,7 +127,10 @@ pub(crate) async fn span(
     Path((trace, span)): Path<(String, String)>,
 ) -> Result<Data<SpanDocument>, Problem> {
     let (trace, span) = (trace_id(&trace)?, span_id(&span)?);
-    let detail = app.recorder.span(caller.workspace, &trace, &span).await?;
+    let detail = app
+        .recorder
+        .span_shown(caller.workspace, &trace, &span, caller.scopes.has(Scope::Review))
+        .await?;
     let detail = detail.ok_or_else(|| Problem::not_found("span"))?;
     Ok(Data { data: SpanDocument::with_raw(&detail) })
 }
@@ -139,7 +146,11 @@ pub(crate) async fn verification(
 ) -> Result<Data<Json>, Problem> {
     let id = trace_id(&id)?;
     let verification = app.recorder.verification(caller.workspace, &id).await?;
-    let verification = verification.ok_or_else(|| Problem::not_found("trace"))?;
+    let Some(verification) = verification else {
+        let certificate = retention::certificate(&app, caller.workspace, &id).await?;
+        let data = certificate.ok_or_else(|| Problem::not_found("trace"))?;
+        return Ok(Data { data });
+    };
     let data = serde_json::to_value(verification).map_err(|error| Problem::internal(&error))?;
     Ok(Data { data })
 }

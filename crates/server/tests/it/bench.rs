@@ -34,6 +34,14 @@ impl Bench {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config, &mut Limits)) -> Self {
+        Self::made(RuleSource::default(), change).await
+    }
+
+    pub(crate) async fn with_rules(rules: RuleSource) -> Self {
+        Self::made(rules, |_, _| {}).await
+    }
+
+    async fn made(rules: RuleSource, change: impl FnOnce(&mut Config, &mut Limits)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut limits = Limits::default();
         let mut config = Config {
@@ -50,7 +58,7 @@ impl Bench {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
             keys: Arc::clone(&keys),
-            rules: RuleSource::default(),
+            rules,
             search: true,
         })
         .await

@@ -12,6 +12,7 @@ mod api;
 mod bad_input;
 mod bench;
 mod doors;
+mod governance;
 mod grpc;
 mod ingest;
 mod live;

@@ -22,7 +22,7 @@ use tantivy::{
 use tokio::sync::watch;
 
 use super::{
-    IndexEntry, Message, Shared,
+    Document, Message, Shared,
     index::{self, Fields},
     weight,
     words::Words,
@@ -51,12 +51,13 @@ pub(super) struct Indexer {
     /// Made when first needed: opening must be quick, and an idle process small.
     writer: Option<IndexWriter>,
     heap_bytes: usize,
-    words: Words,
     /// The last block that was added.
     position: i64,
     /// The last block that was committed.
     committed: i64,
     dirty_since: Option<Instant>,
+    /// Documents were removed since the last commit.
+    removed: bool,
     /// After a failure: when to try again. Until then entries are left to the store.
     retry_at: Option<Instant>,
     database: PathBuf,
@@ -81,10 +82,10 @@ impl Indexer {
             reader,
             writer: None,
             heap_bytes,
-            words: Words::new(),
             position: watermark,
             committed: watermark,
             dirty_since: None,
+            removed: false,
             retry_at: None,
             database,
             shared,
@@ -100,14 +101,15 @@ impl Indexer {
                 None => messages.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(wait) => messages.recv_timeout(wait),
             };
-            if let Ok(Message::Entry(entry)) = &message {
-                self.shared.queued_bytes.fetch_sub(weight(entry), Ordering::AcqRel);
+            if let Ok(Message::Document(document)) = &message {
+                self.shared.queued_bytes.fetch_sub(weight(document), Ordering::AcqRel);
             }
             let waiting = self.retry_at.is_some_and(|at| Instant::now() < at);
             let done = match message {
                 Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
                 Ok(_) if waiting => Ok(()),
-                Ok(Message::Entry(entry)) => self.add(&entry),
+                Ok(Message::Forget(trace)) => self.forget(trace),
+                Ok(Message::Document(document)) => self.add(&document),
                 Ok(Message::Settle) | Err(RecvTimeoutError::Timeout) => self.settle(),
             };
             if let Err(error) = done {
@@ -154,21 +156,28 @@ impl Indexer {
         Ok(())
     }
 
-    fn add(&mut self, entry: &IndexEntry) -> Result<()> {
-        if entry.block <= self.position {
+    fn add(&mut self, document: &Document) -> Result<()> {
+        if document.block <= self.position {
             return Ok(());
         }
-        self.catch_up_to(entry.block - 1)?;
-        match &entry.text {
-            Some(text) => {
-                self.words.begin(entry.workspace);
-                self.words.push(text);
-                self.add_document(entry.trace)?;
-                self.advance(entry.block);
+        self.catch_up_to(document.block - 1)?;
+        match &document.words {
+            Some(words) => {
+                self.add_document(document.trace, words)?;
+                self.advance(document.block);
                 Ok(())
             }
-            None => self.catch_up_to(entry.block),
+            None => self.catch_up_to(document.block),
         }
+    }
+
+    /// Removes the documents of a trace.
+    fn forget(&mut self, trace: i64) -> Result<()> {
+        let term = tantivy::Term::from_field_u64(self.fields.trace, trace as u64);
+        self.writer()?.delete_term(term);
+        self.removed = true;
+        self.dirty_since.get_or_insert_with(Instant::now);
+        Ok(())
     }
 
     fn advance(&mut self, block: i64) {
@@ -176,13 +185,13 @@ impl Indexer {
         self.dirty_since.get_or_insert_with(Instant::now);
     }
 
-    /// Adds the words that were collected, for a trace.
-    fn add_document(&mut self, trace: i64) -> Result<()> {
-        if self.words.lines().is_empty() {
+    /// Adds words of a trace, one a line.
+    fn add_document(&mut self, trace: i64, words: &str) -> Result<()> {
+        if words.is_empty() {
             return Ok(());
         }
         let mut document = TantivyDocument::new();
-        document.add_text(self.fields.words, self.words.lines());
+        document.add_text(self.fields.words, words);
         document.add_u64(self.fields.trace, trace as u64);
         self.writer()?
             .add_document(document)
@@ -218,7 +227,8 @@ impl Indexer {
     /// Makes everything so far durable and visible.
     fn commit(&mut self) -> Result<()> {
         let doing = "committing the search index";
-        if self.position > self.committed {
+        if self.position > self.committed || self.removed {
+            self.removed = false;
             let payload = index::payload(self.position);
             let mut prepared =
                 self.writer()?.prepare_commit().map_err(|e| index::failed(doing, &e))?;
@@ -256,7 +266,7 @@ impl Indexer {
                 self.commit()?;
             }
         }
-        tracing::info!(blocks = target - begun, "the search index caught up from the store");
+        tracing::debug!(blocks = target - begun, "the search index caught up from the store");
         Ok(())
     }
 
@@ -265,11 +275,12 @@ impl Indexer {
         let Some((_, trace, workspace)) = blocks.first().copied() else { return Ok(()) };
         let places = places(db, trace)?;
         let mut payloads = Payloads::new(db)?;
+        let mut words = Words::default();
         for (block, ..) in blocks {
             if let Some(places) = places.get(block) {
-                self.words.begin(workspace);
-                read_words(&mut payloads, *block, places, &mut self.words)?;
-                self.add_document(trace)?;
+                words.begin(workspace);
+                read_words(&mut payloads, *block, places, &mut words)?;
+                self.add_document(trace, words.lines())?;
             }
         }
         Ok(())
@@ -327,6 +338,8 @@ fn read_words(
                 searchable(&span, &mut text);
                 words.push(&text);
             }
+            // What is quarantined lies locked.
+            Err(_) if !slices(raw, place)?[0].starts_with(b"{") => {}
             // Verification names such a record; search must not stop at it.
             Err(error) => tracing::warn!(%error, block, "a record does not read"),
         }

@@ -47,8 +47,8 @@ pub(crate) struct Words {
     seeds: (u64, u64),
 }
 
-impl Words {
-    pub(crate) fn new() -> Self {
+impl Default for Words {
+    fn default() -> Self {
         // Random, so that nobody can make two words look like one.
         let random = RandomState::new();
         Self {
@@ -58,7 +58,9 @@ impl Words {
             seeds: (random.hash_one(1), random.hash_one(2) | 1),
         }
     }
+}
 
+impl Words {
     /// Begins a document of a workspace.
     pub(crate) fn begin(&mut self, workspace: i64) {
         self.lines.clear();
@@ -261,7 +263,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        let mut words = Words::new();
+        let mut words = Words::default();
         words.begin(7);
         words.push(text);
         let mut lines: Vec<_> = words.lines().lines().map(str::to_owned).collect();

@@ -61,6 +61,12 @@ impl FacetChanges {
         self.added.extend(come.map(|hash| (*hash, start.0, trace)));
     }
 
+    /// A trace stands nowhere from now on.
+    pub(crate) fn remove(&mut self, trace: i64, old: Option<&(Nanos, Vec<i64>)>) {
+        let Some((start, hashes)) = old else { return };
+        self.removed.extend(hashes.iter().map(|hash| (*hash, start.0, trace)));
+    }
+
     /// Writes the changes; what is known of the tables after them.
     pub(crate) fn write(mut self, db: &Connection, mut flow: FacetFlow) -> Result<FacetFlow> {
         let doing = "writing facets";

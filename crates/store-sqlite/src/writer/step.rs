@@ -16,7 +16,7 @@ use super::{
     facets::{FacetChanges, FacetFlow},
     ledger::OpenLogs,
     rollup,
-    trace::OpenTrace,
+    trace::{Filed, OpenTrace},
 };
 use crate::{
     Options,
@@ -76,6 +76,8 @@ pub(crate) struct Step<'w> {
     pub(crate) indexed: Vec<IndexEntry>,
     /// Room for the packed value of a row.
     pub(crate) packed: Vec<u8>,
+    /// Traces that were removed, with the facets under which they stood.
+    pub(crate) erased: Vec<(i64, Filed)>,
     traces: HashMap<(i64, TraceId), OpenTrace>,
     logs: OpenLogs,
 }
@@ -90,6 +92,7 @@ impl<'w> Step<'w> {
             rollups: BTreeMap::new(),
             indexed: Vec::new(),
             packed: Vec::with_capacity(1_024),
+            erased: Vec::new(),
             traces: HashMap::new(),
             logs: OpenLogs::default(),
         }
@@ -133,6 +136,11 @@ impl<'w> Step<'w> {
         self.traces.remove(&(workspace.0, id.clone()))
     }
 
+    /// Takes a trace out for good.
+    pub(crate) fn remove(&mut self, workspace: WorkspaceId, id: &TraceId) -> Option<OpenTrace> {
+        self.take(workspace, id)
+    }
+
     pub(crate) fn put(&mut self, workspace: WorkspaceId, id: TraceId, trace: OpenTrace) {
         self.traces.insert((workspace.0, id), trace);
     }
@@ -160,6 +168,11 @@ impl<'w> Step<'w> {
         for ((workspace, _), trace) in &mut self.traces {
             trace.flush(self.db, self.options, *workspace, &mut changes)?;
         }
+        let mut erased = Vec::with_capacity(self.erased.len());
+        for (trace, filed) in &self.erased {
+            changes.remove(*trace, filed.as_ref());
+            erased.push(*trace);
+        }
         let facets = changes.write(self.db, self.kept.facets)?;
         let mut waiting = Vec::with_capacity(self.rollups.len());
         for (workspace, sum) in std::mem::take(&mut self.rollups) {
@@ -175,6 +188,7 @@ impl<'w> Step<'w> {
             logs: self.logs,
             waiting,
             indexed: self.indexed,
+            erased,
         })
     }
 }
@@ -187,4 +201,6 @@ pub(crate) struct Finished {
     pub(super) logs: OpenLogs,
     pub(super) waiting: Vec<(i64, rollup::Waiting)>,
     pub(super) indexed: Vec<IndexEntry>,
+    /// Traces that full-text search is to forget.
+    pub(super) erased: Vec<i64>,
 }

@@ -14,6 +14,9 @@ use crate::{
     row::{context::RecentContexts, trace::TraceState},
 };
 
+/// Under which start and hashes a trace stands in the facets; none while it has no row.
+pub(crate) type Filed = Option<(Nanos, Vec<i64>)>;
+
 /// A trace with what the writer wants to know of it.
 #[derive(Debug)]
 pub(crate) struct OpenTrace {
@@ -21,7 +24,7 @@ pub(crate) struct OpenTrace {
     /// Its last contexts, once needed.
     recent: Option<RecentContexts>,
     /// Under which start and hashes it stands in the facets; none while it has no row.
-    filed: Option<(Nanos, Vec<i64>)>,
+    filed: Filed,
     /// The session in its row.
     session: Option<String>,
     changed: bool,
@@ -67,6 +70,11 @@ impl OpenTrace {
             self.recent = Some(RecentContexts::load(db, self.state.id, self.state.contexts)?);
         }
         self.recent.as_mut().ok_or_else(|| StoreError::Failed("contexts".to_owned()))
+    }
+
+    /// Where it stands in the facets.
+    pub(crate) fn filed(&self) -> Filed {
+        self.filed.clone()
     }
 
     /// Notes that it changed.

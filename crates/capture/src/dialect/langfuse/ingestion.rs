@@ -7,7 +7,7 @@
 use exhibit_model::{Attribute, Door, Json, JsonMap, Span, SpanId, Status};
 
 use crate::{
-    Context, DecodeError, Decoded,
+    Context, DecodeError, Decoded, json,
     native::{
         Fault, fault,
         foreign::{keep, refusal, span_id, take, take_list, take_text, take_time, trace_id},
@@ -43,6 +43,36 @@ pub fn batch(body: &[u8], context: &Context) -> Result<Batch, DecodeError> {
         }
     }
     Ok(Batch { decoded, ids })
+}
+
+/// Decodes `POST /api/public/scores`: one score, or a list of them.
+pub fn scores(body: &[u8], context: &Context) -> Result<Decoded, DecodeError> {
+    let list = match json::parse(body, context.limits.depth_max.min(120))? {
+        Json::Array(list) => list,
+        one @ Json::Object(_) => vec![one],
+        _ => {
+            let expected = "a score, or a list of scores";
+            return Err(DecodeError::Shape { pointer: String::new(), expected });
+        }
+    };
+    let max = context.limits.spans_per_request_max;
+    if list.len() > max {
+        return Err(DecodeError::TooMany { what: "scores", max });
+    }
+    let mut decoded = Decoded { protocol: "langfuse", ..Decoded::default() };
+    for (index, entry) in list.into_iter().enumerate() {
+        let outcome = match &entry {
+            Json::Object(map) => score(map.clone(), context),
+            _ => Err(fault("", "a score must be an object")),
+        };
+        match outcome {
+            Ok(span) => decoded.spans.push(span),
+            Err(fault) => {
+                decoded.rejected.push(refusal(index, &format!("/{index}"), &entry, fault));
+            }
+        }
+    }
+    Ok(decoded)
 }
 
 fn event(entry: &Json, context: &Context) -> Result<Option<Span>, Fault> {

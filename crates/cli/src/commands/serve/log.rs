@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Starts logging.
-pub(super) fn start(config: &Config) -> Result<(), Failure> {
+pub(in crate::commands) fn start(config: &Config) -> Result<(), Failure> {
     let filter =
         EnvFilter::try_new(&config.log).map_err(|error| Failure::usage(format!("log: {error}")))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -1,0 +1,133 @@
+//! Retention, holds and erasure: what must go goes with a certificate, what is held stays, and the
+//! log still proves.
+
+use serde_json::json;
+
+use crate::home::{Home, Served, span};
+
+fn send(served: &Served, key: &str, trace: &str, user: &str) -> (u16, serde_json::Value) {
+    let mut one = span(trace, "s1");
+    one["user_id"] = user.into();
+    one["input"] = json!({"prompt": format!("the secret of {user} is swordfish-{trace}")});
+    served.post("/api/v1/ingest/spans", key, &json!({"batch": [one]}))
+}
+
+#[test]
+fn erased_records_are_gone_from_everywhere_and_the_log_still_proves() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "1s"]);
+    let key = served.key();
+    for (trace, user) in [("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("c1", "cyd")] {
+        assert_eq!(send(&served, &key, trace, user).0, 201);
+    }
+    std::thread::sleep(std::time::Duration::from_secs(4));
+    let hold = ["holds", "place", "--trace", "a2", "--reason", "case 17", "--owner", "counsel"];
+    let hold = home.run(&hold).ended(0).out.trim().to_owned();
+    let user = ["erase", "--user", "ann", "--reason", "request 4711", "--json"];
+    let dry = home.run(&[&user[..], &["--dry-run"]].concat()).ended(0).json();
+    assert_eq!(dry["traces"], json!(["a1"]), "{dry}");
+    assert_eq!(served.get("/api/v1/traces/a1", &key).0, 200, "a dry run does nothing");
+    let done = home.run(&user).ended(0).json();
+    assert_eq!(
+        (&done["gone"]["request 4711"], &done["held"][&hold]),
+        (&json!(1), &json!(1)),
+        "{done}"
+    );
+
+    assert_eq!(served.get("/api/v1/traces/a1", &key).0, 404);
+    let (_, answer) = served.get("/api/v1/traces/a1/verification", &key);
+    assert_eq!(answer["data"]["verdict"], "erased-with-certificate", "{answer}");
+    let again = send(&served, &key, "a1", "ann");
+    assert!(again.0 >= 400 || again.1["accepted"] == 0, "it does not come back: {again:?}");
+    assert_eq!(served.get("/api/v1/traces/a1", &key).0, 404);
+    for (trace, code) in [("a2", 200), ("b1", 200)] {
+        assert_eq!(served.get(&format!("/api/v1/traces/{trace}"), &key).0, code);
+    }
+    let (_, found) = served.get("/api/v1/traces?q=swordfish-a1", &key);
+    assert_eq!(found["data"].as_array().map_or(0, Vec::len), 0, "{found}");
+    let (_, sums) = served.get("/api/v1/compliance", &key);
+    assert_eq!(sums["data"]["duties"].as_array().map(Vec::len), Some(7), "{sums}");
+
+    // A filter, after the hold was released.
+    home.run(&["holds", "release", &hold, "--reason", "settled"]).ended(0);
+    home.run(&["erase", "--filter", "user = ann", "--reason", "request 4711"]).ended(0);
+    assert_eq!(served.get("/api/v1/traces/a2", &key).0, 404);
+    assert_eq!(served.stop(), 0);
+
+    let report = home.run(&["verify", "--json", "--search"]).ended(0).json();
+    assert_eq!(report["traces"], 2, "{report}");
+    let bundle = ["export", "evidence", "-o", "all.zip"];
+    home.run(&bundle).ended(0);
+    let bytes: Vec<u8> = std::fs::read_dir(home.data())
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with("exhibit.db"))
+        .flat_map(|entry| std::fs::read(entry.path()).unwrap())
+        .collect();
+    let holds = |text: &str| bytes.windows(text.len()).any(|w| w == text.as_bytes());
+    assert!(holds("bob") && !holds("ann\""), "the database still holds the name of the erased");
+
+    // Whoever takes the certificate away turns the erasure into a loss.
+    let db = rusqlite::Connection::open(home.data().join("exhibit.db")).unwrap();
+    let removed = db.execute("DELETE FROM acts WHERE leaf = (SELECT max(leaf) FROM acts)", []);
+    assert_eq!(removed.unwrap(), 1);
+    drop(db);
+    let report = home.run(&["verify", "--json"]).ended(1).json();
+    assert_eq!(report["verdict"], "missing", "{report}");
+}
+
+#[test]
+fn retention_follows_the_first_rule_that_finds_a_trace_and_yields_to_holds() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&[]);
+    let key = served.key();
+    assert_eq!(send(&served, &key, "t1", "ann").0, 201);
+    assert_eq!(served.stop(), 0);
+    home.run(&["retention", "show"]).ended(0);
+    home.run(&["retention", "set"]).ended(2);
+    home.run(&["retention", "set", "--rule", "bad=1:full text"]).ended(2);
+    home.run(&["retention", "set", "--rule", "ann=forever:user = ann", "--preset", "hipaa"])
+        .ended(0);
+    let shown = home.run(&["retention", "show", "--json"]).ended(0).json();
+    assert_eq!(shown["rules"][1], json!({"name": "hipaa", "filter": "", "keep_days": 2192}));
+    let run = home.run(&["retention", "run", "--json"]).ended(0).json();
+    assert_eq!(run["gone"], json!({}), "nothing is that old");
+    home.run(&["verify"]).ended(0);
+}
+
+#[test]
+fn a_client_of_aitracer_verifies_what_it_sent() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&[]);
+    let key = served.key();
+    let call = json!({"model": "gpt-4o", "input": "hi", "output": "ho", "requestId": "r-1"});
+    let (status, sent) = served.post("/api/traces", &key, &call);
+    assert_eq!(status, 201, "{sent}");
+    let id = sent["trace"]["id"].as_str().unwrap();
+    let records = &sent["trace"]["executionRecords"];
+    assert_eq!(records[0]["integrityHash"], records[0]["payloadHash"]);
+    let fingerprint = sent["trace"]["verificationRecords"][0]["fingerprint"].clone();
+    assert_eq!(fingerprint.as_str().map(str::len), Some(64), "{sent}");
+    let verify = |hash: &serde_json::Value| {
+        let body = json!({"attestation_id": id, "interaction_hash": hash});
+        served.post("/api/verification/verify", &key, &body).1
+    };
+    // Until the first checkpoint it is pending.
+    let start = std::time::Instant::now();
+    let mut answer = verify(&fingerprint);
+    while answer["verdict"] == "pending" && start.elapsed().as_secs() < 20 {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        answer = verify(&fingerprint);
+    }
+    assert_eq!(
+        (&answer["valid"], &answer["hash_matches"]),
+        (&json!(true), &json!(true)),
+        "{answer}"
+    );
+    let other = verify(&json!("0".repeat(64)));
+    assert_eq!((&other["valid"], &other["verdict"]), (&json!(false), &json!("valid")), "{other}");
+    let (status, entry) = served.get(&format!("/api/ledger/{id}"), &key);
+    assert_eq!(status, 200, "{entry}");
+    assert_eq!(entry["verificationRecords"][0]["fingerprint"], fingerprint);
+    assert_eq!(served.get("/api/ledger/unknown", &key).0, 404);
+}

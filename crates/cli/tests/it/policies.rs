@@ -1,0 +1,305 @@
+//! Policies from the command line, reviews, notifications, and that what rules take out stands nowhere.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::home::{Home, Served, span};
+
+/// A made-up account number with a right checksum, in pieces.
+fn iban() -> String {
+    ["DE89", "3704", "0044", "0532", "0130", "00"].concat()
+}
+
+fn policy(action: &str) -> String {
+    format!(
+        "version: 1\npolicy: desk\nrules:\n  - id: no-iban\n    title: An account number\n    \
+         severity: high\n    when: {{finding: {{entity: IBAN_CODE}}}}\n    then: [{action}]\n    tests:\n      \
+         - given: {{span: {{input: \"to {}\"}}}}\n        expect: [{}]\n",
+        iban(),
+        action.trim_start_matches('{').split(':').next().unwrap(),
+    )
+}
+
+fn home(action: &str) -> Home {
+    let home = Home::new().with_few_rules();
+    fs::write(home.path().join("rules/policies/desk.yaml"), policy(action)).unwrap();
+    home
+}
+
+/// Every byte that lies below a directory, blocks of the database unpacked.
+fn everything(dir: &Path, out: &mut Vec<Vec<u8>>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            everything(&path, out);
+        } else if let Ok(bytes) = fs::read(&path) {
+            out.push(bytes);
+        }
+    }
+}
+
+fn unpacked(db: &Path) -> Vec<Vec<u8>> {
+    let db = rusqlite::Connection::open(db).unwrap();
+    let mut statement = db.prepare("SELECT data, raw_bytes FROM blocks").unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?))).unwrap();
+    let rows: Vec<(Vec<u8>, i64)> = rows.map(Result::unwrap).collect();
+    rows.into_iter()
+        .map(|(data, size)| zstd::bulk::decompress(&data, size as usize).unwrap())
+        .collect()
+}
+
+fn holds(all: &[Vec<u8>], word: &str) -> bool {
+    all.iter().any(|bytes| bytes.windows(word.len()).any(|w| w == word.as_bytes()))
+}
+
+/// Plants the word wherever a client can, at two doors.
+fn plant(server: &Served, key: &str, word: &str) {
+    let mut planted = span("t", "native");
+    planted["name"] = format!("pay {word}").into();
+    planted["input"] = json!({"prompt": format!("pay {word} now"), "deep": [{"a": word}]});
+    planted["output"] = json!({"response": format!("paid {word}")});
+    planted["tags"] = json!([format!("to {word}")]);
+    planted["metadata"] = json!({"account": word});
+    planted["attributes"] = json!({"args": format!("{{\"iban\": \"{word}\"}}")});
+    let mut bad = span("", "bad");
+    bad["input"] = json!({"prompt": format!("lost {word}")});
+    let (_, answer) = server.post("/api/v1/ingest/spans", key, &json!({"batch": [planted, bad]}));
+    assert!(!answer.to_string().contains(word), "{answer}");
+    let text = |value: String| json!({"stringValue": value});
+    let otlp = json!({"resourceSpans": [{
+        "resource": {"attributes": [{"key": "service.name", "value": text("shop".into())}]},
+        "scopeSpans": [{"spans": [{
+            "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174",
+            "name": format!("chat {word}"), "kind": 1,
+            "startTimeUnixNano": "1772359200000000000", "endTimeUnixNano": "1772359201000000000",
+            "attributes": [
+                {"key": "gen_ai.prompt", "value": text(format!("pay {word}"))},
+                {"key": "session.id", "value": text(format!("s-{word}"))},
+            ],
+            "events": [{"timeUnixNano": "1772359200500000000", "name": format!("saw {word}"),
+                "attributes": [{"key": "exception.message", "value": text(format!("no {word}"))}]}],
+            "status": {"code": 2, "message": format!("refused {word}")},
+        }]}],
+    }]});
+    let (status, answer) = server.post("/v1/traces", key, &otlp);
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn what_a_rule_takes_out_stands_nowhere_after_any_action_at_any_door() {
+    let word = iban();
+    for action in [
+        "redact",
+        "{redact: {with: hmac}}",
+        "{redact: {with: token}}",
+        "{redact: {with: drop}}",
+        "quarantine",
+        "block",
+    ] {
+        let home = home(action);
+        let log = home.path().join("server.log");
+        let mut command = home.command(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+        command.args(["--otlp-http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0"]);
+        command.env("EXHIBIT_LOG", "debug");
+        let server = Served::logging(command, fs::File::create(&log).unwrap());
+        let key = server.key();
+        plant(&server, &key, &word);
+        for path in [
+            "/api/v1/traces",
+            "/api/v1/traces/t",
+            "/api/v1/traces/t/spans",
+            "/api/v1/traces/t/spans/native",
+            "/api/v1/traces/t/evaluations",
+            "/api/v1/dead-letters",
+            "/api/v1/sessions",
+            "/api/v1/traces?filter=text%20~%20%22pay%22",
+        ] {
+            let (_, answer) = server.get(path, &key);
+            assert!(!answer.to_string().contains(&word), "{action} {path}: {answer}");
+        }
+        // While it runs the write-ahead log is there; after the stop all is in the database.
+        let mut all = Vec::new();
+        everything(&home.data(), &mut all);
+        assert_eq!(server.stop(), 0);
+        everything(&home.data(), &mut all);
+        all.extend(unpacked(&home.data().join("exhibit.db")));
+        all.push(fs::read(&log).unwrap());
+        assert!(!holds(&all, &word), "{action}");
+        let verified = home.run(&["verify", "--json"]).ended(0).json();
+        assert_eq!(verified["verdict"], "valid", "{action}: {verified}");
+    }
+}
+
+fn waiting(home: &Home) -> String {
+    for _ in 0..100 {
+        let listed = home.run(&["reviews", "list", "--json"]).ended(0).json();
+        if let Some(id) = listed["data"][0]["review_id"].as_str() {
+            return id.to_owned();
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no review was opened");
+}
+
+#[test]
+fn reviewers_decide_what_becomes_of_what_was_blocked() {
+    let word = iban();
+    for (command, handling) in
+        [("approve", None), ("approve", Some("redact")), ("reject", Some("erase"))]
+    {
+        let home = home("block");
+        let server = home.serve(&[]);
+        let key = server.key();
+        let mut sent = span("t", "s");
+        sent["input"] = json!({"prompt": format!("pay {word} to the florist")});
+        assert_eq!(server.post("/api/v1/ingest/spans", &key, &json!({"batch": [sent]})).0, 201);
+        let id = waiting(&home);
+        let mut arguments = vec!["reviews", command, id.as_str(), "--reason", "true_positive"];
+        arguments.extend(handling.into_iter().flat_map(|how| ["--handling", how]));
+        home.run(&arguments).ended(0);
+        let (_, shown) = server.get("/api/v1/traces/t/spans/s", &key);
+        let shown = shown.to_string();
+        assert_eq!(shown.contains(&word), handling.is_none(), "{command}: {shown}");
+        assert_eq!(shown.contains("florist"), handling != Some("erase"), "{command}: {shown}");
+        assert_eq!(server.stop(), 0);
+        let verified = home.run(&["verify", "--json"]).ended(0).json();
+        assert_eq!(verified["verdict"], "valid", "{command}: {verified}");
+        if handling.is_some() {
+            let mut all = unpacked(&home.data().join("exhibit.db"));
+            everything(&home.data(), &mut all);
+            assert!(!holds(&all, &word));
+        }
+        home.run(&["reviews", "approve", &id]).ended(1);
+        let shown = home.run(&["reviews", "show", &id]).ended(0).out;
+        assert!(shown.contains("no-iban"), "{shown}");
+    }
+}
+
+#[test]
+fn a_wrong_policy_file_is_refused_with_its_place_and_the_old_rules_stay() {
+    let home = home("flag");
+    home.run(&["policy", "test"]).ended(0);
+    let good = home.run(&["policy", "test", "--json", "rules/policies/desk.yaml"]).ended(0).json();
+    assert_eq!((&good[0]["policy"], &good[0]["tests"]), (&json!("desk"), &json!(1)));
+    let text = policy("flag");
+    let wrongs = [
+        (text.replace("severity: high", "severty: high"), "severty"),
+        (text.replace("expect: [flag]", "expect: [block]"), "expects block"),
+        (text.replace("{finding: {entity: IBAN_CODE}}", "{expr: \"span.model ==\"}"), "CEL"),
+        (
+            text.replace("{finding: {entity: IBAN_CODE}}", "{name: {matches: '(a{1000}){1000}'}}"),
+            "matches",
+        ),
+    ];
+    for (wrong, reason) in wrongs {
+        fs::write(home.path().join("desk.yaml"), wrong).unwrap();
+        let said = home.run(&["policy", "test", "desk.yaml"]).ended(1).out;
+        assert!(said.contains(reason) && said.contains("policies/desk.yaml"), "{said}");
+        let has_line = said.split("policies/desk.yaml").nth(1).is_some_and(|rest| {
+            rest.starts_with(':') && rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit())
+        });
+        assert!(has_line || said.contains("line"), "{said}");
+    }
+}
+
+#[test]
+fn a_simulation_says_what_a_policy_would_change_and_under_the_same_rules_nothing_drifts() {
+    let home = home("flag");
+    let server = home.serve(&[]);
+    let key = server.key();
+    for n in 0..6 {
+        let mut sent = span(&format!("t{n}"), "s");
+        if n % 2 == 0 {
+            sent["input"] = json!({"prompt": format!("pay {}", iban())});
+        }
+        assert_eq!(server.post("/api/v1/ingest/spans", &key, &json!({"batch": [sent]})).0, 201);
+    }
+    fs::write(home.path().join("proposed.yaml"), policy("block")).unwrap();
+    // Whether the server runs or not.
+    let said = home.run(&["policy", "simulate", "proposed.yaml", "--from", "-3650d", "--json"]);
+    let said = said.ended(0).json();
+    assert_eq!(
+        (&said["spans"], &said["drifted"], &said["changed"]),
+        (&json!(6), &json!(0), &json!(3))
+    );
+    assert_eq!(said["reviews"], json!([0, 3]));
+    assert_eq!(said["actions"]["block"], json!([0, 3]));
+    assert_eq!(server.stop(), 0);
+    let text = home.run(&["policy", "simulate", "proposed.yaml", "--from", "-3650d"]).ended(0).out;
+    assert!(text.contains("no-iban"), "{text}");
+    home.run(&["policy", "simulate", "proposed.yaml", "--from", "yesterday"]).ended(2);
+}
+
+/// Takes one request and answers it.
+fn receive(listener: &TcpListener, answer: &str) -> String {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(n) = stream.read(&mut chunk) {
+        text.extend_from_slice(&chunk[..n]);
+        if n == 0 || text.ends_with(b"}") {
+            break;
+        }
+    }
+    let answer = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    stream.write_all(answer.as_bytes()).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // Base64 of 24 equal bytes.
+    let home = home("block").with("HOOK_SECRET", &format!("whsec_{}", "AQEB".repeat(8)));
+    let channel = |name: &str, allowed: bool| {
+        format!(
+            "  - {{name: {name}, kind: webhook, url: \"http://127.0.0.1:{port}/hook\", secret_env: \
+             HOOK_SECRET, allow_private: {allowed}, events: [review.]}}\n"
+        )
+    };
+    let file =
+        format!("version: 1\nchannels:\n{}{}", channel("desk", true), channel("shut", false));
+    fs::write(home.path().join("rules/notifications.yaml"), file).unwrap();
+    let server = home.serve(&[]);
+    let key = server.key();
+    let mut sent = span("t", "s");
+    sent["input"] = json!({"prompt": format!("pay {}", iban())});
+    assert_eq!(server.post("/api/v1/ingest/spans", &key, &json!({"batch": [sent]})).0, 201);
+    let first = receive(&listener, "500 Not now");
+    let again = receive(&listener, "204 No Content");
+    let header = |text: &str, name: &str| {
+        let line = text.lines().find(|line| line.to_ascii_lowercase().starts_with(name));
+        line.and_then(|line| line.split_once(": ")).unwrap().1.to_owned()
+    };
+    assert_eq!(header(&first, "webhook-id:"), header(&again, "webhook-id:"));
+    assert!(header(&again, "webhook-signature:").starts_with("v1,"));
+    let body: Value = serde_json::from_str(again.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!(body["type"], "review.opened");
+    assert!(!again.contains(&iban()));
+    let started = Instant::now();
+    loop {
+        let (_, log) = server.get("/api/v1/notifications/deliveries", &key);
+        let rows = log["data"].as_array().unwrap().clone();
+        let of = |name: &str| rows.iter().find(|row| row["channel"] == name).cloned().unwrap();
+        if of("desk")["delivered_at"].is_string() && of("shut")["next_at"].is_null() {
+            assert_eq!(
+                (of("desk")["attempts"].as_u64(), of("shut")["attempts"].as_u64()),
+                (Some(2), Some(1))
+            );
+            assert!(of("shut")["last"].as_str().unwrap().contains("private"));
+            break;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{log}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(server.stop(), 0);
+}

@@ -1,0 +1,124 @@
+//! Who signed a token, and whether the roots vouch for that certificate.
+
+use der::Encode as _;
+use exhibit_model::Nanos;
+use rustls_pki_types::{
+    CertificateDer, SignatureVerificationAlgorithm as Algorithm, TrustAnchor, UnixTime,
+    pem::PemObject as _,
+};
+use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert, ring as algorithms};
+
+use super::{
+    StampError,
+    token::{HashKind, Signed, is_signer},
+};
+
+/// Most certificates of a file of roots.
+const ROOTS_MAX: usize = 512;
+/// `id-kp-timeStamping` (RFC 3161, section 2.3), as the bytes of the OID.
+const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+
+/// What certificates of authorities are signed with.
+const CHAIN: &[&dyn Algorithm] = &[
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::ED25519,
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::RSA_PKCS1_2048_8192_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA512,
+    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+/// Certificates that are trusted to name time-stamp authorities.
+#[derive(Clone, Default)]
+pub struct Roots(Vec<TrustAnchor<'static>>);
+
+impl Roots {
+    /// Reads certificates in PEM.
+    ///
+    /// # Errors
+    /// Something that is not a certificate; none at all.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, StampError> {
+        let mut roots = Vec::new();
+        for certificate in CertificateDer::pem_slice_iter(pem).take(ROOTS_MAX) {
+            let certificate =
+                certificate.map_err(|_| StampError::Malformed("a certificate does not read"))?;
+            let anchor = anchor_from_trusted_cert(&certificate)
+                .map_err(|_| StampError::Malformed("a certificate does not read"))?;
+            roots.push(anchor.to_owned());
+        }
+        if roots.is_empty() {
+            return Err(StampError::Malformed("there is no certificate in the file of roots"));
+        }
+        Ok(Self(roots))
+    }
+
+    /// Whether nobody is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl std::fmt::Debug for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Roots({})", self.0.len())
+    }
+}
+
+/// Checks signature and path of a token, as of the time it states.
+pub(super) fn check(signed: &Signed, time: Nanos, roots: &Roots) -> Result<(), StampError> {
+    let signer = signed.signer()?;
+    let certificates = signed.certificates();
+    let own = certificates.iter().find(|certificate| is_signer(&signer.sid, certificate));
+    let missing = || StampError::Untrusted("it does not bring its certificate".into());
+    let der = own.ok_or_else(missing)?.to_der();
+    let der = CertificateDer::from(der.map_err(|_| StampError::Malformed("a certificate"))?);
+    let message = signed.signed_bytes(&der)?;
+    let own =
+        EndEntityCert::try_from(&der).map_err(|error| StampError::Untrusted(error.to_string()))?;
+    let signature = signer.signature.as_bytes();
+    let mut candidates = candidates(HashKind::of(&signer.digest_alg.oid)).into_iter();
+    if !candidates.any(|algorithm| own.verify_signature(algorithm, &message, signature).is_ok()) {
+        return Err(StampError::Signature("it was not made with the certificate's key"));
+    }
+    let others: Vec<CertificateDer<'_>> = certificates
+        .iter()
+        .filter_map(|certificate| certificate.to_der().ok())
+        .filter(|bytes| **bytes != *der)
+        .map(CertificateDer::from)
+        .collect();
+    let seconds = u64::try_from(time.0 / 1_000_000_000).unwrap_or(0);
+    let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+    let usage = KeyUsage::required(TIME_STAMPING);
+    own.verify_for_usage(CHAIN, &roots.0, &others, time, usage, None, None)
+        .map(drop)
+        .map_err(|error| StampError::Untrusted(error.to_string()))
+}
+
+/// Signature algorithms that go with a hash function.
+fn candidates(hash: Option<HashKind>) -> Vec<&'static dyn Algorithm> {
+    match hash {
+        Some(HashKind::Sha256) => vec![
+            algorithms::RSA_PKCS1_2048_8192_SHA256,
+            algorithms::ECDSA_P256_SHA256,
+            algorithms::ECDSA_P384_SHA256,
+            algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+        ],
+        Some(HashKind::Sha384) => vec![
+            algorithms::RSA_PKCS1_2048_8192_SHA384,
+            algorithms::ECDSA_P384_SHA384,
+            algorithms::ECDSA_P256_SHA384,
+            algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+        ],
+        Some(HashKind::Sha512) => vec![
+            algorithms::RSA_PKCS1_2048_8192_SHA512,
+            algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+            algorithms::ED25519,
+        ],
+        None => Vec::new(),
+    }
+}

@@ -1,0 +1,79 @@
+//! What is shown of something quarantined to those who are no reviewers.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use exhibit_model::{Finding, Json, Part, Span, SpanHead};
+
+/// What stands in the place of a name.
+const NAME: &str = "quarantined";
+
+/// Takes out of a head what lists may not show.
+pub(super) fn head(span: &Span, head: &mut SpanHead) {
+    NAME.clone_into(&mut head.name);
+    (head.input_preview, head.output_preview) = (None, None);
+    let found: Vec<&str> = span.findings.iter().filter_map(|f| matched(span, f)).collect();
+    let tells = |text: &str| found.iter().any(|value| text.contains(value));
+    let fields = [
+        &mut head.model,
+        &mut head.provider,
+        &mut head.agent,
+        &mut head.session,
+        &mut head.user,
+        &mut head.environment,
+        &mut head.version,
+        &mut head.service,
+        &mut head.tool,
+        &mut head.trace_name,
+        &mut head.response_id,
+    ];
+    for field in fields {
+        if field.as_deref().is_some_and(tells) {
+            *field = None;
+        }
+    }
+    head.tags.retain(|tag| !tells(tag));
+    head.metadata.retain(|key, value| !tells(key) && !tells(value));
+}
+
+/// The text that a finding speaks of.
+fn matched<'a>(span: &'a Span, finding: &Finding) -> Option<&'a str> {
+    if !matches!(finding.part, Part::Input | Part::Output | Part::Attributes) {
+        return None;
+    }
+    let path = finding.pointer.strip_prefix('/')?;
+    let end = path.find('/').unwrap_or(path.len());
+    let (key, rest) = path.split_at(end);
+    let key = key.replace("~1", "/").replace("~0", "~");
+    let text = span.attribute(&key)?.pointer(rest).and_then(Json::as_str)?;
+    text.get(finding.start..finding.end).filter(|value| value.len() >= 4)
+}
+
+/// Takes out of a span what only reviewers may read: all that somebody wrote. What rules and detectors say
+/// of it stays.
+pub(crate) fn span(span: &mut Span) {
+    let mut shown = SpanHead::of(span);
+    head(span, &mut shown);
+    span.attributes.clear();
+    span.events.clear();
+    span.links.clear();
+    span.params.clear();
+    span.name = Some(NAME.to_owned());
+    span.status_message = None;
+    span.prompt = None;
+    span.resource = Arc::default();
+    span.scope = Arc::default();
+    span.metadata = BTreeMap::new();
+    span.model = shown.model;
+    span.model_requested = None;
+    span.provider = shown.provider;
+    span.agent = shown.agent;
+    span.session = shown.session;
+    span.user = shown.user;
+    span.environment = shown.environment;
+    span.version = shown.version;
+    span.service = shown.service;
+    span.tool = shown.tool;
+    span.trace_name = shown.trace_name;
+    span.response_id = shown.response_id;
+    span.tags = shown.tags;
+}

@@ -1,0 +1,169 @@
+//! From a rule's question to a reviewer's answer, and what becomes of what was kept apart.
+
+use std::{fs, time::Duration};
+
+use exhibit_model::{Review, ReviewState, Scopes, Status, Verdict};
+use exhibit_recorder::{Caller, Error, ReviewAction, RuleSource, Who};
+use exhibit_store::ReviewQuery;
+use serde_json::{Value, json};
+
+use crate::house::{House, call};
+
+const POLICY: &str = r#"
+version: 1
+policy: desk
+rules:
+  - id: no-iban
+    title: An account number
+    severity: high
+    when: {finding: {entity: IBAN_CODE}}
+    then: [{block: {message: "an account number"}}]
+  - id: refund
+    title: A refund wants two people
+    severity: high
+    when: {tool: payments.refund}
+    then: [{review: {queue: money, sla: 1h, four_eyes: true}}]
+"#;
+
+async fn house() -> (House, tempfile::TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("policies")).unwrap();
+    fs::write(dir.path().join("policies/desk.yaml"), POLICY).unwrap();
+    (House::with_rules(RuleSource { dir: Some(dir.path().to_owned()) }).await, dir)
+}
+
+fn caller(house: &House) -> Caller {
+    Caller {
+        workspace: house.workspace,
+        workspace_public: "default".into(),
+        scopes: Scopes::all(),
+        who: Who::Local,
+    }
+}
+
+async fn opened(house: &House) -> Review {
+    for _ in 0..100 {
+        let query = ReviewQuery { limit: 10, ..ReviewQuery::default() };
+        let page = house.recorder.reviews(house.workspace, query).await.unwrap();
+        if let [review] = page.rows.as_slice() {
+            return review.clone();
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("no review was opened");
+}
+
+fn action(value: Value) -> ReviewAction {
+    serde_json::from_value(value).unwrap()
+}
+
+fn blocked(trace: &str) -> Value {
+    let mut span = call(trace, "s");
+    span["input"] = json!({ "prompt": "Pay to DE89370400440532013000 today" });
+    span
+}
+
+#[tokio::test]
+async fn what_is_blocked_waits_for_a_reviewer_who_releases_it() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let span = house.span("t", "s").await.unwrap();
+    assert!(span.decision.is_quarantine());
+    let review = opened(&house).await;
+    assert_eq!((review.state, review.title.as_str()), (ReviewState::Open, "an account number"));
+    let leaves = house.leaves().await;
+    let done = house
+        .recorder
+        .act_on_review(&caller(&house), &review.id, &action(json!({"deed": "approved"})))
+        .await
+        .unwrap();
+    assert_eq!(done.state, ReviewState::Approved);
+    assert_eq!(house.leaves().await, leaves + 2, "the new revision and the act");
+    let span = house.span("t", "s").await.unwrap();
+    assert!(!span.decision.is_quarantine());
+    assert!(span.input_text().contains("DE89370400440532013000"), "released as it was");
+    house.send(json!([blocked("t")])).await;
+    assert_eq!(house.leaves().await, leaves + 2, "sent again it changes nothing");
+}
+
+#[tokio::test]
+async fn a_release_does_not_cover_what_comes_later() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let review = opened(&house).await;
+    let approve = action(json!({"deed": "approved"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &approve).await.unwrap();
+    let mut more = blocked("t");
+    more["output"] = json!({ "response": "and to GB82WEST12345698765432" });
+    more["end_time"] = json!("2026-11-20T23:59:09Z");
+    house.send(json!([more])).await;
+    assert!(house.span("t", "s").await.unwrap().decision.is_quarantine());
+}
+
+#[tokio::test]
+async fn a_reviewer_redacts_or_erases_what_was_blocked() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let review = opened(&house).await;
+    let redact = action(json!({"deed": "approved", "handling": "redact"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &redact).await.unwrap();
+    let span = house.span("t", "s").await.unwrap();
+    assert!(!span.decision.is_quarantine());
+    assert!(!span.input_text().contains("DE89370400440532013000"));
+    assert!(span.input_text().contains("today"));
+
+    let (house, _dir) = self::house().await;
+    house.send(json!([blocked("t")])).await;
+    let review = opened(&house).await;
+    let erase = action(json!({"deed": "rejected", "handling": "erase", "reason": "true_positive"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &erase).await.unwrap();
+    let span = house.span("t", "s").await.unwrap();
+    assert!(!span.input_text().contains("today"));
+    assert_eq!(span.status, Status::Ok);
+    let precision = house.recorder.review_precision(house.workspace).await.unwrap();
+    assert_eq!(precision[0].precision(), Some(1.0));
+}
+
+#[tokio::test]
+async fn a_client_cannot_release_by_itself() {
+    let (house, _dir) = house().await;
+    let mut span = blocked("t");
+    span["attributes"] = json!({
+        "exhibit.review_decision": {"rules": ["desk/no-iban"], "findings": 99, "handling": "release"},
+    });
+    house.send(json!([span])).await;
+    assert!(house.span("t", "s").await.unwrap().decision.is_quarantine());
+}
+
+#[tokio::test]
+async fn a_review_expires_and_its_trace_stays_reviewable() {
+    let (house, _dir) = house().await;
+    let mut span = call("t", "s");
+    span["span_type"] = json!("tool");
+    span["tool_name"] = json!("payments.refund");
+    house.send(json!([span])).await;
+    let review = opened(&house).await;
+    assert!(review.four_eyes);
+    assert_eq!(house.recorder.expire_reviews().await.unwrap(), 0);
+    house.turn(3_601);
+    assert_eq!(house.recorder.expire_reviews().await.unwrap(), 1);
+    let review = opened(&house).await;
+    assert_eq!(review.state, ReviewState::Expired);
+    let approve = action(json!({"deed": "approved"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &approve).await.unwrap();
+    let again = house.recorder.act_on_review(&caller(&house), &review.id, &approve).await;
+    assert!(matches!(again, Err(Error::Conflict(_))), "two people must approve");
+    let span = house.span("t", "s").await.unwrap();
+    let verdict = Verdict::of(&span.findings, &span.evaluations, &span.decision);
+    assert_eq!(verdict, Verdict::Review);
+}
+
+trait Texts {
+    fn input_text(&self) -> String;
+}
+
+impl Texts for exhibit_model::Span {
+    fn input_text(&self) -> String {
+        self.attributes.iter().map(|a| a.value.to_string()).collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! AITracer's published routes for reading one record and verifying it, answered from our ledger.
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+use crate::{
+    app::Shared,
+    auth::{Caller, ReadTraces},
+    extract::{Small, trace_id},
+    problem::{Problem, ProblemBody},
+    routes::retention,
+};
+
+/// One recorded interaction with its place in the ledger.
+#[utoipa::path(get, path = "/api/ledger/{id}", tag = "ledger",
+    params(("id" = String, Path, description = "The trace's id")),
+    responses((status = 200, body = Object), (status = 404, body = ProblemBody)))]
+pub(crate) async fn entry(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let id = trace_id(&id)?;
+    let found = app.recorder.trace_with_spans(caller.workspace, &id, 100).await?;
+    let (row, spans) = found.ok_or_else(|| Problem::not_found("trace"))?;
+    let verification = app.recorder.verification(caller.workspace, &id).await?;
+    let verification = verification.ok_or_else(|| Problem::not_found("trace"))?;
+    let records = spans.iter().map(super::verification).collect::<Vec<_>>();
+    let body = json!({
+        "id": id,
+        "interactionId": id,
+        "createdAt": row.first_received.to_rfc3339(),
+        "integrityHash": verification.fingerprint,
+        "algorithm": "SHA-256",
+        "verdict": verification.verdict,
+        "qualifiers": verification.qualifiers,
+        "log": verification.log,
+        "treeSize": verification.tree_size,
+        "checkpoint": verification.checkpoint,
+        "verificationRecords": records,
+    });
+    Ok(axum::Json(body).into_response())
+}
+
+/// What to verify.
+#[derive(Deserialize, ToSchema)]
+pub(crate) struct Attestation {
+    /// The trace's id, as the ingest answer and `GET /api/ledger/{id}` give it.
+    #[serde(alias = "attestationId")]
+    attestation_id: String,
+    /// A fingerprint that one of its records or seals should have.
+    #[serde(default, alias = "interactionHash")]
+    interaction_hash: Option<String>,
+}
+
+/// Whether an interaction is still what was sealed.
+#[utoipa::path(post, path = "/api/verification/verify", tag = "ledger", request_body = Attestation,
+    responses((status = 200, body = Object), (status = 404, body = ProblemBody)))]
+pub(crate) async fn verify(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+    Small(asked): Small<Attestation>,
+) -> Result<Response, Problem> {
+    let id = trace_id(&asked.attestation_id)?;
+    let Some(found) = app.recorder.verification(caller.workspace, &id).await? else {
+        let certificate = retention::certificate(&app, caller.workspace, &id).await?;
+        let certificate = certificate.ok_or_else(|| Problem::not_found("trace"))?;
+        let body = json!({
+            "attestation_id": id, "valid": false, "verdict": certificate["verdict"],
+            "certificate": certificate,
+        });
+        return Ok(axum::Json(body).into_response());
+    };
+    let records = found.records.iter().filter_map(|record| record.fingerprint.as_deref());
+    let mut known = records.chain(found.seals.iter().map(|seal| seal.fingerprint.as_str()));
+    let matches = asked.interaction_hash.as_deref().map(|hash| {
+        let hash = hash.trim().trim_start_matches("sha256:").to_ascii_lowercase();
+        known.any(|fingerprint| fingerprint == hash)
+    });
+    let holds = matches!(found.verdict, exhibit_recorder::verify::Verdict::Valid);
+    let body = json!({
+        "attestation_id": id,
+        "valid": holds && matches != Some(false),
+        "verdict": found.verdict,
+        "hash_matches": matches,
+        "integrityHash": found.fingerprint,
+        "qualifiers": found.qualifiers,
+        "faults": found.faults,
+        "url": format!("/api/v1/traces/{id}/verification"),
+    });
+    Ok(axum::Json(body).into_response())
+}

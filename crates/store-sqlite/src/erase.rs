@@ -1,0 +1,134 @@
+//! Removal of traces: the contract's [`EraseStore`].
+
+use async_trait::async_trait;
+use exhibit_model::WorkspaceId;
+use exhibit_store::{AdminAct, Doomed, EraseStore, LogId};
+use rusqlite::Connection;
+
+// `secure_delete` is on for every connection, so what is deleted is overwritten.
+use crate::{
+    SqliteStore,
+    failure::{Result, SqlContext},
+    row::{
+        context::Contexts,
+        span::{COLUMNS, Revision},
+    },
+    writer::step::Step,
+};
+
+/// Free pages handed back to the file system after a removal: 64 MiB of four kilobytes each. The rest
+/// is used again by what comes next.
+const PAGES_RETURNED: i64 = 16_384;
+
+#[async_trait]
+impl EraseStore for SqliteStore {
+    async fn erase(
+        &self,
+        workspace: WorkspaceId,
+        traces: Vec<Doomed>,
+        act: AdminAct,
+    ) -> Result<bool> {
+        self.queue()?.run(move |step| Ok(erase(step, workspace, &traces, &act))).await
+    }
+
+    async fn tombstones(&self, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {
+        let wanted = wanted.to_vec();
+        self.pool.read(move |db| tombstones(db, workspace, &wanted)).await
+    }
+}
+
+fn erase(
+    step: &mut Step<'_>,
+    workspace: WorkspaceId,
+    traces: &[Doomed],
+    act: &AdminAct,
+) -> Result<bool> {
+    for doomed in traces {
+        let Some(trace) = step.trace(workspace, &doomed.trace_id)? else { return Ok(false) };
+        let seals = u64::try_from(trace.state.seals).unwrap_or(0);
+        if (trace.state.leaves, seals) != (doomed.leaves, doomed.seals) {
+            return Ok(false);
+        }
+    }
+    remove(step, workspace, traces, act)?;
+    Ok(true)
+}
+
+fn remove(
+    step: &mut Step<'_>,
+    workspace: WorkspaceId,
+    traces: &[Doomed],
+    act: &AdminAct,
+) -> Result<()> {
+    let doing = "erasing a trace";
+    for doomed in traces {
+        let Some(trace) = step.remove(workspace, &doomed.trace_id) else { continue };
+        subtract(step, workspace, &trace.state)?;
+        let id = trace.state.id;
+        for table in ["contexts", "spans", "superseded", "responses", "blocks", "seals"] {
+            step.db
+                .prepare_cached(&format!("DELETE FROM {table} WHERE trace = ?1"))
+                .and_then(|mut s| s.execute([id]))
+                .when(doing)?;
+        }
+        step.db
+            .prepare_cached("DELETE FROM traces WHERE id = ?1")
+            .and_then(|mut s| s.execute([id]))
+            .when(doing)?;
+        step.db
+            .prepare_cached("INSERT OR IGNORE INTO tombstones (workspace, digest) VALUES (?1, ?2)")
+            .and_then(|mut s| s.execute((workspace.0, &doomed.tombstone[..])))
+            .when(doing)?;
+        step.erased.push((id, trace.filed()));
+    }
+    let index = step.append(LogId::Workspace(workspace), &act.leaf)?;
+    step.db
+        .prepare_cached("INSERT INTO acts (log, leaf, body) VALUES (?1, ?2, ?3)")
+        .and_then(|mut s| s.execute((workspace.0, index as i64, &act.body)))
+        .when("keeping an act")?;
+    let mut vacuum =
+        step.db.prepare(&format!("PRAGMA incremental_vacuum({PAGES_RETURNED})")).when(doing)?;
+    let mut rows = vacuum.query([]).when(doing)?;
+    while rows.next().when(doing)?.is_some() {}
+    Ok(())
+}
+
+/// Takes a trace's spans out of the rollups.
+fn subtract(
+    step: &mut Step<'_>,
+    workspace: WorkspaceId,
+    state: &crate::row::trace::TraceState,
+) -> Result<()> {
+    let doing = "reading spans to erase";
+    let contexts = Contexts::load(step.db, state.id)?;
+    let mut rollup = step.rollups.remove(&workspace.0).unwrap_or_default();
+    let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1");
+    {
+        let mut statement = step.db.prepare_cached(&sql).when(doing)?;
+        let mut rows = statement.query([state.id]).when(doing)?;
+        while let Some(row) = rows.next().when(doing)? {
+            let revision = Revision::read(row, &state.summary.trace_id, &contexts)?;
+            let first = state.first_span.as_ref() == Some(&revision.head.span_id);
+            rollup.subtract(&revision.head, revision.counted, first);
+        }
+    }
+    step.rollups.insert(workspace.0, rollup);
+    Ok(())
+}
+
+fn tombstones(db: &Connection, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {
+    let doing = "looking for tombstones";
+    if wanted.is_empty() {
+        let any = db.prepare_cached("SELECT 1 FROM tombstones LIMIT 1");
+        let any = any.and_then(|mut s| s.exists([])).when(doing)?;
+        return Ok(any.then_some(true).into_iter().collect());
+    }
+    let mut statement = db
+        .prepare_cached("SELECT 1 FROM tombstones WHERE workspace = ?1 AND digest = ?2")
+        .when(doing)?;
+    let mut found = Vec::with_capacity(wanted.len());
+    for digest in wanted {
+        found.push(statement.exists((workspace.0, &digest[..])).when(doing)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,59 @@
+//! Removal of traces: gone from everything that is shown, while their leaves stay.
+
+use super::{
+    Subject, Tenant,
+    fixture::{call, leaf, trace_id},
+};
+use crate::{AdminAct, Doomed, Filter, LogId, Order, TraceQuery};
+
+fn act(body: &str) -> AdminAct {
+    AdminAct { leaf: leaf(format!("an act {body}")), body: body.as_bytes().to_vec() }
+}
+
+async fn doomed(tenant: &Tenant, trace: &str) -> Doomed {
+    let trace_id = trace_id(trace);
+    let leaves = tenant.store.trace_leaves(tenant.workspace, &trace_id).await.unwrap().len() as u64;
+    let seals = tenant.store.seals(tenant.workspace, &trace_id).await.unwrap().len() as u64;
+    Doomed { trace_id, leaves, seals, tombstone: [leaves as u8; 16] }
+}
+
+/// An erased trace is in no list, no sum and no search; its leaves and a tombstone stay.
+pub async fn an_erased_trace_is_gone_and_its_leaves_stay(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    let (store, workspace) = (&tenant.store, tenant.workspace);
+    tenant.put(&[call("gone", "a", 0, 100), call("gone", "b", 1, 10)]).await;
+    tenant.put(&[call("kept", "a", 0, 7)]).await;
+    let log = LogId::Workspace(workspace);
+    let before = store.head(log).await.unwrap().size;
+    let id = trace_id("gone");
+    let wrong = Doomed { leaves: 1, ..doomed(&tenant, "gone").await };
+    assert!(!store.erase(workspace, vec![wrong], act("x")).await.unwrap(), "it has two leaves");
+    assert!(store.tombstones(workspace, &[]).await.unwrap().is_empty());
+    let right = doomed(&tenant, "gone").await;
+    assert!(store.erase(workspace, vec![right.clone()], act("y")).await.unwrap());
+    assert!(!store.erase(workspace, vec![right], act("z")).await.unwrap(), "it is gone");
+
+    assert!(store.trace(workspace, &id).await.unwrap().is_none());
+    assert!(store.audit_trace(workspace, &id).await.unwrap().is_none());
+    assert!(store.trace_leaves(workspace, &id).await.unwrap().is_empty());
+    let query = TraceQuery { filter: Filter::All, order: Order::Newest, after: None, limit: 10 };
+    let rows = store.traces(workspace, &query).await.unwrap().rows;
+    assert_eq!(rows.len(), 1);
+    let cells = store.audit_rollups(workspace, None, 1_000).await.unwrap().rows;
+    let mut expected = crate::rollup::Accumulator::new();
+    let kept = exhibit_model::SpanHead::of(&call("kept", "a", 0, 7));
+    expected.add(&kept, true, true);
+    let mut expected: std::collections::BTreeMap<_, _> =
+        expected.into_cells().into_iter().collect();
+    for (key, cell) in cells {
+        assert_eq!(expected.remove(&key).unwrap_or_default(), cell, "{key:?}");
+    }
+    assert!(expected.is_empty());
+    assert_eq!(store.head(log).await.unwrap().size, before + 1, "the act came, nothing went");
+    assert_eq!(store.tombstones(workspace, &[]).await.unwrap(), [true]);
+    let found = store.tombstones(workspace, &[[2; 16], [9; 16]]).await.unwrap();
+    assert_eq!(found, [true, false]);
+    // The id may be used again by whoever does not ask for tombstones.
+    tenant.put(&[call("gone", "a", 0, 1)]).await;
+    assert_eq!(store.trace_leaves(workspace, &id).await.unwrap().len(), 1);
+}

@@ -1,0 +1,58 @@
+//! Removal of traces, in memory.
+
+use async_trait::async_trait;
+use exhibit_model::WorkspaceId;
+
+use super::MemoryStore;
+use crate::{AdminAct, Doomed, EraseStore, StoreError, rollup::Accumulator};
+
+#[async_trait]
+impl EraseStore for MemoryStore {
+    async fn erase(
+        &self,
+        workspace: WorkspaceId,
+        traces: Vec<Doomed>,
+        act: AdminAct,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state.lock();
+        let Some(space) = state.spaces.get_mut(&workspace) else { return Ok(false) };
+        let as_counted = |doomed: &Doomed| {
+            space.traces.get(&doomed.trace_id).is_some_and(|trace| {
+                (trace.leaves.len() as u64, trace.seals.len() as u64)
+                    == (doomed.leaves, doomed.seals)
+            })
+        };
+        if !traces.iter().all(as_counted) {
+            return Ok(false);
+        }
+        let mut sum = Accumulator::new();
+        for doomed in &traces {
+            let Some(trace) = space.traces.remove(&doomed.trace_id) else { continue };
+            for row in trace.spans.values() {
+                let first = trace.first_span.as_ref() == Some(&row.head.span_id);
+                sum.subtract(&row.head, row.counted, first);
+            }
+        }
+        for (key, cell) in sum.into_cells() {
+            space.rollups.entry(key).or_default().add(&cell);
+        }
+        space.tombstones.extend(traces.iter().map(|doomed| doomed.tombstone));
+        state.record(workspace, act);
+        Ok(true)
+    }
+
+    async fn tombstones(
+        &self,
+        workspace: WorkspaceId,
+        wanted: &[[u8; 16]],
+    ) -> Result<Vec<bool>, StoreError> {
+        let state = self.state.lock();
+        if wanted.is_empty() {
+            let any = state.spaces.values().any(|space| !space.tombstones.is_empty());
+            return Ok(any.then_some(true).into_iter().collect());
+        }
+        let space = state.spaces.get(&workspace);
+        let has = |t: &[u8; 16]| space.is_some_and(|space| space.tombstones.contains(t));
+        Ok(wanted.iter().map(has).collect())
+    }
+}

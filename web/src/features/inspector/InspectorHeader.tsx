@@ -1,0 +1,81 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { useState } from "react";
+import { meQuery, verificationQuery } from "../../api/queries";
+import type { Trace } from "../../api/types";
+import { Button, copyText } from "../../ui/controls";
+import { duration, ends, money, short } from "../../ui/format";
+import { Icon } from "../../ui/Icon";
+import { CostBadge, SealMark, StatusMark, VerdictMark } from "../../ui/marks";
+import { Time } from "../../ui/Time";
+import { quoteIfNeeded } from "../explorer/fns/filter";
+import type { View } from "./fns/search";
+
+/** What the trace is, how it stands, and what can be done with it. */
+export function InspectorHeader({ trace, onView }: { trace: Trace; onView: (view: View) => void }) {
+  const me = useQuery(meQuery).data;
+  // A trace of ordinary size is verified by the server when it is opened; a large one when asked.
+  const small = trace.span_count <= 500 && trace.seal != null;
+  const proof = useQuery({ ...verificationQuery(trace.trace_id), enabled: small }).data;
+  const altered = proof !== undefined && proof.faults.length > 0;
+  const place = me?.workspace ? `?workspace=${encodeURIComponent(me.workspace)}` : "";
+  const facts: [string, string | null | undefined, string][] = [
+    ["agent", trace.agent_name, "agent"], ["session", trace.session_id, "session"], ["user", trace.user_id, "user"],
+    ["environment", trace.environment, "environment"], ["version", trace.version, "version"],
+  ];
+  return (
+    <header className="space-y-1 bg-surface px-3 pt-2.5 pb-1.5 md:px-4">
+      <div className="flex flex-wrap items-center gap-x-3 gap-y-1">
+        <Link to="/traces" className="text-muted hover:text-ink" aria-label="All traces"><Icon name="chevron" className="rotate-180" /></Link>
+        <h1 className="min-w-0 truncate" dir="auto" title={trace.name ?? trace.trace_id}>{trace.name ?? trace.trace_id}</h1>
+        <StatusMark status={trace.status} />
+        <button type="button" onClick={() => onView("governance")} title="Why"><VerdictMark verdict={trace.verdict} findings={trace.findings} /></button>
+        <button type="button" onClick={() => onView("verification")} data-testid="integrity">
+          {altered ? <span className="inline-flex items-center gap-1 text-sm font-medium text-error" title={proof.faults[0]?.what}><Icon name="broken" size={15} />altered</span> : <SealMark trace={trace} label />}
+        </button>
+        <div className="ml-auto flex flex-wrap items-center gap-1.5">
+          <Button small icon="seal" onClick={() => onView("verification")}>Verify</Button>
+          {me?.scopes.includes("export") && (
+            <a href={`/api/v1/traces/${encodeURIComponent(trace.trace_id)}/evidence${place}`} download className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover" title="A zip with records, proofs, keys and a report; verifies offline">
+              <Icon name="download" size={14} />Evidence
+            </a>
+          )}
+          <Link to="/compare" search={{ a: trace.trace_id } as never} className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover"><Icon name="compare" size={14} />Compare</Link>
+          <CopyLink />
+        </div>
+      </div>
+      <div className="flex flex-wrap items-center gap-x-4 gap-y-0.5 text-sm">
+        <Time at={trace.start_time} className="text-muted" />
+        <span><span className="num">{duration(trace.duration_ms)}</span></span>
+        <span><span className="num">{short(trace.span_count)}</span> <span className="text-muted">steps</span>{trace.error_count > 0 && <span className="text-error"> · <span className="num">{trace.error_count}</span> failed</span>}</span>
+        <span title={`${trace.tokens_in} in, ${trace.tokens_out} out`}><span className="num">{short(trace.tokens_total)}</span> <span className="text-muted">tokens</span></span>
+        <span className="inline-flex items-center gap-1.5"><span className="num">{money(trace.cost_nano_usd)}</span><CostBadge source={trace.cost_source} />{trace.cost_unknown_calls > 0 && <span className="text-xs text-muted">and {trace.cost_unknown_calls} calls unknown</span>}</span>
+        {facts.filter(([, value]) => value).map(([name, value, field]) => (
+          <Link key={name} to="/traces" search={{ filter: `${field} = ${quoteIfNeeded(String(value))}`, all: true } as never} className="min-w-0 truncate text-muted hover:text-ink" title={`All traces of this ${name}`}>
+            {name} <span className="text-ink">{value}</span>
+          </Link>
+        ))}
+        {trace.tags.slice(0, 6).map((tag) => <span key={tag} className="rounded bg-hover px-1.5 text-xs text-muted" dir="auto">{tag}</span>)}
+        <button type="button" className="num text-xs text-muted hover:text-ink" title={`${trace.trace_id}: copy`} onClick={() => void copyText(trace.trace_id)}>{ends(trace.trace_id)}</button>
+      </div>
+    </header>
+  );
+}
+
+function CopyLink() {
+  const [done, setDone] = useState(false);
+  return (
+    <Button
+      small
+      icon={done ? "check" : "link"}
+      title="The address shows the same view, step and window"
+      onClick={() => {
+        void copyText(location.href);
+        setDone(true);
+        setTimeout(() => setDone(false), 1_500);
+      }}
+    >
+      {done ? "Copied" : "Link"}
+    </Button>
+  );
+}

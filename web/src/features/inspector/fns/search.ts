@@ -1,0 +1,57 @@
+/** What the inspector shows, as it stands in the address. */
+
+export const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "governance", "verification", "raw"] as const;
+export type View = (typeof VIEWS)[number];
+
+export const VIEW_LABEL: Record<View, string> = {
+  spans: "Spans", timeline: "Timeline", dag: "DAG", transcript: "Transcript", flame: "Flame",
+  governance: "Governance", verification: "Verification", raw: "Raw",
+};
+
+export interface InspectorSearch {
+  view?: View;
+  span?: string;
+  tab?: string;
+  q?: string;
+  /** Folded spans; a leading `*` means all but those named. */
+  fold?: string;
+  /** The time window, milliseconds from the trace's start: `from-to`. */
+  w?: string;
+  by?: "tokens" | "cost";
+}
+
+export function readInspectorSearch(search: Record<string, unknown>): InspectorSearch {
+  const found: InspectorSearch = {};
+  const text = (name: "span" | "tab" | "q" | "fold") => {
+    const value = search[name];
+    if ((typeof value === "string" && value) || typeof value === "number") found[name] = String(value);
+  };
+  for (const name of ["span", "tab", "q", "fold"] as const) text(name);
+  const view = VIEWS.find((v) => v === search.view);
+  if (view) found.view = view;
+  if (typeof search.w === "string" && /^-?[\d.]+~[\d.]+$/.test(search.w)) found.w = search.w;
+  if (search.by === "tokens" || search.by === "cost") found.by = search.by;
+  return found;
+}
+
+export type Window = [from: number, to: number];
+
+export function readWindow(w: string | undefined): Window | null {
+  const [a, b] = (w ?? "").split("~").map(Number);
+  return a !== undefined && b !== undefined && b > a ? [a, b] : null;
+}
+
+export class Fold {
+  readonly all: boolean;
+  readonly named: ReadonlySet<string>;
+  constructor(text = "") {
+    this.all = text.startsWith("*");
+    this.named = new Set((this.all ? text.slice(1) : text).split(",").filter(Boolean).map(decodeURIComponent));
+  }
+  has = (id: string) => this.named.has(id) !== this.all;
+  toggle(id: string): string {
+    const next = new Set(this.named);
+    if (!next.delete(id)) next.add(id);
+    return (this.all ? "*" : "") + [...next].map(encodeURIComponent).join(",");
+  }
+}

@@ -1,0 +1,78 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { analyticsQuery } from "../../api/queries";
+import { duration, money, percent, short } from "../../ui/format";
+import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
+import { quoteIfNeeded } from "../explorer/fns/filter";
+import { ask, listRange, type RangeSearch } from "./fns/range";
+
+interface Props {
+  title: string;
+  by: string;
+  search: RangeSearch;
+  /** Rows; more stand in the answer as "others". */
+  most?: number;
+  /** What orders and fills the bars. */
+  measure?: "cost" | "spans" | "errors";
+  full?: boolean;
+}
+
+/** A table of sums by one dimension; every row leads to the traces behind it. */
+export function Breakdown({ title, by, search, most = 6, measure = "cost", full = false }: Props) {
+  const answer = useQuery(analyticsQuery({ ...ask(search), group_by: by, groups: full ? 100 : 20 }));
+  const value = (it: { cost_usd: number; spans: number; errors: number }) => (measure === "cost" ? it.cost_usd : it[measure]);
+  const groups = [...(answer.data?.groups ?? [])].filter((g) => full || value(g) > 0 || measure === "cost").sort((a, b) => value(b) - value(a)).slice(0, most);
+  const top = Math.max(1e-12, ...groups.map(value));
+  return (
+    <Panel title={title}>
+      {answer.error ? (
+        <div className="p-3"><ErrorNote error={answer.error} retry={() => void answer.refetch()} /></div>
+      ) : answer.isPending ? (
+        <Skeleton rows={most > 6 ? 8 : 5} height={28} />
+      ) : groups.length === 0 ? (
+        <p className="p-4 text-sm text-muted">Nothing in this time.</p>
+      ) : (
+        <div className="overflow-x-auto">
+          <table className="w-full text-sm">
+            <thead className="text-xs text-muted">
+              <tr>
+                <th className="px-3 py-1.5 text-left font-normal">{title.replace(/^.* by /, "").replace(/^./, (c) => c.toUpperCase())}</th>
+                <th className="px-2 text-right font-normal">Steps</th>
+                <th className="px-2 text-right font-normal">Failed</th>
+                <th className="px-2 text-right font-normal max-sm:hidden">p95</th>
+                <th className="px-2 text-right font-normal">Tokens</th>
+                <th className="px-3 text-right font-normal">Cost</th>
+              </tr>
+            </thead>
+            <tbody>
+              {groups.map((group) => {
+                const link = group.value == null ? `not has(${by})` : `${by} = ${quoteIfNeeded(group.value)}`;
+                return (
+                  <tr key={group.value ?? "\u0000"} className="relative border-t hover:bg-hover">
+                    <td className="relative max-w-48 truncate px-3 py-1.5">
+                      <span aria-hidden="true" className="absolute inset-y-1 left-0 rounded-r bg-selected" style={{ width: `${(value(group) / top) * 100}%` }} />
+                      <Link to="/traces" search={{ filter: link, ...toSearch(search) } as never} className="relative hover:underline" title={group.value ?? ""}>
+                        {group.value ?? <span className="text-muted">without</span>}
+                      </Link>
+                    </td>
+                    <td className="px-2 text-right num">{short(group.spans)}</td>
+                    <td className="px-2 text-right num">{group.errors > 0 ? <Link to="/traces" search={{ filter: `${link} errors > 0`, ...toSearch(search) } as never} className="text-error hover:underline">{percent(group.errors, group.spans)}</Link> : <span className="text-muted">0</span>}</td>
+                    <td className="px-2 text-right num max-sm:hidden">{duration(group.latency_ms.p95)}</td>
+                    <td className="px-2 text-right num">{short(group.tokens_total)}</td>
+                    <td className="px-3 text-right num">{money(group.cost_nano_usd)}{group.cost_unknown_calls > 0 && <span className="text-muted" title={`${group.cost_unknown_calls} calls of unknown cost`}> +?</span>}</td>
+                  </tr>
+                );
+              })}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
+  );
+}
+
+/** The range as the explorer's address has it. */
+export const toSearch = (search: RangeSearch): RangeSearch => {
+  const range = listRange(search);
+  return search.from ? { from: range.from, to: range.to } : { range: search.range ?? "24h" };
+};

@@ -1,0 +1,64 @@
+/** Keyboard commands of a page: one listener, not while somebody types. */
+import { useEffect, useRef } from "react";
+
+export type Keys = Record<string, (event: KeyboardEvent) => void>;
+
+const typing = (target: EventTarget | null) =>
+  target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName));
+
+/** Names are `event.key`, with `mod+` before it for Ctrl or Cmd. */
+export function useKeys(keys: Keys, active = true) {
+  const current = useRef(keys);
+  current.current = keys;
+  useEffect(() => {
+    if (!active) return;
+    const hear = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.altKey) return;
+      const mod = event.ctrlKey || event.metaKey;
+      if (!mod && typing(event.target)) return;
+      const run = current.current[mod ? `mod+${event.key.toLowerCase()}` : event.key];
+      if (!run) return;
+      event.preventDefault();
+      run(event);
+    };
+    addEventListener("keydown", hear);
+    return () => removeEventListener("keydown", hear);
+  }, [active]);
+}
+
+/** What the cheat-sheet lists. */
+export const CHEATS: { where: string; keys: [string, string][] }[] = [
+  {
+    where: "Everywhere",
+    keys: [
+      ["Ctrl K", "go to a page, trace or action"],
+      ["?", "this list"],
+      ["Esc", "close what is open"],
+    ],
+  },
+  {
+    where: "Traces",
+    keys: [
+      ["/", "filter"],
+      ["J  K", "next and previous trace"],
+      ["Enter", "open the trace"],
+      ["Space", "peek at it"],
+      ["L", "live on and off"],
+    ],
+  },
+  {
+    where: "One trace",
+    keys: [
+      ["J  K", "next and previous span"],
+      ["H  ←", "fold, or go to the parent"],
+      ["→", "unfold"],
+      ["[  ]", "fold all, unfold all"],
+      ["W  S", "zoom in and out"],
+      ["A  D", "move left and right"],
+      ["F", "fit the span"],
+      ["0", "the whole trace"],
+      ["/", "search in the trace"],
+      ["1 … 8", "the views"],
+    ],
+  },
+];
