@@ -5,8 +5,8 @@
 #   EXHIBIT_BIN=path    end-to-end tests use this binary instead of building the development one
 #
 # Nothing outside the clone is changed, but that a missing Chromium is installed as a Debian package
-# where this runs as root: Python packages go to tests/e2e/.venv, Node packages to web/node_modules and
-# tests/e2e/js/node_modules, everything built to target/ and web/dist.
+# where this runs as root: Python packages go to tests/e2e/.venv and .venv-sdk, Node packages to the
+# node_modules beside each package.json, everything built to target/, web/dist and sdk/typescript/dist.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -64,14 +64,37 @@ make_venv() {
   fi
 }
 
+# packages VENV REQUIREMENTS: an environment with what a file names.
+packages() {
+  cmp -s "$2" "$1/installed.txt" && return
+  make_venv "$1" && "$1/bin/pip" install -q -r "$2" && cp "$2" "$1/installed.txt"
+}
+
 python_tests() {
-  local venv=$E2E/.venv wants=$E2E/python/requirements.txt
-  if ! cmp -s "$wants" "$venv/installed.txt"; then
-    make_venv "$venv" && "$venv/bin/pip" install -q -r "$wants" || return 1
-    cp "$wants" "$venv/installed.txt"
-  fi
+  local venv=$E2E/.venv
+  packages "$venv" "$E2E/python/requirements.txt" || return 1
   EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider "$E2E/python"
 }
+
+# Our own SDKs, installed as they would be published; the compatibility package never stands beside
+# the products whose names it carries.
+sdk_python() {
+  local venv=$E2E/.venv-sdk
+  packages "$venv" "$E2E/sdk-python/requirements.txt" || return 1
+  "$venv/bin/pip" install -q --force-reinstall --no-deps sdk/python sdk/python-compat || return 1
+  EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs -p no:cacheprovider \
+    "$E2E/sdk-python" && EXHIBIT_BIN=$BIN "$venv/bin/python" -m pytest -q -rs \
+    -p no:cacheprovider "$E2E/sdk-python-compat"
+}
+
+sdk_js() (
+  for folder in sdk/typescript "$E2E/sdk-js"; do
+    (cd "$folder" && { cmp -s package-lock.json node_modules/installed.json ||
+      { npm ci --no-audit --no-fund && cp package-lock.json node_modules/installed.json; }; }) || exit 1
+  done
+  (cd sdk/typescript && npm run --silent build) || exit 1
+  cd "$E2E/sdk-js" && node install.mjs && EXHIBIT_BIN=$BIN node --test --test-reporter=tap
+)
 
 node_tests() (
   cd "$E2E/js" || exit 1
@@ -120,13 +143,15 @@ step clippy "$none" cargo clippy --locked --workspace --all-targets -- -D warnin
 step rust "$nextest" rust_tests
 if [[ -n ${EXHIBIT_BIN:-} ]]; then
   BIN=$(realpath "$EXHIBIT_BIN")
-elif wanted e2e-python || wanted e2e-js || wanted e2e-web; then
+elif wanted e2e-python || wanted e2e-js || wanted sdk-python || wanted sdk-js || wanted e2e-web; then
   ONLY='' step binary "$none" binary || BUILT=0
   BIN=$(realpath "$TARGET")/debug/exhibit
 fi
 if [[ $BUILT == 1 ]]; then
   step e2e-python "$pytest" python_tests
   step e2e-js "$node_test" node_tests
+  step sdk-python "$pytest" sdk_python
+  step sdk-js "$node_test" sdk_js
   step e2e-web "$node_test" web_tests
 fi
 

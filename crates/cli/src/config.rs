@@ -200,6 +200,8 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
     let set = || Some(String::new());
     let full = Config {
         rules_dir: Some(PathBuf::new()),
+        mongo_tls_cert: Some(PathBuf::new()),
+        mongo_tls_key: Some(PathBuf::new()),
         keyless_ingest: set(),
         url: set(),
         api_key: set(),

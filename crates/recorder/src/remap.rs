@@ -64,7 +64,7 @@ impl Recorder {
             let window = SpanWindow { after, limit: SLICE, parent: None };
             let page = self.store.spans(workspace, trace, &window).await?;
             ids.extend(page.rows.iter().map(|row| (trace.clone(), row.head.span_id.clone())));
-            let stored = self.store.load(workspace, &ids).await?;
+            let stored = self.load(workspace, &ids).await?;
             let mut older: Vec<Span> = Vec::new();
             for stored in stored.iter().flatten() {
                 let span = decode(stored)?;

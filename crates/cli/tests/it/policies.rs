@@ -240,7 +240,7 @@ fn a_simulation_says_what_a_policy_would_change_and_under_the_same_rules_nothing
 /// Takes one request and answers it.
 fn receive(listener: &TcpListener, answer: &str) -> String {
     let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut text = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(n) = stream.read(&mut chunk) {
@@ -289,7 +289,11 @@ fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
     loop {
         let (_, log) = server.get("/api/v1/notifications/deliveries", &key);
         let rows = log["data"].as_array().unwrap().clone();
-        let of = |name: &str| rows.iter().find(|row| row["channel"] == name).cloned().unwrap();
+        // A delivery that is not listed yet is one that is still to come.
+        let of = |name: &str| {
+            let row = rows.iter().find(|row| row["channel"] == name);
+            row.cloned().unwrap_or_else(|| json!({"next_at": "soon"}))
+        };
         if of("desk")["delivered_at"].is_string() && of("shut")["next_at"].is_null() {
             assert_eq!(
                 (of("desk")["attempts"].as_u64(), of("shut")["attempts"].as_u64()),

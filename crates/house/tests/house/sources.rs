@@ -66,7 +66,8 @@ fn vendor_attribute_names_stand_only_in_the_dialects() {
         let exempt = file.path.starts_with("bench/")
             || file.path.starts_with("fuzz/")
             || file.path.starts_with("crates/house/")
-            || file.path.contains("/examples/");
+            || file.path.contains("/examples/")
+            || file.path.contains("/benches/");
         if at_home || exempt || file.is_test() {
             continue;
         }

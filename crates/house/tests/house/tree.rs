@@ -19,9 +19,10 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Whether the whole file is test code: under `tests/`, or a module named `tests`.
+    /// Whether the whole file is test code: under `tests/` or `benches/`, or a module named `tests`.
     pub(crate) fn is_test(&self) -> bool {
-        self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
+        ["/tests/", "/benches/"].iter().any(|folder| self.path.contains(folder))
+            || self.path.ends_with("/tests.rs")
     }
 
     /// Whether the file's name ends so.
