@@ -94,8 +94,8 @@ pub(crate) fn run(args: &ScanArgs, json: bool) -> anyhow::Result<Exit> {
     }
     out.flush()?;
     Ok(match tally {
-        Tally { unreadable: true, .. } => Exit::Usage,
         Tally { found: true, .. } => Exit::Failed,
+        Tally { unreadable: true, .. } => Exit::Usage,
         Tally { .. } => Exit::Done,
     })
 }

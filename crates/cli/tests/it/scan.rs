@@ -22,7 +22,7 @@ fn every_line_of_json_is_answered_by_one_line_in_order() {
         json!({"text": "IBAN DE89370400440532013000", "id": 7}).to_string(),
     ];
     fs::write(home.path().join("in.jsonl"), lines.join("\n")).unwrap();
-    let ran = home.run(&["scan", "in.jsonl", "--jsonl"]).ended(2);
+    let ran = home.run(&["scan", "in.jsonl", "--jsonl"]).ended(1);
     let answers: Vec<Value> =
         ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(answers.len(), 5, "{}", ran.out);
@@ -52,6 +52,7 @@ fn the_exit_code_says_whether_something_was_found() {
     assert!(found.out.starts_with("found.txt:2:5: GITHUB_TOKEN"), "{}", found.out);
     assert!(home.run(&["scan", "absent.txt"]).ended(2).err.contains("absent.txt"));
     home.run(&["scan"]).ended(2);
+    home.run(&["scan", "clean.txt", "--jsonl"]).ended(2);
     home.run(&["scan", "clean.txt", "--min-score", "2"]).ended(2);
 }
 
