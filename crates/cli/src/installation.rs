@@ -1,6 +1,6 @@
 //! Opens what is in a data directory: keys, store, rules, and the recorder over them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, SystemClock};
@@ -8,6 +8,9 @@ use exhibit_store::{AccountStore as _, Store};
 use exhibit_store_sqlite::{Options, SqliteStore};
 
 use crate::{config::Loaded, data_dir::DataDir, failure::Failure, outside::outside};
+
+/// How long the end waits for reviews that are being opened.
+const FOLLOW_UP_WAIT: Duration = Duration::from_secs(10);
 
 /// An open data directory.
 pub(crate) struct Installation {
@@ -65,6 +68,8 @@ impl Installation {
 
     /// Signs what was written, and closes the store.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
+        // What is not done by then is done after the next start, when the traces are sealed.
+        let _ = tokio::time::timeout(FOLLOW_UP_WAIT, self.recorder.followed_up()).await;
         // A commit whose caller went away may still wait in the writer's queue; this waits behind it.
         self.store.swap_setting("cli.barrier", Some(b"never"), None).await?;
         self.recorder.publish_checkpoints().await?;

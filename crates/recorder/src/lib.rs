@@ -122,6 +122,8 @@ pub struct Recorder {
     noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
     following_up: Semaphore,
+    /// Batches whose reviews are not open yet.
+    to_follow_up: tokio::sync::watch::Sender<usize>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
     started: Nanos,
@@ -167,6 +169,7 @@ impl Recorder {
             courier: std::sync::OnceLock::new(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),
+            to_follow_up: tokio::sync::watch::Sender::new(0),
             grown: Notify::new(),
             store: parts.store,
             limits: parts.limits,

@@ -81,6 +81,7 @@ impl Recorder {
             return;
         }
         let recorder = Arc::clone(self);
+        self.to_follow_up.send_modify(|batches| *batches += 1);
         tokio::spawn(async move {
             let Ok(_permit) = recorder.following_up.acquire().await else { return };
             for (trace, span, follow_up) in after.follow_ups {
@@ -89,7 +90,15 @@ impl Recorder {
                     tracing::warn!(%error, "what a rule asked for could not be done");
                 }
             }
+            recorder.to_follow_up.send_modify(|batches| *batches -= 1);
         });
+    }
+
+    /// Waits until every review that rules have asked for so far is open, so that a last checkpoint
+    /// covers them.
+    pub async fn followed_up(&self) {
+        // The sender is this recorder's own, so it is not gone.
+        let _ = self.to_follow_up.subscribe().wait_for(|batches| *batches == 0).await;
     }
 
     async fn follow_up_one(
