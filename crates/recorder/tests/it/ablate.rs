@@ -133,7 +133,8 @@ async fn the_result_is_a_sealed_record_and_says_what_it_found() {
     let steps = planted(&house, 1).await;
     let options = Options { repeats: 3, orders: 2, ..Options::default() };
     let estimate = ablate::estimate(&steps, &options, &*house.recorder).unwrap();
-    assert_eq!((estimate.causes, estimate.calls), (10, 3 + 10 * 3 + 2 * 10));
+    // Every message before the answer: system, user, the turn that called the tools, their results.
+    assert_eq!((estimate.causes, estimate.calls), (11, 3 + 11 * 3 + 2 * 11));
     let script = noisy(1, vec![2]);
     let found = run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
     assert_eq!(found.calls, estimate.calls);
@@ -189,7 +190,7 @@ async fn what_was_measured_before_a_stop_is_not_measured_again() {
     let script = noisy(3, vec![1]);
     let found =
         run(&house, &steps, &options, &script, &broken, &AtomicBool::new(false)).await.unwrap();
-    assert_eq!(found.calls, 22 - made);
+    assert_eq!(found.calls, 2 + 11 * 2 - made);
     assert!(found.effects[0].cause.label.contains("station 1"));
 }
 
