@@ -146,7 +146,7 @@ async fn the_result_is_a_sealed_record_and_says_what_it_found() {
     let stored = house.recorder.steps(house.workspace, &id).await.unwrap();
     let root = stored.iter().find(|s| s.parent_id.is_none()).unwrap();
     let kept: Ablation = serde_json::from_value(root.content.output.clone().unwrap()).unwrap();
-    assert_eq!(kept.effects.len(), 10);
+    assert_eq!(kept.effects.len(), 11);
     assert_eq!(stored.len() as u64, 1 + found.calls);
     assert!(
         house
