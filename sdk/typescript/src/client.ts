@@ -135,7 +135,8 @@ export class Exhibit {
   }
 
   /** Waits until everything recorded before is durable, `timeoutMs` at most. False when it took longer, or
-   * something was lost. In a serverless function: `await client.flush()` before it returns. */
+   * when spans were dropped or refused since the last flush; `stats()` says how many. In a serverless
+   * function: `await client.flush()` before it returns. */
   flush(timeoutMs = 10_000): Promise<boolean> {
     return this.delivery.flush(timeoutMs);
   }

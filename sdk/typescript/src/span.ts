@@ -99,7 +99,7 @@ export class Span {
   attributes: Record<string, unknown> | undefined;
   toolCalls: Record<string, unknown>[] | undefined;
   sequence = 0;
-  size = 256;
+  size = 1024;
   /** A model call whose inner calls are the same call, seen again. */
   leaf = false;
 

@@ -315,6 +315,17 @@ test("a full queue drops and counts, and numbers show the gap", async () => {
   fake.stop();
 });
 
+test("a flush tells of what was dropped before it, once", async () => {
+  const fake = await startFake();
+  const client = new Exhibit({ url: fake.url, intervalMs: 10, live: false, queueChars: 50_000 });
+  client.agentTrace({ agentName: "too much" }, (trace) => trace.span("llm", "large", (span) => span.recordInput("x".repeat(100_000))));
+  assert.equal(await client.flush(5_000), false);
+  assert.deepEqual([client.stats().dropped, client.stats().delivered], [1, 1]);
+  client.agentTrace({ agentName: "fits" }, () => {});
+  assert.equal(await client.flush(5_000), true);
+  fake.stop();
+});
+
 test("settings that cannot be used switch recording off", async () => {
   for (const settings of [{ url: "ftp://x" }, { url: "http://" }, { queueSpans: 0 }]) {
     const client = new Exhibit(settings);

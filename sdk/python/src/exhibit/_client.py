@@ -196,7 +196,8 @@ class Exhibit:
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until everything recorded before is durable at the recorder. Returns after `timeout`
-        seconds at the latest; False when it took longer, or something was lost."""
+        seconds at the latest; False when it took longer, or when spans were dropped or refused since
+        the last flush: [`stats`] says how many."""
         return True if not self.enabled else self._delivery.flush(timeout)
 
     def shutdown(self, timeout: float = 10.0) -> bool:
