@@ -325,8 +325,8 @@ export function recordText(span: Span, source: string, ended: boolean): string {
   }
   let text = JSON.stringify(head).slice(0, -1);
   if (shared) text += `,${shared}`;
-  if (span.input !== undefined) text += `,"input":${span.input}`;
-  if (span.output !== undefined && ended) text += `,"output":${span.output}`;
+  if (span.input !== undefined) text += `,"input":${span.input.text}`;
+  if (span.output !== undefined && ended) text += `,"output":${span.output.text}`;
   return `${text}}`;
 }
 
