@@ -272,10 +272,10 @@ def test_decisions_are_read_and_the_redacted_input_is_handed_back(quick):
 
     def rule(path, body):
         asked.append((path, body))
-        if body.get("tool") == "payments.refund":
-            said = {"decision": "block", "reason": "refund without approval"}
+        if body["call"].get("tool") == "payments.refund":
+            said = {"decision": "block", "allowed": False, "messages": ["refund without approval"]}
         else:
-            said = {"decision": "redact", "input": "IBAN ****", "findings": [{"rule": "iban"}]}
+            said = {"decision": "redact", "redacted": True, "input": "IBAN ****", "findings": [{"rule": "iban"}]}
         return 200, {}, json.dumps({"data": said})
 
     with FakeRecorder(always=rule) as fake:
@@ -289,7 +289,9 @@ def test_decisions_are_read_and_the_redacted_input_is_handed_back(quick):
             refused.raise_if_blocked()
         path, body = asked[0]
         assert path == "/api/v1/govern/decide"
-        assert body["input"] == "IBAN DE89" and body["agent_name"] == "payer" and body["user_id"] == "u-1"
+        call = body["call"]
+        assert call["input"] == "IBAN DE89" and call["agent"] == "payer" and call["user"] == "u-1"
+        assert call["metadata"] == {"workflow": "pay"} and body["trace_cost_usd"] == 0.2
 
 
 @pytest.mark.parametrize("answer", [500, 404, (200, {}, "nonsense"), ("hang", 2), ("reset",)])
