@@ -181,6 +181,9 @@ pub(crate) async fn record_act(
     )
     .await
     .when("keeping an act")?;
+    db.execute("SELECT pg_notify('exhibit_commits', '- act')", &[])
+        .await
+        .when("telling of an act")?;
     Ok(())
 }
 

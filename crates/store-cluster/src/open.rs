@@ -282,13 +282,14 @@ impl ClusterStore {
             backlog: AtomicI64::new(0),
             foreign: broadcast::channel(1_024).0,
         });
-        lease::take(&shared).await?;
         let (stop, stopped) = watch::channel(false);
-        let tasks = vec![
-            tokio::spawn(lease::run(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(ship::run(Arc::clone(&shared), stopped.clone())),
-            tokio::spawn(notify::run(Arc::clone(&shared), stopped)),
-        ];
+        let mut tasks = Vec::new();
+        if !shared.options.passive {
+            lease::take(&shared).await?;
+            tasks.push(tokio::spawn(lease::run(Arc::clone(&shared), stopped.clone())));
+            tasks.push(tokio::spawn(ship::run(Arc::clone(&shared), stopped.clone())));
+            tasks.push(tokio::spawn(notify::run(Arc::clone(&shared), stopped)));
+        }
         let queue = Queue::start(Arc::clone(&shared));
         Ok(Self { shared, queue, stop, tasks: Mutex::new(tasks) })
     }

@@ -28,6 +28,8 @@ pub struct Options {
     pub lease: Duration,
     /// Furthest that a clock may be off another, before the node refuses to start.
     pub skew_max: Duration,
+    /// Reads only: the node starts no tasks, ships nothing and leads nothing.
+    pub passive: bool,
     /// For tests: where this node stops.
     pub interrupt: Option<Interrupt>,
 }
@@ -67,6 +69,7 @@ impl Options {
             outbox_commits_max: 20_000,
             lease: Duration::from_secs(10),
             skew_max: Duration::from_secs(30),
+            passive: false,
             interrupt: None,
         }
     }

@@ -90,8 +90,8 @@ pub(super) struct Work {
     pub(super) payloads: Vec<Payload>,
     /// By workspace: what was added to rollups, and the last commit in it.
     pub(super) deltas: BTreeMap<i64, (Accumulator, i64)>,
-    /// By workspace: its last commit.
-    pub(super) commits: BTreeMap<i64, i64>,
+    /// By workspace: its first and its last commit.
+    pub(super) commits: BTreeMap<i64, (i64, i64)>,
     numbers: std::vec::IntoIter<i64>,
 }
 
@@ -159,7 +159,7 @@ impl Work {
         if empty {
             return Ok(done);
         }
-        self.commits.insert(batch.workspace.0, sequence);
+        self.commits.entry(batch.workspace.0).or_insert((sequence, sequence)).1 = sequence;
         for write in batch.traces {
             let key = (batch.workspace, write.trace_id.clone());
             let id = self.number()?;

@@ -9,12 +9,10 @@ use super::apply::{OpenTrace, Payload, Work};
 use crate::{
     cells,
     failure::{Result, When},
+    notify::payload,
     row::int,
     trace::json,
 };
-
-/// Longest list of commits in a notification, entries; those left out are found by whoever looks.
-const TOLD: usize = 200;
 
 /// Runs a statement whose values are columns of many rows.
 async fn put(db: &Transaction<'_>, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<()> {
@@ -58,9 +56,15 @@ pub(super) async fn all(db: &Transaction<'_>, mut work: Work, node: &str) -> Res
         )
         .await?;
     }
-    let told: Vec<String> =
-        work.commits.iter().take(TOLD).map(|(space, n)| format!("{space}:{n}")).collect();
-    let told = format!("{node} {}", told.join(" "));
+    let told: Vec<(i64, i64, Vec<i64>)> = work
+        .commits
+        .iter()
+        .map(|(workspace, (first, _))| {
+            let of = changed.iter().filter(|(of, _)| of == workspace);
+            (*workspace, *first, of.map(|(_, trace)| trace.state.id).collect())
+        })
+        .collect();
+    let told = payload(node, &told);
     put(db, "SELECT pg_notify('exhibit_commits', $1)", &[&told]).await
 }
 

@@ -8,20 +8,20 @@ use exhibit_store_cluster::{ClusterStore, Options};
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Addresses of the engines; none when they were not started.
-pub fn addresses() -> Option<(String, String)> {
+pub(crate) fn addresses() -> Option<(String, String)> {
     Some((std::env::var("POSTGRES_URL").ok()?, std::env::var("CLICKHOUSE_URL").ok()?))
 }
 
 /// Databases of one test; they go when it is dropped, with the engines that the tests start.
-pub struct Databases {
-    pub postgres: String,
-    pub clickhouse: String,
-    pub database: String,
+pub(crate) struct Databases {
+    pub(crate) postgres: String,
+    pub(crate) clickhouse: String,
+    pub(crate) database: String,
 }
 
 impl Databases {
     /// Makes them.
-    pub async fn make() -> Option<Self> {
+    pub(crate) async fn make() -> Option<Self> {
         let Some((server, clickhouse)) = addresses() else {
             println!("skipped: POSTGRES_URL and CLICKHOUSE_URL are not set (make test-cluster)");
             return None;
@@ -37,7 +37,7 @@ impl Databases {
     }
 
     /// Options for them.
-    pub fn options(&self, limits: Limits) -> Options {
+    pub(crate) fn options(&self, limits: Limits) -> Options {
         let mut options = Options::new(&self.postgres, &self.clickhouse);
         options.database.clone_from(&self.database);
         options.limits = limits;
@@ -46,12 +46,12 @@ impl Databases {
     }
 
     /// A node on them.
-    pub async fn node(&self) -> ClusterStore {
+    pub(crate) async fn node(&self) -> ClusterStore {
         ClusterStore::open(self.options(Limits::default())).await.unwrap()
     }
 
     /// A connection of the test's own.
-    pub async fn psql(&self) -> tokio_postgres::Client {
+    pub(crate) async fn psql(&self) -> tokio_postgres::Client {
         let (client, connection) =
             tokio_postgres::connect(&self.postgres, tokio_postgres::NoTls).await.unwrap();
         tokio::spawn(connection);
