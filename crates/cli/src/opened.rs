@@ -159,7 +159,9 @@ mod cluster {
         options.limits = config.limits.clone();
         options.passive = passive;
         let store = ClusterStore::open(options).await.map_err(|error| match error {
-            error @ OpenError::Address { .. } => anyhow::Error::from(Failure::usage(error.to_string())),
+            error @ OpenError::Address { .. } => {
+                anyhow::Error::from(Failure::usage(error.to_string()))
+            }
             error => Failure::new(format!("the cluster cannot be used: {error}")).into(),
         })?;
         Ok(Opened::Cluster(Node { store: Arc::new(store), _lock: lock }))

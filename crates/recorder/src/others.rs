@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use exhibit_model::{SpanHead, TraceSummary, WorkspaceId};
 
-use crate::{
-    LiveEvent, Recorder,
-    live::LiveSpan,
-};
+use crate::{LiveEvent, Recorder, live::LiveSpan};
 
 impl Recorder {
     /// The store has other writers: what only they may know of is always asked for.

@@ -204,8 +204,7 @@ impl AuditStore for ClusterStore {
         let client = self.client().await?;
         let (_, mut deltas) = read_deltas(&**client, workspace.0, i64::MAX).await?;
         drop(client);
-        let mut sql =
-            format!("SELECT ?fields FROM cells FINAL WHERE workspace = {}", workspace.0);
+        let mut sql = format!("SELECT ?fields FROM cells FINAL WHERE workspace = {}", workspace.0);
         if let Some(key) = &after {
             sql.push_str(&format!(
                 " AND (grain, bucket, dimension, valued, value) > ({}, {}, {}, {}, {})",
@@ -218,9 +217,7 @@ impl AuditStore for ClusterStore {
             deltas.retain(|delta, _| delta > key);
         }
         let most = limit.saturating_add(1);
-        sql.push_str(&format!(
-            " ORDER BY grain, bucket, dimension, valued, value LIMIT {most}"
-        ));
+        sql.push_str(&format!(" ORDER BY grain, bucket, dimension, valued, value LIMIT {most}"));
         let rows = self.shared.clickhouse.query(&sql).fetch_all::<CellRow>().await;
         let rows = rows.when("reading rollups")?;
         // Beyond the last row of a cut answer nothing is known yet.

@@ -121,7 +121,6 @@ async fn serve(shared: Arc<Shared>, mut queue: mpsc::Receiver<(Batch, Answer)>) 
                 for (answer, result) in answers.into_iter().zip(results) {
                     let _ = answer.send(result);
                 }
-                shared.shipping.notify_one();
             }
             Err(error) => {
                 for answer in answers {

@@ -35,7 +35,12 @@ fn bytes(text: Option<&String>) -> Option<&[u8]> {
 
 #[async_trait]
 impl DeadLetterStore for ClusterStore {
-    async fn bury(&self, workspace: WorkspaceId, letters: Vec<DeadLetter>, keep: u64) -> Result<()> {
+    async fn bury(
+        &self,
+        workspace: WorkspaceId,
+        letters: Vec<DeadLetter>,
+        keep: u64,
+    ) -> Result<()> {
         let doing = "keeping refused entries";
         let mut client = self.client().await?;
         let db = client.transaction().await.when(doing)?;

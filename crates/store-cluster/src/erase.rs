@@ -35,8 +35,10 @@ impl EraseStore for ClusterStore {
             "SELECT {TRACE} FROM traces AS t WHERE t.workspace = $1 AND t.trace_id = ANY($2)"
         );
         let rows = db.query(&sql, &[&workspace.0, &names]).await.when(doing)?;
-        let states: Vec<TraceState> =
-            rows.iter().map(|row| TraceState::read(&mut Columns::of(row))).collect::<Result<_>>()?;
+        let states: Vec<TraceState> = rows
+            .iter()
+            .map(|row| TraceState::read(&mut Columns::of(row)))
+            .collect::<Result<_>>()?;
         let as_counted = |doomed: &Doomed| {
             states.iter().any(|state| {
                 state.summary.trace_id == doomed.trace_id
@@ -95,15 +97,10 @@ impl EraseStore for ClusterStore {
         .when(doing)?;
         record_act(&db, workspace, &act).await?;
         db.commit().await.when(doing)?;
-        self.shared.shipping.notify_one();
         Ok(true)
     }
 
-    async fn tombstones(
-        &self,
-        workspace: WorkspaceId,
-        wanted: &[[u8; 16]],
-    ) -> Result<Vec<bool>> {
+    async fn tombstones(&self, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {
         let doing = "reading tombstones";
         let client = self.client().await?;
         if wanted.is_empty() {

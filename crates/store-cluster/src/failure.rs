@@ -28,7 +28,8 @@ impl<T> When<T> for std::result::Result<T, tokio_postgres::Error> {
     fn when(self, doing: &str) -> Result<T> {
         self.map_err(|error| {
             let Some(db) = error.as_db_error() else {
-                return if error.is_closed() || std::error::Error::source(&error).is_some_and(is_io) {
+                return if error.is_closed() || std::error::Error::source(&error).is_some_and(is_io)
+                {
                     unreachable(doing, &error)
                 } else {
                     StoreError::Failed(format!("{doing}: {error}"))

@@ -74,9 +74,8 @@ pub(crate) fn condition(filter: &Filter, workspace: i64) -> String {
 }
 
 fn of_test(test: &Test, workspace: i64) -> String {
-    let codes = |codes: Vec<i64>| {
-        codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-    };
+    let codes =
+        |codes: Vec<i64>| codes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match test {
         Test::Time { field: TimeField::Start, op, value } => {
             format!("start {} {}", op.as_str(), value.0)
@@ -119,7 +118,9 @@ fn of_test(test: &Test, workspace: i64) -> String {
                 return format!("arrayExists(f -> {head}, folded)");
             }
             let (skip, piece) = (start.len() + 1, constant(&piece));
-            format!("arrayExists(f -> {head} AND position(substring(f, {skip}), {piece}) > 0, folded)")
+            format!(
+                "arrayExists(f -> {head} AND position(substring(f, {skip}), {piece}) > 0, folded)"
+            )
         }
         Test::Sealed => "sealed = 1".to_owned(),
         Test::Has(field) => has(field),
@@ -130,7 +131,9 @@ fn of_test(test: &Test, workspace: i64) -> String {
             }
             let found = |run: &Run| {
                 let words = run.condition();
-                format!("trace IN (SELECT trace FROM texts WHERE workspace = {workspace} AND {words})")
+                format!(
+                    "trace IN (SELECT trace FROM texts WHERE workspace = {workspace} AND {words})"
+                )
             };
             runs.iter().map(found).collect::<Vec<_>>().join(" AND ")
         }
@@ -234,5 +237,53 @@ pub(crate) fn terms(filter: &Filter) -> Vec<&TextTerm> {
         Filter::Not(inner) => terms(inner),
         Filter::Test(Test::Text(term)) => vec![term],
         Filter::Test(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use exhibit_model::Nanos;
+
+    use super::*;
+
+    #[test]
+    fn conditions_are_these() {
+        let mut statements = String::new();
+        for text in [
+            "",
+            "status = error",
+            "status != error",
+            "kind in (llm, tool) or verdict = fail",
+            "time >= 2027-01-15T08:00:00Z and end < 2027-01-16T08:00:00Z",
+            "latency > 30s cost > 0.25 tokens >= 100",
+            "model = \"gpt-4o\"",
+            "id = tr_1",
+            "agent ~ BILLing",
+            "metadata.region = \"eu'; --\"",
+            "has(session) has(cost) sealed = true",
+            "timeout",
+            "\"connection reset\" not 東京",
+            "tool_call-42",
+        ] {
+            let filter = Filter::parse(text, Nanos(1_800_000_000_000_000_000)).unwrap();
+            let _ = writeln!(statements, "{text}\n    {}", condition(&filter, 7));
+        }
+        insta::assert_snapshot!(statements);
+    }
+
+    #[test]
+    fn a_metadata_key_cannot_pass_for_another_field() {
+        let odd = TextField::Metadata("a\u{0}b".to_owned());
+        let plain = TextField::Metadata("a".to_owned());
+        let of = |field: &TextField, value: &str| format!("{}{value}", prefix(field));
+        assert_ne!(of(&odd, "c"), of(&plain, "b\u{0}c"));
+    }
+
+    #[test]
+    fn words_stand_between_spaces() {
+        assert_eq!(words("The Café, 東京!"), " the cafe 東 京 ");
+        assert_eq!(words(""), " ");
     }
 }

@@ -7,9 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use clickhouse::Row;
 use exhibit_model::{Nanos, Status, TraceSummary, WorkspaceId};
-use exhibit_store::{
-    Filter, Order, Page, SessionSummary, TraceQuery, TraceRow, search::Document,
-};
+use exhibit_store::{Filter, Order, Page, SessionSummary, TraceQuery, TraceRow, search::Document};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -94,7 +92,10 @@ impl ClusterStore {
         let ids: Vec<i64> = rows.iter().map(|row| row.state.id).collect();
         let client = self.client().await?;
         let texts = client
-            .query("SELECT trace, text FROM outbox_texts WHERE trace = ANY($1) ORDER BY id", &[&ids])
+            .query(
+                "SELECT trace, text FROM outbox_texts WHERE trace = ANY($1) ORDER BY id",
+                &[&ids],
+            )
             .await
             .when("reading the outbox")?;
         drop(client);
@@ -182,8 +183,7 @@ impl ClusterStore {
         }
         let more = places.len() > query.limit;
         places.truncate(query.limit);
-        let next =
-            places.last().filter(|_| more).and_then(|(at, _)| cursor::write(list, at));
+        let next = places.last().filter(|_| more).and_then(|(at, _)| cursor::write(list, at));
         let ids: Vec<i64> = places.iter().map(|(_, id)| *id).collect();
         Ok(Page { rows: self.rows_of(&ids).await?, next })
     }
@@ -321,9 +321,7 @@ impl Sum {
 
     fn join(&mut self, found: FoundSession) {
         let count = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
-        let amount = |n: i128| {
-            i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX })
-        };
+        let amount = |n: i128| i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX });
         self.traces += found.traces;
         self.spans = self.spans.saturating_add(found.span_count);
         self.errors += found.failed;

@@ -7,7 +7,9 @@
 use async_trait::async_trait;
 use exhibit_ledger::{Frontier, Hash, empty_root};
 use exhibit_model::{Nanos, WorkspaceId};
-use exhibit_store::{AdminAct, LedgerStore, LogHead, LogId, StoreError, StoredCheckpoint, span::Leaf};
+use exhibit_store::{
+    AdminAct, LedgerStore, LogHead, LogId, StoreError, StoredCheckpoint, span::Leaf,
+};
 use tokio_postgres::{GenericClient, Row, Transaction};
 
 use crate::{

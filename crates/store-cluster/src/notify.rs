@@ -141,7 +141,8 @@ impl ClusterStore {
     ) -> Result<Vec<(Arc<TraceSummary>, Vec<SpanHead>)>, StoreError> {
         let doing = "reading a commit";
         let client = self.client().await?;
-        let sql = format!("SELECT {TRACE} FROM traces AS t WHERE t.workspace = $1 AND t.id = ANY($2)");
+        let sql =
+            format!("SELECT {TRACE} FROM traces AS t WHERE t.workspace = $1 AND t.id = ANY($2)");
         let mut found = Vec::new();
         for row in client.query(&sql, &[&workspace.0, &traces]).await.when(doing)? {
             let state = TraceState::read(&mut Columns::of(&row))?;

@@ -11,7 +11,7 @@ use std::{
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tokio_postgres::{Config, NoTls, Socket, error::SqlState, tls::NoTlsStream};
 
 use crate::{
@@ -61,7 +61,9 @@ pub enum OpenError {
         needed: &'static str,
     },
     /// The tables were made by a newer version of this program.
-    #[error("the tables in {database} are of version {found}, this program knows {known}; update it")]
+    #[error(
+        "the tables in {database} are of version {found}, this program knows {known}; update it"
+    )]
     Newer {
         /// Which.
         database: &'static str,
@@ -153,10 +155,8 @@ pub(crate) async fn connect(
 
 /// The client of ClickHouse for a database.
 fn clickhouse(options: &Options) -> Result<clickhouse::Client, OpenError> {
-    let wrong = |reason: &str| OpenError::Address {
-        name: "clickhouse-url",
-        reason: reason.to_owned(),
-    };
+    let wrong =
+        |reason: &str| OpenError::Address { name: "clickhouse-url", reason: reason.to_owned() };
     let (scheme, rest) = options
         .clickhouse
         .split_once("://")
@@ -275,8 +275,6 @@ impl ClusterStore {
             pool,
             clickhouse,
             node: hex::encode(random),
-            shipping: Notify::new(),
-            shipped: Notify::new(),
             lead: Mutex::new(None),
             full: AtomicBool::new(false),
             backlog: AtomicI64::new(0),

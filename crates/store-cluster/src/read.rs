@@ -126,7 +126,8 @@ impl ClusterStore {
 
 /// The bytes of a place.
 pub(crate) fn parts(blocks: &Blocks, place: Place) -> Result<[Vec<u8>; 5]> {
-    let raw = blocks.get(&place.block).ok_or_else(|| corrupt(format!("no block {}", place.block)))?;
+    let raw =
+        blocks.get(&place.block).ok_or_else(|| corrupt(format!("no block {}", place.block)))?;
     place.parts(raw)
 }
 
@@ -160,8 +161,7 @@ impl SpanStore for ClusterStore {
             let (place, trace): (i64, i64) = (c.next()?, c.next()?);
             found.push((place, trace, Revision::read(&mut c)?));
         }
-        let wanted: Vec<_> =
-            found.iter().map(|(_, trace, r)| (*trace, r.place.block)).collect();
+        let wanted: Vec<_> = found.iter().map(|(_, trace, r)| (*trace, r.place.block)).collect();
         let blocks = self.blocks(workspace, &wanted).await?;
         let mut answer = vec![None; ids.len()];
         for (place, _, revision) in found {
@@ -247,10 +247,8 @@ impl SpanStore for ClusterStore {
         let rows = client.query(&sql, &[&number, &span.as_str()]).await;
         let rows = rows.when("reading superseded revisions")?;
         drop(client);
-        let found: Vec<_> = rows
-            .iter()
-            .map(|row| read_superseded(&mut Columns::of(row)))
-            .collect::<Result<_>>()?;
+        let found: Vec<_> =
+            rows.iter().map(|row| read_superseded(&mut Columns::of(row))).collect::<Result<_>>()?;
         let wanted: Vec<_> = found.iter().map(|(_, place)| (number, place.block)).collect();
         let blocks = self.blocks(workspace, &wanted).await?;
         let whole = |(stored, place): (StoredSpan, Place)| {

@@ -161,7 +161,6 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
         } else {
             PAUSE
         };
-        shared.shipped.notify_waiters();
         if pause.is_zero() {
             if *stop.borrow() {
                 return;
@@ -271,7 +270,10 @@ async fn payloads(shared: &Shared) -> Result<bool> {
         .await
         .when(doing)?;
     let texts = client
-        .query("SELECT workspace, trace, id, text FROM outbox_texts ORDER BY id LIMIT $1", &[&BLOCKS])
+        .query(
+            "SELECT workspace, trace, id, text FROM outbox_texts ORDER BY id LIMIT $1",
+            &[&BLOCKS],
+        )
         .await
         .when(doing)?;
     if rows.is_empty() && texts.is_empty() {
@@ -429,8 +431,7 @@ async fn erased(shared: &Shared) -> Result<bool> {
         .query("SELECT trace FROM outbox_erased ORDER BY trace LIMIT $1", &[&TRACES])
         .await
         .when(doing)?;
-    let traces: Vec<i64> =
-        rows.iter().map(|row| Columns::of(row).next()).collect::<Result<_>>()?;
+    let traces: Vec<i64> = rows.iter().map(|row| Columns::of(row).next()).collect::<Result<_>>()?;
     if traces.is_empty() {
         return Ok(false);
     }
@@ -449,10 +450,7 @@ async fn erased(shared: &Shared) -> Result<bool> {
 }
 
 /// Removes what was shipped, if this node still leads.
-async fn record(
-    shared: &Shared,
-    removals: &[(&str, &Vec<i64>, Option<&Vec<i64>>)],
-) -> Result<()> {
+async fn record(shared: &Shared, removals: &[(&str, &Vec<i64>, Option<&Vec<i64>>)]) -> Result<()> {
     let doing = "recording what was shipped";
     let mut client = shared.client().await?;
     let db = client.transaction().await.when(doing)?;

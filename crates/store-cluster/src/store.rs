@@ -11,7 +11,7 @@ use std::{
 use deadpool_postgres::{Object, Pool};
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_postgres::Transaction;
 
 use crate::{
@@ -37,10 +37,6 @@ pub(crate) struct Shared {
     pub(crate) clickhouse: clickhouse::Client,
     /// This node, for this life of its process.
     pub(crate) node: String,
-    /// There is something to ship.
-    pub(crate) shipping: Notify,
-    /// Something was shipped, or found to be nothing.
-    pub(crate) shipped: Notify,
     /// The epoch under which this node leads, and until when it may believe so.
     pub(crate) lead: Mutex<Option<(i64, Instant)>>,
     /// The outbox holds as much as it may.

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use exhibit_model::{Limits, Nanos, RecordId, SpanHead, SpanId, Status, TraceSummary, merge::Digest};
+use exhibit_model::{
+    Limits, Nanos, RecordId, SpanHead, SpanId, Status, TraceSummary, merge::Digest,
+};
 use exhibit_store::{SpanRow, StoreError, StoredSeal, StoredSpan, TraceKey, TraceRow};
 
 use crate::{

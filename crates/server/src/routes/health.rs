@@ -64,7 +64,8 @@ pub(crate) async fn ready(State(app): State<Shared>) -> Response {
     if health.db_connected {
         health.into_response()
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], health).into_response()
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], health)
+            .into_response()
     }
 }
 

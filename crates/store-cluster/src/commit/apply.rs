@@ -167,7 +167,13 @@ impl Work {
                 .traces
                 .remove(&key)
                 .unwrap_or_else(|| OpenTrace::begin(id, &write, batch.received));
-            self.write_trace(&mut trace, batch.workspace, batch.received, write, &mut done.indexes)?;
+            self.write_trace(
+                &mut trace,
+                batch.workspace,
+                batch.received,
+                write,
+                &mut done.indexes,
+            )?;
             trace.changed = Some(sequence);
             done.traces.push(Arc::clone(&trace.state.summary));
             self.traces.insert(key, trace);

@@ -77,8 +77,7 @@ async fn traces(db: &Transaction<'_>, work: &Work, changed: &[(i64, OpenTrace)])
     };
     let ids = column(|t| t.state.id);
     let spaces: Vec<i64> = changed.iter().map(|(workspace, _)| *workspace).collect();
-    let names: Vec<&str> =
-        changed.iter().map(|(_, t)| t.state.summary.trace_id.as_str()).collect();
+    let names: Vec<&str> = changed.iter().map(|(_, t)| t.state.summary.trace_id.as_str()).collect();
     let due: Vec<Option<i64>> =
         changed.iter().map(|(_, t)| t.state.seal_due(&work.limits)).collect();
     let roots: Vec<Option<i64>> =
@@ -180,8 +179,7 @@ async fn spans(db: &Transaction<'_>, changed: &[(i64, OpenTrace)]) -> Result<()>
     let hashes: Vec<Option<&[u8]>> =
         rows.iter().map(|(.., s)| s.leaf.as_ref().map(|(_, hash)| &hash[..])).collect();
     let counted: Vec<bool> = rows.iter().map(|(.., s)| s.counted).collect();
-    let heads: Vec<Vec<u8>> =
-        rows.iter().map(|(.., s)| json(&s.head)).collect::<Result<_>>()?;
+    let heads: Vec<Vec<u8>> = rows.iter().map(|(.., s)| json(&s.head)).collect::<Result<_>>()?;
     put(
         db,
         "INSERT INTO spans (trace, span_id, start, parent, received, claim, record, digest, block, \

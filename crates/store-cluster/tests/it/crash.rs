@@ -138,12 +138,7 @@ async fn shipping_that_stops_between_any_two_steps_changes_nothing_that_is_read(
         // The trace's start moves, so its row over there has to move too.
         tenant.put(&kept[1..]).await;
         tenant.put(&[saying("gone", "a", 5, "alpha")]).await;
-        let doomed = Doomed {
-            trace_id: trace_id("gone"),
-            leaves: 1,
-            seals: 0,
-            tombstone: [7; 16],
-        };
+        let doomed = Doomed { trace_id: trace_id("gone"), leaves: 1, seals: 0, tombstone: [7; 16] };
         let act = AdminAct { leaf: leaf("an act"), body: b"an act".to_vec() };
         assert!(tenant.store.erase(tenant.workspace, vec![doomed], act).await.unwrap());
 
