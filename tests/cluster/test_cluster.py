@@ -334,3 +334,35 @@ def test_what_cannot_work_is_named_at_the_start(cluster, tmp_path):
         guarded_pg.close()
         guarded_ch.close()
     first.start()
+
+
+def test_nodes_that_start_at_once_on_empty_databases_all_come_up(cluster, tmp_path):
+    # The keys of an installation are made by whoever starts first; here they are brought along.
+    with Exhibit(tmp_path / "first"):
+        pass
+    for n in range(3):
+        (tmp_path / f"node{n}").mkdir(mode=0o700)
+        shutil.copytree(tmp_path / "first" / "keys", tmp_path / f"node{n}" / "keys")
+        (tmp_path / f"node{n}" / "keys" / "guard").unlink(missing_ok=True)
+        cluster.nodes.append(Exhibit(tmp_path / f"node{n}", env=cluster.env))
+    failures = []
+
+    def start(node):
+        try:
+            node.start()
+        except AssertionError as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=start, args=(node,)) for node in cluster.nodes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]
+    key = cluster.key()
+    for node in cluster.nodes:
+        with node.client(key) as api:
+            assert api.get("/api/v1/health").status_code == 200
+            assert send(api, [span(str(uuid4()))]).is_success
+    with cluster.nodes[0].client(key) as api:
+        assert len(api.get("/api/v1/traces").json()["data"]) == 3

@@ -114,6 +114,9 @@ fn config(options: &Options) -> Result<Config, OpenError> {
     }
     config.connect_timeout(CONNECT);
     config.application_name("exhibit");
+    if config.get_options().is_none() {
+        config.options("-c client_min_messages=warning");
+    }
     Ok(config)
 }
 

@@ -211,7 +211,12 @@ async fn a_node_that_lost_the_lead_records_nothing() {
     psql.batch_execute("UPDATE leases SET holder = 'another', epoch = epoch + 1, until = now() + interval '1 hour'")
         .await
         .unwrap();
-    let heads = [];
+    let root = exhibit_ledger::empty_root().0;
+    let heads = [exhibit_store::LogHead {
+        log: exhibit_store::LogId::Workspace(exhibit_model::WorkspaceId(1)),
+        size: 0,
+        root,
+    }];
     let published = exhibit_store::LedgerStore::publish(&store, &heads, vec![leaf("head")]).await;
     assert!(published.is_err());
     let log = exhibit_store::LogId::Installation;
