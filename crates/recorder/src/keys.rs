@@ -136,6 +136,12 @@ impl Keys {
         &self.wrapping
     }
 
+    /// What tells these keys from others without showing them.
+    pub fn fingerprint(&self) -> String {
+        let of_both = DigestKey::new(&self.wrapping).digest("fingerprint", &[&*self.seed]).0;
+        format!("{} {}", self.origin, hex::encode(of_both))
+    }
+
     /// A key of its own for each purpose, derived from the wrapping key.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         let half = |n: u8| DigestKey::new(&self.wrapping).digest(purpose, &[&[n]]).0;

@@ -24,6 +24,7 @@ mod live;
 mod lock;
 mod notes;
 mod notice;
+mod others;
 mod outside;
 mod proof;
 pub mod proxy;
