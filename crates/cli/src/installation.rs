@@ -37,7 +37,7 @@ impl Installation {
             .with_context(|| {
             format!("cannot open the data directory {}", data.path().display())
         })?;
-        let rules = RuleSource { dir: rules_dir(loaded) };
+        let rules = RuleSource { dir: rules_dir(loaded).or_else(|| own_rules_dir(&data)) };
         let (parts, store, keys) = Self::parts(loaded, store, rules)?;
         let outside = outside(loaded)?;
         let recorder = Recorder::open(parts).await.map_err(explained)?;
@@ -139,6 +139,13 @@ pub(crate) fn rules_dir(loaded: &Loaded) -> Option<PathBuf> {
     let last =
         || DataDir::new(&loaded.config.data_dir).last_server().map(|server| server.rules_dir);
     configured.or_else(|| last().unwrap_or_else(|| discovered_rules(loaded)))
+}
+
+/// A directory for rules that are written by the API, where there is none: empty, so that what is shipped is
+/// in force.
+fn own_rules_dir(data: &DataDir) -> Option<PathBuf> {
+    let dir = data.path().join("rules");
+    std::fs::create_dir_all(&dir).ok().map(|()| dir)
 }
 
 /// Rules in the working directory, else in the data directory.
