@@ -6,6 +6,7 @@ import { Button, Field, Segments } from "../../ui/controls";
 import { Dialog } from "../../ui/Dialog";
 import { duration, percent } from "../../ui/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
+import { usePane } from "../../ui/Splitter";
 import { SeverityMark } from "../reviews/marks";
 import { precisionQuery } from "../reviews/queries";
 import {
@@ -46,6 +47,7 @@ export function PoliciesPage() {
   const listing = useQuery(listingQuery);
   const [drafts, setDrafts] = useState<Readonly<Record<string, string>>>({});
   const [asking, setAsking] = useState(false);
+  const pane = usePane("policies", "Width of the list of files", { width: 288, min: 200, max: 560, grows: "left" });
   const unsaved = Object.keys(drafts).length > 0;
   useEffect(() => {
     if (!unsaved) return;
@@ -90,10 +92,10 @@ export function PoliciesPage() {
       {files.data.not_writable && (
         <p className="border-b bg-info-soft px-4 py-2 text-sm md:px-6">{files.data.not_writable}</p>
       )}
-      <div className="grid min-h-0 flex-1 lg:grid-cols-[18rem_minmax(0,1fr)]">
+      <div style={pane.style} className="grid min-h-0 flex-1 lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
         <nav
           aria-label="Rule files"
-          className={`min-h-0 overflow-auto border-r bg-surface py-2 ${chosen ? "hidden lg:block" : ""}`}
+          className={`min-h-0 overflow-auto bg-surface py-2 ${chosen ? "hidden lg:block" : ""}`}
         >
           {fresh.length > 0 && (
             <Group title="Not saved yet">
@@ -104,6 +106,7 @@ export function PoliciesPage() {
           )}
           <Files files={files.data} policies={listing.data?.policies ?? []} chosen={chosen} drafts={drafts} />
         </nav>
+        {pane.bar}
         <div
           role="region"
           aria-label="Rule file"

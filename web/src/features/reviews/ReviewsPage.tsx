@@ -8,6 +8,7 @@ import { useTitle } from "../../shell/Page";
 import { Button, Segments } from "../../ui/controls";
 import { ends } from "../../ui/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
+import { usePane } from "../../ui/Splitter";
 import { Time } from "../../ui/Time";
 import { ActForm } from "./ActForm";
 import {
@@ -63,6 +64,7 @@ export function ReviewsPage() {
   const act = useAct();
   const many = useAct();
   const list = useRef<HTMLUListElement>(null);
+  const pane = usePane("reviews", "Width of the queue", { width: 400, min: 260, max: 720, grows: "left" });
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -223,12 +225,12 @@ export function ReviewsPage() {
           </Button>
         </div>
       )}
-      <div className="grid min-h-0 flex-1 lg:grid-cols-[minmax(20rem,26rem)_minmax(0,1fr)]">
+      <div style={pane.style} className="grid min-h-0 flex-1 lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
         <div
           role="region"
           aria-label="Queue"
           tabIndex={0}
-          className={`min-h-0 overflow-auto border-r bg-surface ${shown ? "hidden lg:block" : ""}`}
+          className={`min-h-0 overflow-auto bg-surface ${shown ? "hidden lg:block" : ""}`}
         >
           {answer.error ? (
             <div className="p-3">
@@ -262,6 +264,7 @@ export function ReviewsPage() {
             </div>
           )}
         </div>
+        {pane.bar}
         <div className={`min-h-0 min-w-0 ${shown || direct.error ? "" : "hidden lg:block"}`}>
           {direct.error ? (
             <div className="p-4">
