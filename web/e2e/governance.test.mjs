@@ -205,7 +205,7 @@ test("a price is added with a preview, a channel is tested, and budgets burn", a
   await page.getByRole("button", { name: "Add it" }).click();
   await page.getByRole("cell", { name: "input 7, output 9" }).waitFor();
   await page.getByRole("button", { name: "Send a test to ops" }).click();
-  await page.getByText("taken").waitFor();
+  await page.getByRole("row", { name: /channel\.test/ }).getByText("taken").waitFor();
   assert.equal(heard.length, 1);
   await page.getByRole("meter").first().waitFor();
   assert.deepEqual(await objections(page), []);

@@ -97,12 +97,10 @@ export function useSave() {
   return useMutation({
     mutationFn: ({ name, text, sha256 }: { name: string; text: string | null; sha256?: string }) =>
       api.put(path(name), { text, sha256 }),
-    onSuccess: async () => {
-      await Promise.all(
-        ["govern", "rules", "pricing", "channels", "budgets"].map((key) =>
-          queries.invalidateQueries({ queryKey: [key] }),
-        ),
-      );
+    onSuccess: (_, { name, text }) => {
+      // What was written is what is held, before the server is asked again.
+      if (text !== null) queries.setQueryData(fileQuery(name).queryKey, (old) => (old ? { ...old, text } : undefined));
+      for (const key of ["govern", "rules", "pricing", "channels", "budgets"]) void queries.invalidateQueries({ queryKey: [key] });
     },
   });
 }
