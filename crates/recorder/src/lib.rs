@@ -33,6 +33,7 @@ mod remap;
 pub mod replay;
 mod retention;
 mod review;
+mod rule_file;
 mod rules;
 mod sequence;
 mod simulate;
@@ -51,6 +52,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use budget::BudgetBurn;
 pub use compliance::{Compliance, Duty};
 pub use cores::Cores;
 pub use decide::{Decided, Question, Step};
@@ -62,6 +64,7 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
+pub use exhibit_govern::{RuleListing, RuleProblem};
 pub use keys::{HandOver, Kept, Keys, KeysError, hand_over, head_in_guard};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use notice::{
@@ -75,6 +78,7 @@ pub use retention::{
     Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
 };
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
+pub use rule_file::{RULE_FILE_BYTES_MAX, RuleFile, RuleFileRefusal, RuleOrigin};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};

@@ -25,9 +25,11 @@ pub(crate) mod proxy;
 pub(crate) mod remap;
 pub(crate) mod retention;
 pub(crate) mod reviews;
+pub(crate) mod rule_files;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod simulations;
 pub(crate) mod traces;
 pub(crate) mod tracium;
 
@@ -70,9 +72,16 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(govern::of_span))
         .routes(routes!(govern::decide))
         .routes(routes!(govern::policies))
+        .routes(routes!(govern::budgets))
+        .routes(routes!(rule_files::list))
+        .routes(routes!(rule_files::check))
+        .routes(routes!(rule_files::one, rule_files::put))
+        .routes(routes!(simulations::start))
+        .routes(routes!(simulations::one, simulations::cancel))
         .routes(routes!(notifications::channels))
         .routes(routes!(notifications::test))
         .routes(routes!(notifications::deliveries))
+        .routes(routes!(notifications::retry))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::precision))
         .routes(routes!(reviews::bulk))

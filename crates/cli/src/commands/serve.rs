@@ -14,7 +14,9 @@ use tokio::sync::watch;
 
 use crate::{
     args::ServeArgs,
-    config::{Address, Config, Loaded, LogFormat, Override, StoreKind, parse_address, parse_duration_ms},
+    config::{
+        Address, Config, Loaded, LogFormat, Override, StoreKind, parse_address, parse_duration_ms,
+    },
     control::Control,
     courier::Carrier,
     data_dir::{DataDir, Running},
