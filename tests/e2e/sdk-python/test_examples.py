@@ -15,7 +15,7 @@ import tomllib
 import uuid
 from pathlib import Path
 
-import exhibit_binary
+from conftest import binary as exhibit_binary
 import httpx
 import pytest
 import yaml

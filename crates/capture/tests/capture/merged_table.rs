@@ -55,6 +55,9 @@ pub(crate) fn claude() -> Value {
 
 #[test]
 fn models() {
+    let genkit =
+        json!({"genkit:metadata:subtype": "model", "genkit:name": "googleai/gemini-2.5-pro"});
+    assert_eq!(mapped("x", "call", genkit).model.as_deref(), Some("gemini-2.5-pro"));
     text(
         "model",
         &[
@@ -451,10 +454,13 @@ fn failures() {
         ("error.type", json!("RateLimitError"), json!({})),
         ("langfuse.observation.level", json!("ERROR"), json!({})),
         ("logfire.level_num", json!(17), json!({})),
-        ("error.message", json!("too many requests"), json!({})),
         ("http.response.status_code", json!(429), json!({"gen_ai.operation.name": "chat"})),
     ] {
         let span = span(&Key(name, "x", beside), &value);
         assert_eq!(span.status, Status::Error, "{name} = {value}: {:?}", span.status);
     }
+    let words = json!({"error.type": "RateLimitError", "error.message": "too many requests"});
+    let span = mapped("x", "call", words);
+    assert_eq!(span.error_type.as_deref(), Some("RateLimitError"));
+    assert_eq!(span.status_message.as_deref(), Some("too many requests"));
 }
