@@ -19,6 +19,7 @@ mod decide;
 mod drift;
 mod error;
 mod evidence;
+mod job;
 mod keys;
 mod live;
 mod lock;
@@ -60,6 +61,10 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
+pub use job::{
+    Cap, Job, JobError, JobKind, JobState, NewAblation, NewReplay, OwnProvider, ProviderShown,
+    Providers, REPEATS_MAX, RUNNING_MAX,
+};
 pub use keys::{Keys, KeysError};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use notice::{
@@ -118,6 +123,7 @@ pub struct Recorder {
     /// Holds are placed and records taken away one after the other.
     keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    jobs: job::Jobs,
     /// Tells the delivery clock that something is to be told.
     noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
@@ -167,6 +173,7 @@ impl Recorder {
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
+            jobs: job::Jobs::default(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),
             to_follow_up: tokio::sync::watch::Sender::new(0),
