@@ -16,7 +16,7 @@ GREETING = "Salve, munde."
 
 
 class _Messages(BaseHTTPRequestHandler):
-    """Speaks Anthropic's messages protocol."""
+    """Speaks Anthropic's messages protocol; takes the key in either of the client's two headers."""
 
     protocol_version = "HTTP/1.1"
 
@@ -25,7 +25,8 @@ class _Messages(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.keys.append(self.headers["x-api-key"])
+        bearer = (self.headers["authorization"] or "").removeprefix("Bearer ")
+        self.server.keys.append(self.headers["x-api-key"] or bearer)
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
         usage = {"input_tokens": 9, "output_tokens": 4}
         if body.get("stream"):

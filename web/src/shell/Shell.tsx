@@ -91,7 +91,8 @@ export function Shell({ me }: { me: Me }) {
             <Link to="/register" className="text-accent underline underline-offset-2">Create an account</Link>
           </p>
         )}
-        <div className="min-h-0 flex-1 overflow-auto">
+        {/* In the order of focus, so that a page without a link or button scrolls by keyboard too. */}
+        <div role="region" aria-label="Page" tabIndex={0} className="min-h-0 flex-1 overflow-auto">
           <Suspense fallback={<Skeleton rows={8} />}>
             <Outlet />
           </Suspense>
