@@ -252,7 +252,7 @@ fn what_is_missing_is_said() {
     let failed = over(&served, &key, &job);
     assert_eq!(failed["state"], "failed", "{failed}");
     assert_ne!(failed["error"]["code"], "cancelled");
-    assert_eq!(*provider.keys.lock().unwrap(), [mine.clone()]);
+    assert_eq!(*provider.keys.lock().unwrap(), std::slice::from_ref(&mine));
     let (_, recorded) = served.get(&format!("/api/v1/traces/{job}"), &key);
     assert!(!recorded.to_string().contains(&mine));
     let dropped = http::send(&served.address(), "DELETE", setting, &key, &Value::Null).unwrap();
