@@ -19,6 +19,7 @@ mod decide;
 mod drift;
 mod error;
 mod evidence;
+mod job;
 mod keys;
 mod live;
 mod lock;
@@ -65,6 +66,10 @@ pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
 pub use exhibit_govern::{RuleListing, RuleProblem};
+pub use job::{
+    Cap, Job, JobError, JobKind, JobState, NewAblation, NewReplay, OwnProvider, ProviderShown,
+    Providers, REPEATS_MAX, RUNNING_MAX,
+};
 pub use keys::{HandOver, Kept, Keys, KeysError, hand_over, head_in_guard};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use notice::{
@@ -125,6 +130,7 @@ pub struct Recorder {
     /// Holds are placed and records taken away one after the other.
     keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    jobs: job::Jobs,
     /// Tells the delivery clock that something is to be told.
     noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
@@ -175,6 +181,7 @@ impl Recorder {
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
+            jobs: job::Jobs::default(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),
             to_follow_up: tokio::sync::watch::Sender::new(0),

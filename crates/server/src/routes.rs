@@ -13,6 +13,7 @@ pub(crate) mod evidence;
 pub(crate) mod govern;
 pub(crate) mod health;
 pub(crate) mod ingest;
+pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod langfuse;
 pub(crate) mod langsmith;
@@ -21,6 +22,7 @@ pub(crate) mod members;
 pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod remap;
 pub(crate) mod retention;
@@ -90,6 +92,12 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
+        .routes(routes!(jobs::replay::start, jobs::of_trace_replays))
+        .routes(routes!(jobs::replay::estimate))
+        .routes(routes!(jobs::ablation::start, jobs::of_trace_ablations))
+        .routes(routes!(jobs::ablation::estimate))
+        .routes(routes!(jobs::one, jobs::cancel))
+        .routes(routes!(provider::show, provider::set, provider::drop))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))
         .routes(routes!(keys::list, keys::create))

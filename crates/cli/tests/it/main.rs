@@ -13,6 +13,7 @@ mod crash;
 mod evidence;
 mod home;
 mod http;
+mod jobs;
 mod keep;
 mod keys;
 mod outside;

@@ -139,6 +139,33 @@ async fn export(
     }
 }
 
+/// Takes traces in that came to another door, from somebody who is known already.
+pub(crate) async fn take_in(
+    app: &Shared,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let encoding = content_type(headers);
+    let answer_as = *encoding.as_ref().unwrap_or(&Encoding::Json);
+    let outcome = async {
+        let encoding = encoding?;
+        Coding::of(headers)?;
+        let limits = app.recorder.limits();
+        let received = body::receive(&app.budget, limits, headers, body).await?;
+        super::record(app, caller, Signal::Traces, encoding, labels(headers), received).await
+    };
+    match outcome.await {
+        Ok(outcome) => success(Signal::Traces, answer_as, outcome),
+        Err(problem) => failure(&problem, answer_as),
+    }
+}
+
+/// Whether a body is protobuf, by its `Content-Type`.
+pub(crate) fn is_protobuf(headers: &HeaderMap) -> bool {
+    matches!(content_type(headers), Ok(Encoding::Protobuf))
+}
+
 enum Answer {
     Otlp(Outcome),
     Other(Response),
