@@ -65,11 +65,16 @@ pub(crate) fn cases() -> Vec<Case> {
     let case = |name, bundle, verdict, code| Case { name, bundle, verdict, code };
     let wrong = |name, bundle| case(name, bundle, "wrong-key", "key-succession");
     vec![
-        case("good-after-rotation", with(&plain, &[rotation.clone()], &now), "valid", ""),
+        case(
+            "good-after-rotation",
+            with(&plain, std::slice::from_ref(&rotation), &now),
+            "valid",
+            "",
+        ),
         case("good-after-restore", with(&taken_back, &chain, &restored), "valid", ""),
         case(
             "successions-malformed",
-            { Draft::of(&plain).file(FILE, "{}").signed_by(&now) },
+            Draft::of(&plain).file(FILE, "{}").signed_by(&now),
             "refused",
             "malformed-file",
         ),
