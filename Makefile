@@ -4,12 +4,15 @@ SHELL := /usr/bin/env bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA ?= data
 
-.PHONY: help build dashboard run test lint bench openapi reference docs-check fuzz clean-data
+.PHONY: help build build-cluster dashboard run test test-cluster lint bench openapi reference docs-check fuzz clean-data
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 build: dashboard ## the release binary with the dashboard, target/release/exhibit
 	cargo build --release --locked -p exhibit-cli
+
+build-cluster: dashboard ## the same with the store on PostgreSQL and ClickHouse
+	cargo build --release --locked -p exhibit-cli --features cluster
 
 run: build ## builds what is missing and starts the server on ./data (DATA=dir for another)
 	@exec $(TARGET)/release/exhibit serve --data-dir $(DATA) $(ARGS)
@@ -19,6 +22,9 @@ dashboard: ## builds the dashboard into web/dist; without Node 20.19+ says so an
 
 test: ## every check and test, with a summary at the end (ONLY="fmt e2e-python" for a part)
 	@tests/run.sh
+
+test-cluster: ## the cluster store on real engines (installs PostgreSQL, nginx and chdb where it may)
+	@tests/cluster/run.sh
 
 lint: ## formatting and Clippy
 	@ONLY="fmt clippy" tests/run.sh

@@ -29,6 +29,18 @@ pub(crate) use layers::{Environment, Loaded, Override, load};
 pub(crate) struct Config {
     /// Directory that holds everything: database, keys, search index. Created when missing.
     pub(crate) data_dir: PathBuf,
+    /// Where traces are kept: `embedded` (in the data directory) or `cluster` (in PostgreSQL and ClickHouse;
+    /// the data directory then holds the keys, the same on every node). `cluster` needs a binary that was
+    /// built with it (`make build-cluster`).
+    pub(crate) store: StoreKind,
+    /// PostgreSQL of the cluster, such as `postgres://user:password@host:5432/exhibit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) postgres_url: Option<String>,
+    /// ClickHouse of the cluster, such as `http://user:password@host:8123`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clickhouse_url: Option<String>,
+    /// Database in ClickHouse; made when it is missing.
+    pub(crate) clickhouse_database: String,
     /// Addresses of dashboard, API and WebSocket: `host:port`, or a port on 127.0.0.1; port 0 takes a
     /// free one. The first must be free; a further one that is taken is a warning.
     pub(crate) listen: Vec<String>,
@@ -131,6 +143,16 @@ pub(crate) struct Outside {
     pub(crate) timestamp_every_ms: u64,
 }
 
+/// Where traces are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum StoreKind {
+    /// In the data directory.
+    Embedded,
+    /// In PostgreSQL and ClickHouse.
+    Cluster,
+}
+
 /// Form of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -145,6 +167,10 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::new(),
+            store: StoreKind::Embedded,
+            postgres_url: None,
+            clickhouse_url: None,
+            clickhouse_database: "exhibit".to_owned(),
             listen: vec!["127.0.0.1:3000".to_owned(), "127.0.0.1:8000".to_owned()],
             rules_dir: None,
             search: true,
@@ -198,7 +224,7 @@ impl Default for Otlp {
 }
 
 /// Keys whose values are never printed.
-pub(crate) const SECRET_KEYS: &[&str] = &["api_key"];
+pub(crate) const SECRET_KEYS: &[&str] = &["api_key", "postgres_url", "clickhouse_url"];
 
 /// The environment variable of a key.
 pub(crate) fn variable_of(key: &str) -> String {
@@ -224,6 +250,8 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
     let set = || Some(String::new());
     let full = Config {
         rules_dir: Some(PathBuf::new()),
+        postgres_url: set(),
+        clickhouse_url: set(),
         mongo_tls_cert: Some(PathBuf::new()),
         mongo_tls_key: Some(PathBuf::new()),
         keyless_ingest: set(),

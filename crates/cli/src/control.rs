@@ -46,13 +46,13 @@ impl Control {
     }
 
     /// Serves until the task is dropped; one request at a time.
-    pub(crate) async fn serve(self, recorder: Arc<Recorder>, store: Arc<SqliteStore>) {
+    pub(crate) async fn serve(self, recorder: Arc<Recorder>, store: Option<Arc<SqliteStore>>) {
         loop {
             let Ok((stream, _)) = self.0.accept().await else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            if let Err(error) = answer(stream, &recorder, &store).await {
+            if let Err(error) = answer(stream, &recorder, store.as_ref()).await {
                 tracing::debug!(error = %format!("{error:#}"), "a control request failed");
             }
         }
@@ -62,14 +62,20 @@ impl Control {
 async fn answer(
     mut stream: TcpStream,
     recorder: &Recorder,
-    store: &Arc<SqliteStore>,
+    store: Option<&Arc<SqliteStore>>,
 ) -> anyhow::Result<()> {
     let line = tokio::time::timeout(PATIENCE, read_line(&mut stream)).await??;
     let request: Request = serde_json::from_str(&line)?;
     anyhow::ensure!(recorder.local_token_matches(&request.token), "a wrong token");
     tracing::info!(directory = %request.backup.display(), "backing up");
-    let done = store.backup(&request.backup, |_| ()).await;
-    let answer = Answer { error: done.err().map(|error| error.to_string()) };
+    let error = match store {
+        Some(store) => {
+            let done = store.backup(&request.backup, |_| ()).await;
+            done.err().map(|error| error.to_string())
+        }
+        None => Some(crate::opened::NO_BACKUP.to_owned()),
+    };
+    let answer = Answer { error };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     stream.write_all(&line).await?;

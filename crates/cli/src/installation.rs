@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
 use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, SystemClock};
-use exhibit_store::{AccountStore as _, Store};
-use exhibit_store_sqlite::{Options, SqliteStore};
+use exhibit_store::Store;
 
-use crate::{config::Loaded, data_dir::DataDir, failure::Failure, outside::outside};
+use crate::{
+    config::Loaded, data_dir::DataDir, failure::Failure, opened::Opened, outside::outside,
+};
 
 /// How long the end waits for reviews that are being opened.
 const FOLLOW_UP_WAIT: Duration = Duration::from_secs(10);
@@ -17,7 +17,9 @@ pub(crate) struct Installation {
     /// The use cases.
     pub(crate) recorder: Arc<Recorder>,
     /// The store under them.
-    pub(crate) store: Arc<SqliteStore>,
+    pub(crate) store: Arc<dyn Store>,
+    /// The same, as what it is.
+    pub(crate) opened: Opened,
     /// The keys.
     pub(crate) keys: Arc<Keys>,
 }
@@ -30,19 +32,14 @@ impl Installation {
         if let Some(holder) = data.holder()? {
             return Err(in_use(&data, &holder).into());
         }
-        let options = options(loaded);
-        let path = data.path().to_owned();
-        let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options))
-            .await?
-            .with_context(|| {
-            format!("cannot open the data directory {}", data.path().display())
-        })?;
+        let opened = Opened::to_write(loaded).await?;
         let rules = RuleSource { dir: rules_dir(loaded).or_else(|| own_rules_dir(&data)) };
-        let (parts, store, keys) = Self::parts(loaded, store, rules)?;
+        let (parts, store, keys) = Self::parts(loaded, &opened, rules)?;
+        opened.check_keys(&keys).await?;
         let outside = outside(loaded)?;
         let recorder = Recorder::open(parts).await.map_err(explained)?;
         recorder.trust(outside);
-        Ok(Self { recorder, store, keys })
+        Ok(Self { recorder, store, opened, keys })
     }
 
     /// Opens it to read, whether a server runs on it or not. Writes nothing.
@@ -51,19 +48,12 @@ impl Installation {
         if !data.is_installed() {
             return Err(not_installed(&data).into());
         }
-        let options = options(loaded);
-        let path = data.path().to_owned();
-        let store =
-            tokio::task::spawn_blocking(move || SqliteStore::open_read_only(&path, options))
-                .await?
-                .with_context(|| {
-                    format!("cannot read the data directory {}", data.path().display())
-                })?;
-        let (parts, store, keys) = Self::parts(loaded, store, RuleSource::default())?;
+        let opened = Opened::to_read(loaded).await?;
+        let (parts, store, keys) = Self::parts(loaded, &opened, RuleSource::default())?;
         let outside = outside(loaded)?;
         let recorder = Recorder::open_read_only(parts).await.map_err(explained)?;
         recorder.trust(outside);
-        Ok(Self { recorder, store, keys })
+        Ok(Self { recorder, store, opened, keys })
     }
 
     /// Signs what was written, and closes the store.
@@ -73,19 +63,18 @@ impl Installation {
         // A commit whose caller went away may still wait in the writer's queue; this waits behind it.
         self.store.swap_setting("cli.barrier", Some(b"never"), None).await?;
         self.recorder.publish_checkpoints().await?;
-        tokio::task::spawn_blocking(move || self.store.close()).await?;
-        Ok(())
+        self.opened.close().await
     }
 
     fn parts(
         loaded: &Loaded,
-        store: SqliteStore,
+        opened: &Opened,
         rules: RuleSource,
-    ) -> anyhow::Result<(Parts, Arc<SqliteStore>, Arc<Keys>)> {
-        let store = Arc::new(store);
+    ) -> anyhow::Result<(Parts, Arc<dyn Store>, Arc<Keys>)> {
+        let store = opened.store();
         let keys = Arc::new(Keys::open(&loaded.config.data_dir, &OsEntropy)?);
         let parts = Parts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::clone(&store),
             limits: loaded.config.limits.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(OsEntropy),
@@ -126,10 +115,6 @@ pub(crate) fn not_installed(data: &DataDir) -> Failure {
         "name the directory with --data-dir or EXHIBIT_DATA_DIR, or start a server on it with \
          `exhibit serve`",
     )
-}
-
-fn options(loaded: &Loaded) -> Options {
-    Options { search: loaded.config.search, ..Options::of(&loaded.config.limits) }
 }
 
 /// Where the rules are: as configured, else as the last server on the directory had it, else where

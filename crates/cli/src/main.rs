@@ -14,6 +14,7 @@ mod data_dir;
 mod door;
 mod failure;
 mod installation;
+mod opened;
 mod output;
 mod outside;
 mod port_holder;

@@ -89,6 +89,13 @@ pub(crate) struct Recent {
     used: Mutex<HashMap<ApiKeyId, Nanos>>,
 }
 
+impl Recent {
+    /// Forgets the keys: one of them may have been revoked elsewhere.
+    pub(crate) fn forget_keys(&self) {
+        self.keys.lock().clear();
+    }
+}
+
 fn sha256(text: &str) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
@@ -118,8 +125,11 @@ impl Recorder {
         }
         let workspace = self.new_workspace(DEFAULT_WORKSPACE.to_owned(), "Default");
         let act = self.sealed_act(&Act::WorkspaceCreated { workspace: workspace.clone() })?;
-        self.store.create_workspace(workspace, act).await?;
-        Ok(())
+        match self.store.create_workspace(workspace, act).await {
+            // Another node that starts at this moment was first.
+            Ok(_) | Err(exhibit_store::StoreError::Taken(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn new_workspace(&self, public_id: String, name: &str) -> Workspace {

@@ -24,6 +24,7 @@ mod live;
 mod lock;
 mod notes;
 mod notice;
+mod others;
 mod outside;
 mod proof;
 pub mod proxy;
@@ -36,6 +37,7 @@ mod rule_file;
 mod rules;
 mod sequence;
 mod simulate;
+mod succession;
 mod system;
 mod vault;
 pub mod verify;
@@ -63,7 +65,7 @@ pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
 pub use exhibit_govern::{RuleListing, RuleProblem};
-pub use keys::{Keys, KeysError};
+pub use keys::{HandOver, Kept, Keys, KeysError, hand_over, head_in_guard};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use notice::{
     Courier, Lost,
@@ -80,6 +82,7 @@ pub use rule_file::{RULE_FILE_BYTES_MAX, RuleFile, RuleFileRefusal, RuleOrigin};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
+pub use succession::SuccessionWord;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -139,6 +142,7 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        recorder.settle_successions().await?;
         if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
         {
             recorder.vault.note_tombstones();

@@ -159,6 +159,11 @@ impl Live {
         self.send(workspace, LiveEvent { sequence, at, trace, spans: Vec::new(), review });
     }
 
+    /// Ends every stream; whoever watches comes again and reads the lists.
+    pub(crate) fn close_all(&self) {
+        self.channels.lock().clear();
+    }
+
     fn watch(&self, workspace: WorkspaceId, after: Option<u64>) -> LiveStream {
         let mut channels = self.channels.lock();
         let channel = channels.entry(workspace).or_insert_with(|| Channel {

@@ -97,6 +97,11 @@ impl Vault {
         self.cache.lock().pop(&(workspace, trace.clone()));
     }
 
+    /// Forgets all keys: one of their traces may have been erased elsewhere.
+    pub(crate) fn forget_all(&self) {
+        self.cache.lock().clear();
+    }
+
     /// The key in the cache.
     pub(crate) fn cached(&self, workspace: WorkspaceId, trace: &TraceId) -> Option<Arc<OpenKey>> {
         self.cache.lock().get(&(workspace, trace.clone())).cloned()

@@ -42,6 +42,8 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(docs::base())
         .routes(routes!(health::health))
         .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
         .routes(routes!(account::register))
         .routes(routes!(account::login))
         .routes(routes!(account::logout))

@@ -31,6 +31,7 @@ const RULES: &[Rule] = &[
     on(Field::ErrorMessage, 30, "exception.message"),
     on(Field::ErrorMessage, 60, "error_information"),
     on(Field::Failure, 20, "error.type"),
+    on(Field::Failure, 25, "error.message"),
     on(Field::Failure, 30, "http.response.status_code").as_(Read::When(is_http_error)),
     on(Field::Failure, 31, "http.status_code").as_(Read::When(is_http_error)),
     on(Field::Failure, 35, "success").as_(Read::When(is_false)),

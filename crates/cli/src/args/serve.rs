@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, StoreKind};
 
 /// Options of `exhibit serve`.
 #[derive(Debug, Args, Default)]
@@ -23,6 +23,15 @@ pub(crate) struct ServeArgs {
     /// rules in the data directory, else the rules built in]
     #[arg(long, value_name = "DIR")]
     pub(crate) rules_dir: Option<PathBuf>,
+    /// Where traces are kept: in the data directory, or in PostgreSQL and ClickHouse [default: embedded]
+    #[arg(long, value_name = "STORE")]
+    pub(crate) store: Option<StoreKind>,
+    /// PostgreSQL of the cluster; better in EXHIBIT_POSTGRES_URL, since other users see command lines
+    #[arg(long, value_name = "URL")]
+    pub(crate) postgres_url: Option<String>,
+    /// ClickHouse of the cluster; better in EXHIBIT_CLICKHOUSE_URL
+    #[arg(long, value_name = "URL")]
+    pub(crate) clickhouse_url: Option<String>,
     /// Build no full-text search index
     #[arg(long)]
     pub(crate) no_search: bool,

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::{
     args::ServeArgs,
-    config::{Address, Config, Loaded, LogFormat, Override, parse_address, parse_duration_ms},
+    config::{Address, Config, Loaded, LogFormat, Override, StoreKind, parse_address, parse_duration_ms},
     control::Control,
     courier::Carrier,
     data_dir::{DataDir, Running},
@@ -48,6 +48,13 @@ pub(crate) fn overrides(args: &ServeArgs) -> anyhow::Result<Vec<Override>> {
     set("otlp.grpc", "--otlp-grpc", text(&args.otlp_grpc));
     let rules = args.rules_dir.as_ref().map(|dir| dir.to_str().context("--rules-dir: not UTF-8"));
     set("rules_dir", "--rules-dir", rules.transpose()?.map(Into::into));
+    let store = args.store.map(|store| match store {
+        StoreKind::Embedded => "embedded",
+        StoreKind::Cluster => "cluster",
+    });
+    set("store", "--store", store.map(Into::into));
+    set("postgres_url", "--postgres-url", text(&args.postgres_url));
+    set("clickhouse_url", "--clickhouse-url", text(&args.clickhouse_url));
     set("search", "--no-search", args.no_search.then_some(false.into()));
     set("keyless_ingest", "--keyless-ingest", text(&args.keyless_ingest));
     set("mongo_listen", "--mongo-listen", text(&args.mongo_listen));
@@ -216,7 +223,9 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     tokio::spawn(Arc::clone(&recorder).run_outside(web, clocks_stopped.clone()));
     let mut serving = tokio::spawn(server.serve(stopped));
     let control =
-        tokio::spawn(control.serve(Arc::clone(&recorder), Arc::clone(&installation.store)));
+        tokio::spawn(control.serve(Arc::clone(&recorder), installation.opened.embedded().ok()));
+    #[cfg(feature = "cluster")]
+    installation.opened.hear_others(&recorder);
     let welcome =
         welcome::Welcome::prepare(&installation, local_url(first), bound, first_start).await?;
     welcome.print(&loaded, output)?;

@@ -22,6 +22,7 @@ mod provider;
 mod replay;
 mod scan;
 mod start;
+mod succession;
 mod tamper;
 mod trace;
 mod traces;

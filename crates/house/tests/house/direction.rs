@@ -19,6 +19,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Tree arithmetic and hashes only: docs/adr/0001.
     ("store", &["model", "ledger"]),
     ("store-sqlite", &["model", "ledger", "store"]),
+    ("store-cluster", &["model", "ledger", "store"]),
     ("provider", &["model"]),
     (
         "recorder",
@@ -38,6 +39,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "govern",
             "store",
             "store-sqlite",
+            "store-cluster",
             "provider",
             "recorder",
             "server",

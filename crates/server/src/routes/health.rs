@@ -1,6 +1,13 @@
 //! Whether the installation works. Needs no key.
 
-use axum::{Json, extract::State};
+use std::fmt::Write as _;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -44,4 +51,43 @@ pub(crate) async fn health(State(app): State<Shared>) -> Json<Health> {
     responses((status = 200, body = Health)))]
 pub(crate) async fn alive(State(app): State<Shared>) -> Json<Health> {
     ask(&app).await
+}
+
+/// Seconds after which to ask again while the database does not answer.
+const RETRY_AFTER: &str = "2";
+
+/// Whether requests can be answered: for balancers, which leave a node out meanwhile.
+#[utoipa::path(get, path = "/api/v1/ready", tag = "health", security(()),
+    responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(crate) async fn ready(State(app): State<Shared>) -> Response {
+    let health = ask(&app).await;
+    if health.db_connected {
+        health.into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, RETRY_AFTER)], health)
+            .into_response()
+    }
+}
+
+/// The same for Prometheus, in its text format.
+#[utoipa::path(get, path = "/metrics", tag = "health", security(()),
+    responses((status = 200, body = String, content_type = "text/plain")))]
+pub(crate) async fn metrics(State(app): State<Shared>) -> Response {
+    let Json(health) = ask(&app).await;
+    let gauges = [
+        ("exhibit_up", "Whether the database answers.", f64::from(u8::from(health.db_connected))),
+        ("exhibit_rules_loaded", "Rules and detectors in force.", health.rules_loaded as f64),
+        ("exhibit_uptime_seconds", "Seconds since the start.", health.uptime_seconds),
+    ];
+    let mut text = String::new();
+    for (name, help, value) in gauges {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
+    }
+    let _ = writeln!(
+        text,
+        "# HELP exhibit_build_info The version.\n# TYPE exhibit_build_info gauge\n\
+         exhibit_build_info{{version=\"{}\"}} 1",
+        health.version
+    );
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -1,6 +1,6 @@
 //! The database: whether it opens, reaches the last signed checkpoint, and is of a healthy size.
 
-use exhibit_store::{LedgerStore as _, LogId};
+use exhibit_store::LogId;
 
 use crate::{config::Loaded, installation::Installation};
 

@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use exhibit_store::LedgerStore as _;
-
 use crate::{config::Loaded, data_dir::DataDir, installation::Installation};
 
 /// Longest wait; under steady load there is always something new.

@@ -1,0 +1,122 @@
+//! Removal of traces: the contract's [`EraseStore`].
+//!
+//! One transaction removes rows, keys and what is in the outbox, takes the traces out of the sums, and
+//! appends the act. Reads leave them out from then on; the rows over there follow, and are rewritten
+//! there rather than marked.
+
+use async_trait::async_trait;
+use exhibit_model::WorkspaceId;
+use exhibit_store::{AdminAct, Doomed, EraseStore, rollup::Accumulator};
+
+use crate::{
+    ClusterStore, cells,
+    commit::numbers,
+    failure::{Result, When},
+    log::{hold, record_act},
+    row::Columns,
+    trace::{REVISION, Revision, TRACE, TraceState},
+};
+
+#[async_trait]
+impl EraseStore for ClusterStore {
+    async fn erase(
+        &self,
+        workspace: WorkspaceId,
+        traces: Vec<Doomed>,
+        act: AdminAct,
+    ) -> Result<bool> {
+        let doing = "erasing traces";
+        let mut client = self.client().await?;
+        let db = client.transaction().await.when(doing)?;
+        hold(&db, &[workspace.0]).await?;
+        let sequence = numbers(&db, 1).await?.first().copied().unwrap_or_default();
+        let names: Vec<&str> = traces.iter().map(|doomed| doomed.trace_id.as_str()).collect();
+        let sql = format!(
+            "SELECT {TRACE} FROM traces AS t WHERE t.workspace = $1 AND t.trace_id = ANY($2)"
+        );
+        let rows = db.query(&sql, &[&workspace.0, &names]).await.when(doing)?;
+        let states: Vec<TraceState> = rows
+            .iter()
+            .map(|row| TraceState::read(&mut Columns::of(row)))
+            .collect::<Result<_>>()?;
+        let as_counted = |doomed: &Doomed| {
+            states.iter().any(|state| {
+                state.summary.trace_id == doomed.trace_id
+                    && (state.leaves, state.seals) == (doomed.leaves, doomed.seals)
+            })
+        };
+        if !traces.iter().all(as_counted) {
+            return Ok(false);
+        }
+        let ids: Vec<i64> = states.iter().map(|state| state.id).collect();
+        let mut sum = Accumulator::new();
+        let sql = format!("SELECT p.trace, {REVISION} FROM spans AS p WHERE p.trace = ANY($1)");
+        for row in db.query(&sql, &[&ids]).await.when(doing)? {
+            let mut c = Columns::of(&row);
+            let id: i64 = c.next()?;
+            let span = Revision::read(&mut c)?;
+            let trace = states.iter().find(|state| state.id == id);
+            let first = trace.and_then(|t| t.first_span.as_ref()) == Some(&span.head.span_id);
+            sum.subtract(&span.head, span.counted, first);
+        }
+        let sums = sum.into_cells();
+        if !sums.is_empty() {
+            db.execute(
+                "INSERT INTO outbox_deltas (workspace, sequence, cells) VALUES ($1, $2, $3)",
+                &[&workspace.0, &sequence, &cells::encode(&sums)],
+            )
+            .await
+            .when(doing)?;
+        }
+        let removals = [
+            "DELETE FROM spans WHERE trace = ANY($1)",
+            "DELETE FROM superseded WHERE trace = ANY($1)",
+            "DELETE FROM seals WHERE trace = ANY($1)",
+            "DELETE FROM outbox_blocks WHERE trace = ANY($1)",
+            "DELETE FROM outbox_texts WHERE trace = ANY($1)",
+            "DELETE FROM outbox_traces WHERE trace = ANY($1)",
+            "DELETE FROM outbox_moved WHERE trace = ANY($1)",
+            "DELETE FROM traces WHERE id = ANY($1)",
+        ];
+        for sql in removals {
+            db.execute(sql, &[&ids]).await.when(doing)?;
+        }
+        db.execute(
+            "INSERT INTO outbox_erased (workspace, trace) SELECT $1::bigint, unnest($2::bigint[])",
+            &[&workspace.0, &ids],
+        )
+        .await
+        .when(doing)?;
+        let tombstones: Vec<&[u8]> = traces.iter().map(|doomed| &doomed.tombstone[..]).collect();
+        db.execute(
+            "INSERT INTO tombstones (workspace, digest) SELECT $1::bigint, unnest($2::bytea[]) \
+             ON CONFLICT DO NOTHING",
+            &[&workspace.0, &tombstones],
+        )
+        .await
+        .when(doing)?;
+        record_act(&db, workspace, &act).await?;
+        db.commit().await.when(doing)?;
+        Ok(true)
+    }
+
+    async fn tombstones(&self, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {
+        let doing = "reading tombstones";
+        let client = self.client().await?;
+        if wanted.is_empty() {
+            let any = client.query_opt("SELECT true FROM tombstones LIMIT 1", &[]).await;
+            return any.when(doing).map(|row| row.map(|_| true).into_iter().collect());
+        }
+        let digests: Vec<&[u8]> = wanted.iter().map(|digest| &digest[..]).collect();
+        let rows = client
+            .query(
+                "SELECT t.digest IS NOT NULL FROM unnest($2::bytea[]) WITH ORDINALITY \
+                 AS w (digest, place) LEFT JOIN tombstones AS t ON t.workspace = $1 \
+                 AND t.digest = w.digest ORDER BY w.place",
+                &[&workspace.0, &digests],
+            )
+            .await
+            .when(doing)?;
+        rows.iter().map(|row| Columns::of(row).next()).collect()
+    }
+}

@@ -1,0 +1,107 @@
+//! What cannot work is named when the store is opened.
+
+use std::time::Duration;
+
+use exhibit_model::Limits;
+use exhibit_store_cluster::{ClusterStore, OpenError};
+
+use crate::engines::Databases;
+
+/// An address at which nothing listens.
+async fn nowhere() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_answer_is_named_without_its_password() {
+    let Some(databases) = Databases::make().await else { return };
+    let mut options = databases.options(Limits::default());
+    options.postgres = format!("postgres://somebody:hidden@{}/exhibit", nowhere().await);
+    let error = ClusterStore::open(options).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Unreachable { database: "PostgreSQL", .. }), "{error}");
+    assert!(!error.to_string().contains("hidden"), "{error}");
+    let mut options = databases.options(Limits::default());
+    options.clickhouse = format!("http://somebody:hidden@{}", nowhere().await);
+    let error = ClusterStore::open(options).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Unreachable { database: "ClickHouse", .. }), "{error}");
+    assert!(!error.to_string().contains("hidden"), "{error}");
+}
+
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_named() {
+    let Some(databases) = Databases::make().await else { return };
+    for wrong in ["", "ftp://host", "localhost:8123", "http://host/path", "http://"] {
+        let mut options = databases.options(Limits::default());
+        options.clickhouse = wrong.to_owned();
+        let error = ClusterStore::open(options).await.unwrap_err();
+        assert!(matches!(error, OpenError::Address { name: "clickhouse-url", .. }), "{wrong}");
+    }
+    for wrong in ["nonsense", "postgres://a@b:c/d", "postgres://h/d?sslmode=require"] {
+        let mut options = databases.options(Limits::default());
+        options.postgres = wrong.to_owned();
+        let error = ClusterStore::open(options).await.unwrap_err();
+        assert!(matches!(error, OpenError::Address { name: "postgres-url", .. }), "{wrong}");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_refused() {
+    let Some(databases) = Databases::make().await else { return };
+    let mut options = databases.options(Limits::default());
+    options.skew_max = Duration::ZERO;
+    let error = ClusterStore::open(options).await.unwrap_err();
+    assert!(matches!(error, OpenError::Clock { database: "PostgreSQL", .. }), "{error}");
+}
+
+#[tokio::test]
+async fn tables_of_a_newer_version_are_refused() {
+    let Some(databases) = Databases::make().await else { return };
+    databases.node().await.close().await;
+    let psql = databases.psql().await;
+    for name in ["postgres", "clickhouse"] {
+        let change = |by: i64| {
+            format!("UPDATE schema_versions SET version = version + {by} WHERE name LIKE '{name}%'")
+        };
+        psql.batch_execute(&change(1)).await.unwrap();
+        let error = ClusterStore::open(databases.options(Limits::default())).await.unwrap_err();
+        assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+        psql.batch_execute(&change(-1)).await.unwrap();
+    }
+    databases.node().await.close().await;
+}
+
+#[tokio::test]
+async fn a_table_that_was_changed_by_hand_is_named() {
+    let Some(databases) = Databases::make().await else { return };
+    databases.node().await.close().await;
+    let psql = databases.psql().await;
+    psql.batch_execute("ALTER TABLE spans DROP COLUMN digest").await.unwrap();
+    let error = ClusterStore::open(databases.options(Limits::default())).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Altered { database: "PostgreSQL", .. }), "{error}");
+    assert!(error.to_string().contains("spans.digest bytea"), "{error}");
+    psql.batch_execute("ALTER TABLE spans ADD COLUMN digest bytea NOT NULL").await.unwrap();
+    databases.node().await.close().await;
+    let clickhouse = clickhouse::Client::default()
+        .with_url(&databases.clickhouse)
+        .with_compression(clickhouse::Compression::None)
+        .with_database(&databases.database);
+    clickhouse.query("ALTER TABLE blocks ADD COLUMN more UInt8").execute().await.unwrap();
+    let error = ClusterStore::open(databases.options(Limits::default())).await.unwrap_err();
+    assert!(matches!(&error, OpenError::Altered { database: "ClickHouse", .. }), "{error}");
+    assert!(error.to_string().contains("blocks.more UInt8"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_at_once_make_the_tables_once_and_one_of_them_leads() {
+    let Some(databases) = Databases::make().await else { return };
+    let starting = (0..4).map(|_| {
+        let options = databases.options(Limits::default());
+        tokio::spawn(ClusterStore::open(options))
+    });
+    let mut nodes = Vec::new();
+    for node in starting.collect::<Vec<_>>() {
+        nodes.push(node.await.unwrap().unwrap());
+    }
+    assert_eq!(nodes.iter().filter(|node| node.leads()).count(), 1);
+}
