@@ -355,7 +355,7 @@ function ModeChoice({ text, onText }: { text: string; onText: (text: string) => 
 function Rules({ policy }: { policy: ListedPolicy }) {
   const precision = useQuery(precisionQuery).data;
   return (
-    <div className="relative overflow-x-auto rounded-md border bg-surface">
+    <div role="region" aria-label="What it holds" tabIndex={0} className="relative overflow-x-auto rounded-md border bg-surface">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr>
@@ -417,7 +417,7 @@ function Rules({ policy }: { policy: ListedPolicy }) {
 
 function Detectors({ detectors }: { detectors: ListedDetector[] }) {
   return (
-    <div className="relative overflow-x-auto rounded-md border bg-surface">
+    <div role="region" aria-label="What it holds" tabIndex={0} className="relative overflow-x-auto rounded-md border bg-surface">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr>
