@@ -61,7 +61,9 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
 }
 
 async function json<T>(response: Response): Promise<T> {
-  return response.status === 204 ? (undefined as T) : response.json();
+  // 202 and 204 have no body.
+  const text = await response.text();
+  return text === "" ? (undefined as T) : JSON.parse(text);
 }
 
 export const api = {

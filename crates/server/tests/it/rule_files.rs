@@ -116,8 +116,8 @@ async fn a_broken_file_is_refused_with_file_line_and_reason_and_the_rules_stay()
     assert_eq!(std::fs::read_to_string(dir.path().join("policies/desk.yaml")).unwrap(), POLICY);
     let packs = bench.get("/api/v1/govern/files").key(&admin).send().await.expect(200);
     assert_eq!(packs["data"]["may_write"], true);
-    let mut gdpr = packs["data"]["files"].as_array().unwrap().iter();
-    let gdpr = gdpr.find(|file| file["name"] == "policies/gdpr.yaml").unwrap();
+    let mut files = packs["data"]["files"].as_array().unwrap().iter();
+    let gdpr = files.find(|file| file["name"] == "policies/gdpr.yaml").unwrap();
     assert_eq!((&gdpr["origin"], &gdpr["in_force"]), (&json!("pack"), &json!(false)));
 }
 
@@ -157,8 +157,8 @@ async fn a_proposed_file_is_simulated_over_what_is_recorded() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     assert_eq!(said["data"]["state"], "done", "{said}");
-    let mut rule = said["data"]["result"]["rules"].as_array().unwrap().iter();
-    let rule = rule.find(|rule| rule["rule"] == "no-iban").unwrap();
+    let mut rules = said["data"]["result"]["rules"].as_array().unwrap().iter();
+    let rule = rules.find(|rule| rule["rule"] == "no-iban").unwrap();
     assert_eq!((&rule["now"], &rule["newly"]), (&json!(0), &json!(1)));
     assert_eq!(rule["samples"][0]["trace_id"], "t");
     bench.call(Method::DELETE, &path).key(&admin).send().await.expect(204);

@@ -72,7 +72,7 @@ export function Keys({ mayManage }: { mayManage: boolean }) {
         </Empty>
       )}
       {keys.data && keys.data.length > 0 && (
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full text-sm">
             <thead className="text-left text-xs text-muted">
               <tr>

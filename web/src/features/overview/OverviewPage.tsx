@@ -114,7 +114,7 @@ function Judged() {
   return (
     <Panel title="Reviews by rule" aside={<Link to="/reviews" className="text-xs text-accent hover:underline">The queue</Link>}>
       {answer.error ? <div className="p-3"><ErrorNote error={answer.error} retry={() => void answer.refetch()} /></div> : !answer.data ? <Skeleton rows={4} height={28} /> : rules.length === 0 ? <p className="p-4 text-sm text-muted">No rule has asked anybody yet.</p> : (
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full text-sm">
             <thead className="text-xs text-muted"><tr><th className="px-3 py-1.5 text-left font-normal">Rule</th>{["Asked", "Waiting", "Expired", "Right"].map((head) => <th key={head} className="px-3 text-right font-normal">{head}</th>)}</tr></thead>
             <tbody>

@@ -92,7 +92,7 @@ export function PoliciesPage() {
       {files.data.not_writable && (
         <p className="border-b bg-info-soft px-4 py-2 text-sm md:px-6">{files.data.not_writable}</p>
       )}
-      <div style={pane.style} className="grid min-h-0 flex-1 lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
+      <div style={pane.style} className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
         <nav
           aria-label="Rule files"
           className={`min-h-0 overflow-auto bg-surface py-2 ${chosen ? "hidden lg:block" : ""}`}
@@ -355,14 +355,14 @@ function ModeChoice({ text, onText }: { text: string; onText: (text: string) => 
 function Rules({ policy }: { policy: ListedPolicy }) {
   const precision = useQuery(precisionQuery).data;
   return (
-    <div className="overflow-x-auto rounded-md border bg-surface">
+    <div role="region" aria-label="What it holds" tabIndex={0} className="relative overflow-x-auto rounded-md border bg-surface">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr>
             {["Rule", "Grave", "What follows", "Looks at", "Tests", "Right, say reviewers", ""].map(
               (head) => (
                 <th key={head} className="px-3 py-1.5 font-normal">
-                  {head || <span className="sr-only">Links</span>}
+                  {head}
                 </th>
               ),
             )}
@@ -417,7 +417,7 @@ function Rules({ policy }: { policy: ListedPolicy }) {
 
 function Detectors({ detectors }: { detectors: ListedDetector[] }) {
   return (
-    <div className="overflow-x-auto rounded-md border bg-surface">
+    <div role="region" aria-label="What it holds" tabIndex={0} className="relative overflow-x-auto rounded-md border bg-surface">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr>

@@ -90,7 +90,7 @@ function Result({ it }: { it: Simulated }) {
         <Sum label="Cost of calls it would stop">{money(it.cost_stopped_nano_usd)}</Sum>
       </dl>
       {rules.length > 0 && (
-        <div className="overflow-x-auto rounded-md border">
+        <div className="relative overflow-x-auto rounded-md border">
           <table className="w-full">
             <caption className="sr-only">By rule</caption>
             <thead className="text-left text-xs text-muted">
@@ -131,7 +131,7 @@ function Result({ it }: { it: Simulated }) {
           </table>
         </div>
       )}
-      <div className="overflow-x-auto rounded-md border">
+      <div className="relative overflow-x-auto rounded-md border">
         <table className="w-full">
           <caption className="sr-only">By strongest action</caption>
           <thead className="text-left text-xs text-muted">

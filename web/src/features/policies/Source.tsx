@@ -93,7 +93,7 @@ export function Source({
                 <>
                   <Icon name="check" size={14} className="text-ok" />
                   It loads{rules > 0 && `: ${rules} rules`}
-                  {tests > 0 && `, ${tests} tests passed`}
+                  {tests > 0 && `, ${tests} ${tests === 1 ? "test" : "tests"} passed`}
                   {current.detectors.length > 0 &&
                     `: ${current.detectors.length} detectors with their examples`}
                 </>

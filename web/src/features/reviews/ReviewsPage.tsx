@@ -225,7 +225,7 @@ export function ReviewsPage() {
           </Button>
         </div>
       )}
-      <div style={pane.style} className="grid min-h-0 flex-1 lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
+      <div style={pane.style} className="grid min-h-0 flex-1 grid-cols-[minmax(0,1fr)] lg:grid-cols-[var(--pane)_1px_minmax(0,1fr)]">
         <div
           role="region"
           aria-label="Queue"

@@ -72,7 +72,7 @@ function Deliveries() {
   return (
     <Panel title="Deliveries">
       {answer.error ? <div className="p-3"><ErrorNote error={answer.error} retry={() => void answer.refetch()} /></div> : !answer.data ? <Skeleton rows={3} /> : rows.length === 0 ? <p className="p-4 text-sm text-muted">Nothing was told to anybody yet.</p> : (
-        <div className="overflow-x-auto">
+        <div className="relative overflow-x-auto">
           <table className="w-full text-sm">
             <thead className="text-left text-xs text-muted"><tr>{["Channel", "About", "When", "Attempts", "What came of it", ""].map((head) => <th key={head} className="px-4 py-1.5 font-normal">{head || <span className="sr-only">Act</span>}</th>)}</tr></thead>
             <tbody>

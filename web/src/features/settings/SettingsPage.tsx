@@ -50,7 +50,7 @@ function Pricing({ mayEdit }: { mayEdit: boolean }) {
               <h3 className="text-sm font-semibold">Own prices</h3><span className="text-muted">{it.unit}</span>
               <input className="control ml-auto w-48" aria-label="Find a model" placeholder="Find a model" value={find} onChange={(event) => setFind(event.target.value)} />
             </div>
-            <div className="overflow-x-auto rounded-md border">
+            <div role="region" aria-label="Own prices" tabIndex={0} className="relative overflow-x-auto rounded-md border">
               <table className="w-full text-sm">
                 <thead className="text-left text-xs text-muted"><tr>{["Model", "Provider", "Rates", "From", "Until"].map((head) => <th key={head} className="px-3 py-1.5 font-normal">{head}</th>)}</tr></thead>
                 <tbody>
