@@ -161,12 +161,7 @@ fn what_was_erased_is_in_no_file_while_the_server_runs_on() {
         let body = json!({"batch": [one, span(&format!("other{n}"), "s1")]});
         assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
     }
-    // Once the index has its words they stand in its files.
-    let start = std::time::Instant::now();
-    while is_anywhere(&home.data().join("search"), "xylophonequartz").is_none() {
-        assert!(start.elapsed().as_secs() < 30, "the words never came into the index");
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    // The index packs its words; the database and its log hold the name as it is.
     assert!(is_anywhere(&home.data(), "zacharias-the-subject").is_some());
     let erase = ["erase", "--user", "zacharias-the-subject", "--reason", "case 9", "--json"];
     let done = home.run(&erase).ended(0).json();

@@ -34,8 +34,9 @@ impl Recorder {
         workspace: WorkspaceId,
         digests: &[[u8; 16]],
     ) -> Result<(), Error> {
-        let lines: String =
-            digests.iter().map(|one| format!("{} {}\n", workspace.0, hex::encode(one))).collect();
+        let lines: Vec<String> =
+            digests.iter().map(|one| format!("{} {}", workspace.0, hex::encode(one))).collect();
+        let lines = lines.join("\n") + "\n";
         let failed = |error: crate::KeysError| Error::Internal(error.to_string());
         self.keys.remember_erasures(&lines).map_err(failed)
     }

@@ -197,7 +197,7 @@ impl Indexer {
             let segments = self.index.searchable_segment_metas();
             let segments = segments.map_err(|e| index::failed(doing, &e))?;
             let holed = segments.iter().filter(|one| one.num_deleted_docs() > 0);
-            let holed: Vec<_> = holed.map(|one| one.id()).collect();
+            let holed: Vec<_> = holed.map(tantivy::SegmentMeta::id).collect();
             let writer = self.writer()?;
             if holed.is_empty() {
                 break;
