@@ -146,6 +146,29 @@ impl Remote {
         Err(self.refusal(status, &problem).into())
     }
 
+    /// GET of bytes as they are; `None` when there is no such thing.
+    pub(crate) async fn bytes(
+        &self,
+        path: String,
+        workspace: &str,
+    ) -> anyhow::Result<Option<Vec<u8>>> {
+        let response = self.request(Method::GET, self.base.join(&path)?, workspace).send().await;
+        let unreachable = |error: reqwest::Error| {
+            let error = error.without_url();
+            Failure::new(format!("cannot reach the server at {}: {}", self.base, causes(&error)))
+        };
+        let response = response.map_err(unreachable)?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(unreachable)?;
+        if status.is_success() {
+            return Ok(Some(body.to_vec()));
+        }
+        if status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        Err(self.refusal(status, &serde_json::from_slice(&body).unwrap_or_default()).into())
+    }
+
     /// DELETE; false when there is no such thing.
     pub(crate) async fn delete(&self, path: &str, workspace: &str) -> anyhow::Result<bool> {
         Ok(self

@@ -53,6 +53,8 @@ pub struct Limits {
     pub seal_partial_spans: u64,
     /// Shortest time between two signed checkpoints, milliseconds.
     pub checkpoint_interval_ms: u64,
+    /// Time between two runs of retention in workspaces that have rules, milliseconds.
+    pub retention_interval_ms: u64,
     /// Requests a key may make per second, sustained.
     pub key_requests_per_s: u32,
     /// Failed logins an address or account may make per minute.
@@ -92,6 +94,7 @@ impl Default for Limits {
             seal_after_silence_ms: 15 * 60 * 1_000,
             seal_partial_spans: 10_000,
             checkpoint_interval_ms: 250,
+            retention_interval_ms: 24 * 60 * 60 * 1_000,
             key_requests_per_s: 2_000,
             login_attempts_per_min: 10,
             header_timeout_s: 15,

@@ -27,6 +27,7 @@ const EPOCH: &str = "epoch.key";
 const EPOCH_PUBLIC: &str = "epoch.vkey";
 const WRAPPING: &str = "wrapping.key";
 const GUARD: &str = "guard";
+const ERASED: &str = "erased";
 
 /// Keys that could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +155,30 @@ impl Keys {
         let mut kept = self.successions.lock();
         kept.iter_mut().zip(places).for_each(|(one, place)| one.index = Some(*place));
         hand_over::write_successions(&self.dir, &kept)
+    }
+
+    /// Adds lines about erased traces; they outlive restores of older backups.
+    pub(crate) fn remember_erasures(&self, lines: &str) -> Result<(), KeysError> {
+        let path = self.dir.join(ERASED);
+        let mut options = fs::OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let append = || -> io::Result<()> {
+            let mut out = options.open(&path)?;
+            out.write_all(lines.as_bytes())?;
+            out.sync_all()
+        };
+        append().map_err(file(&path))
+    }
+
+    /// Every line about erased traces.
+    pub(crate) fn erasures(&self) -> Result<String, KeysError> {
+        let path = self.dir.join(ERASED);
+        if path.exists() { read(&path) } else { Ok(String::new()) }
     }
 
     /// Signs checkpoints of the log with this origin.

@@ -156,6 +156,7 @@ impl Recorder {
         recorder.ensure_default_workspace().await?;
         recorder.load_budgets().await?;
         recorder.record_rules("start").await?;
+        recorder.replay_erasures().await?;
         Ok(recorder)
     }
 
@@ -231,6 +232,7 @@ impl Recorder {
                 self.run_key_touches(),
                 self.run_budgets(),
                 self.run_reviews(),
+                self.run_retention_clock(),
                 self.run_deliveries()
             )
         };

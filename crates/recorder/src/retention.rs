@@ -5,6 +5,8 @@
 //! the database cannot lift a hold, and verification knows which records may be absent. Without a
 //! rule everything is kept. A hold wins over every rule and every erasure.
 
+mod clock;
+mod replay;
 mod run;
 
 use exhibit_ledger::{Leaf, LeafKind};

@@ -10,6 +10,7 @@ mod anchors;
 mod log;
 mod record;
 mod rollups;
+mod span;
 
 use exhibit_ledger::{Hash, inclusion_proof};
 use exhibit_model::{Nanos, SpanHead, SpanId, Status, TraceId, WorkspaceId};
@@ -20,6 +21,7 @@ use crate::{Error, OutsideWord, Recorder};
 
 pub use all::{Depth, Progress, Report};
 pub use anchors::Vouched;
+pub use span::SpanVerification;
 
 /// The words of verdicts. Ordered from best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -1,8 +1,10 @@
 //! Removal of traces: the contract's [`EraseStore`].
 
+use std::{path::Path, time::Duration};
+
 use async_trait::async_trait;
 use exhibit_model::WorkspaceId;
-use exhibit_store::{AdminAct, Doomed, EraseStore, LogId};
+use exhibit_store::{AdminAct, Doomed, EraseStore, LogId, StoreError};
 use rusqlite::Connection;
 
 // `secure_delete` is on for every connection, so what is deleted is overwritten.
@@ -19,6 +21,8 @@ use crate::{
 /// Free pages handed back to the file system after a removal: 64 MiB of four kilobytes each. The rest
 /// is used again by what comes next.
 const PAGES_RETURNED: i64 = 16_384;
+/// How long emptying the log waits for readers that still look at it.
+const LOG_WAIT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl EraseStore for SqliteStore {
@@ -31,10 +35,31 @@ impl EraseStore for SqliteStore {
         self.queue()?.run(move |step| Ok(erase(step, workspace, &traces, &act))).await
     }
 
+    async fn scrub(&self) -> Result<bool> {
+        self.queue()?;
+        if let Some(search) = &self.search {
+            search.scrub().await?;
+        }
+        let path = self.database.clone();
+        let emptied = tokio::task::spawn_blocking(move || empty_log(&path)).await;
+        emptied.unwrap_or_else(|error| Err(StoreError::Failed(error.to_string())))
+    }
+
     async fn tombstones(&self, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {
         let wanted = wanted.to_vec();
         self.pool.read(move |db| tombstones(db, workspace, &wanted)).await
     }
+}
+
+/// Copies the write-ahead log into the database and cuts it to nothing; false where readers kept it.
+fn empty_log(path: &Path) -> Result<bool> {
+    let doing = "emptying the write-ahead log";
+    let db = Connection::open(path).when(doing)?;
+    db.busy_timeout(LOG_WAIT).when(doing)?;
+    db.pragma_update(None, "synchronous", "FULL").when(doing)?;
+    let busy: i64 =
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).when(doing)?;
+    Ok(busy == 0)
 }
 
 fn erase(

@@ -1,6 +1,10 @@
 //! Opening and closing a data directory.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use exhibit_store::StoreError;
 use rusqlite::{Connection, config::DbConfig};
@@ -34,6 +38,8 @@ pub struct SqliteStore {
     pub(crate) options: Options,
     pub(crate) pool: Arc<Pool>,
     pub(crate) search: Option<Arc<Search>>,
+    /// The database's file.
+    pub(crate) database: PathBuf,
     queue: Option<Queue>,
     /// Held until everything else is closed.
     _lock: Option<DirectoryLock>,
@@ -61,8 +67,8 @@ impl SqliteStore {
         };
         let feed = search.as_ref().map_or_else(IndexFeed::default, |search| search.feed());
         let queue = Queue::start(db, options.clone(), feed)?;
-        let pool = Pool::new(path, options.readers_max);
-        Ok(Self { options, pool, search, queue: Some(queue), _lock: Some(lock) })
+        let pool = Pool::new(path.clone(), options.readers_max);
+        Ok(Self { options, pool, search, database: path, queue: Some(queue), _lock: Some(lock) })
     }
 
     /// Opens a directory to read only, whether or not another process writes to it. Every change is
@@ -87,8 +93,9 @@ impl SqliteStore {
         drop(db);
         let index = directory.join(SEARCH);
         let search = options.search.then(|| Search::open_read_only(&index)).flatten();
-        let pool = Pool::new(path, options.readers_max);
-        Ok(Self { options, pool, search: search.map(Arc::new), queue: None, _lock: None })
+        let pool = Pool::new(path.clone(), options.readers_max);
+        let search = search.map(Arc::new);
+        Ok(Self { options, pool, search, database: path, queue: None, _lock: None })
     }
 
     /// Writes everything that waits and closes. Blocks. Later calls answer `Closed`.

@@ -52,6 +52,8 @@ enum Message {
     Document(Document),
     /// Somebody waits: do not put off the commit.
     Settle,
+    /// Rewrite what holds words of erased traces.
+    Scrub(tokio::sync::oneshot::Sender<Result<()>>),
     Stop,
 }
 
@@ -198,6 +200,14 @@ impl Search {
         shared.messages.send(Message::Settle).map_err(|_| StoreError::Closed)?;
         settled.wait_for(|block| *block >= target).await.map_err(|_| StoreError::Closed)?;
         Ok(())
+    }
+
+    /// Rewrites every segment that holds words of forgotten traces.
+    pub(crate) async fn scrub(&self) -> Result<()> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        shared.messages.send(Message::Scrub(reply)).map_err(|_| StoreError::Closed)?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Stops the indexer after what it has.

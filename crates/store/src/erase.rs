@@ -34,6 +34,13 @@ pub trait EraseStore: Send + Sync + 'static {
         act: AdminAct,
     ) -> Result<bool, StoreError>;
 
+    /// Rewrites what still holds bytes of erased traces beside the database's pages: the write-ahead log,
+    /// segments of the index. False while a reader keeps an older state in use: ask again. A store that
+    /// keeps no such thing has nothing to do.
+    async fn scrub(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Which of these tombstones are there, in the order asked. Without any, whether there are none
     /// at all in the installation: an empty answer means none.
     async fn tombstones(

@@ -99,8 +99,9 @@ pub(crate) struct VerifyArgs {
     /// Verifier key of the installation, pinned from outside
     #[arg(long, value_name = "VKEY")]
     pub(crate) key: Option<String>,
-    /// Ask this server for the evidence instead of reading the data directory; wants --trace
-    #[arg(long, value_name = "URL", requires = "trace")]
+    /// Ask this server for the evidence instead of reading the data directory: of one trace, or every
+    /// entry of the workspace's log
+    #[arg(long, value_name = "URL", conflicts_with_all = ["no_bodies", "search"])]
     pub(crate) server: Option<String>,
     /// API key for --server [default: EXHIBIT_API_KEY]
     #[arg(long, value_name = "KEY", requires = "server")]

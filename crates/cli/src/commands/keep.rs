@@ -195,6 +195,14 @@ fn told(report: &Value, output: Output) -> anyhow::Result<Exit> {
     for index in report["certificates"].as_array().into_iter().flatten() {
         output.line(format!("certificate: leaf {index}"))?;
     }
+    let did = report["dry_run"] != true
+        && report["certificates"].as_array().is_some_and(|c| !c.is_empty());
+    if did && report["scrubbed"] != true {
+        output.warn(
+            "a reader keeps an older state of the database open; its bytes go from the write-ahead log \
+             when it lets go",
+        );
+    }
     if report["gone"].as_object().is_none_or(serde_json::Map::is_empty) {
         output.line(format!("nothing {word}"))?;
     }

@@ -1,10 +1,11 @@
-//! `exhibit verify`: a data directory, one trace of it, or one trace of a server elsewhere.
+//! `exhibit verify`: a data directory, one trace of it, or a log or trace of a server elsewhere.
 
 pub(super) mod bar;
 mod bundle;
 mod elsewhere;
 mod pin;
 mod settle;
+mod whole;
 
 use exhibit_ledger::Policy;
 use exhibit_model::TraceId;
@@ -39,6 +40,9 @@ pub(crate) async fn run(args: VerifyArgs, loaded: &Loaded, output: Output) -> an
             Some(url) => elsewhere::run(&args, url, &id, pin.as_ref(), loaded, output).await,
             None => one(&args, &id, pin.as_ref(), loaded, output).await,
         };
+    }
+    if let Some(url) = &args.server {
+        return whole::run(&args, url, pin.as_ref(), loaded, output).await;
     }
     all(&args, pin.as_ref(), loaded, output).await
 }

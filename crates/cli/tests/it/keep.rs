@@ -131,3 +131,70 @@ fn a_client_of_aitracer_verifies_what_it_sent() {
     assert_eq!(entry["verificationRecords"][0]["fingerprint"], fingerprint);
     assert_eq!(served.get("/api/ledger/unknown", &key).0, 404);
 }
+
+/// Whether the words stand anywhere in the files of a directory.
+fn is_anywhere(dir: &std::path::Path, words: &str) -> Option<std::path::PathBuf> {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if let Some(found) = is_anywhere(&path, words) {
+                return Some(found);
+            }
+        } else if let Ok(bytes) = std::fs::read(&path)
+            && bytes.windows(words.len()).any(|window| window == words.as_bytes())
+        {
+            return Some(path);
+        }
+    }
+    None
+}
+
+#[test]
+fn what_was_erased_is_in_no_file_while_the_server_runs_on() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "0s"]);
+    let key = served.key();
+    for n in 0..5 {
+        let mut one = span(&format!("t{n}"), "s1");
+        one["user_id"] = "zacharias-the-subject".into();
+        one["input"] = json!({"prompt": format!("xylophonequartz{n} and xylophonequartz")});
+        let body = json!({"batch": [one, span(&format!("other{n}"), "s1")]});
+        assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
+    }
+    // The index packs its words; the database and its log hold the name as it is.
+    assert!(is_anywhere(&home.data(), "zacharias-the-subject").is_some());
+    let erase = ["erase", "--user", "zacharias-the-subject", "--reason", "case 9", "--json"];
+    let done = home.run(&erase).ended(0).json();
+    assert_eq!(done["scrubbed"], true, "{done}");
+    for words in ["xylophonequartz", "zacharias-the-subject"] {
+        assert_eq!(is_anywhere(&home.data(), words), None, "{words}");
+    }
+    // It goes on: what is left is found, and what comes is.
+    let body = json!({"batch": [span("later", "s1")]});
+    assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
+    assert_eq!(served.get("/api/v1/traces/other3", &key).0, 200);
+    assert_eq!(served.stop(), 0);
+    home.run(&["verify", "--search"]).ended(0);
+}
+
+#[test]
+fn a_restored_backup_does_not_bring_the_erased_back() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&[]);
+    let key = served.key();
+    assert_eq!(send(&served, &key, "gone", "ann").0, 201);
+    assert_eq!(send(&served, &key, "kept", "bob").0, 201);
+    assert_eq!(served.stop(), 0);
+    home.run(&["backup", "copy"]).ended(0);
+    home.run(&["erase", "--user", "ann", "--reason", "request 1"]).ended(0);
+    let restore = ["restore", "copy", "--data-dir", "again", "--keys", "data/keys", "--new-epoch"];
+    home.run(&restore).ended(0);
+    let again = |arguments: &[&str]| home.run(&[arguments, &["--data-dir", "again"]].concat());
+    again(&["traces", "show", "gone"]).ended(1);
+    again(&["traces", "show", "kept"]).ended(0);
+    again(&["verify"]).ended(0);
+    // At the next start there is nothing left to do.
+    again(&["keys", "create", "--name", "x"]).ended(0);
+    let report = again(&["verify", "--json"]).ended(0).json();
+    assert_eq!(report["traces"], 1, "{report}");
+}

@@ -158,3 +158,42 @@ fn a_database_that_was_rolled_back_alone_is_found() {
     assert_eq!(found["verdict"], "truncated");
     home.run(&["serve", "--listen", ":0"]).ended(1);
 }
+
+#[test]
+fn a_whole_log_of_a_server_elsewhere_is_read_and_checked_here() {
+    let home = Home::new().with_few_rules();
+    let server = home.serve(&["--seal-after", "0s"]);
+    let (url, key) = (server.url(), server.key());
+    // More than one entry bundle.
+    for n in 0..3 {
+        let batch: Vec<_> = (0..100).map(|s| span(&format!("t{n}"), &format!("s{s}"))).collect();
+        let sent = server.post("/api/v1/ingest/spans", &key, &json!({ "batch": batch }));
+        assert_eq!(sent.0, 201, "{}", sent.1);
+    }
+    let far = Home::new();
+    let ask = ["verify", "--server", &url, "--api-key", &key, "--json"];
+    let started = std::time::Instant::now();
+    let mut report = far.run(&ask);
+    while report.code != 0 || report.json()["tree_size"].as_u64().unwrap() < 300 {
+        assert!(started.elapsed().as_secs() < 30, "{report:?}");
+        report = far.run(&ask);
+    }
+    let report = report.json();
+    assert!(report["heads"].as_u64().unwrap() > 0, "{report}");
+    let pinned = report["key"].as_str().unwrap().to_owned();
+    far.run(&[&ask[..], &["--key", &pinned]].concat()).ended(0);
+
+    let (status, one) = server.get("/api/v1/traces/t1/spans/s7/verification", &key);
+    assert_eq!(status, 200, "{one}");
+    assert_eq!(one["data"]["verdict"], "valid", "{one}");
+    assert_eq!(one["data"]["record"]["span_id"], "s7");
+    assert_eq!(server.get("/api/v1/traces/t1/spans/none/verification", &key).0, 404);
+    assert_eq!(server.stop(), 0);
+
+    // With another key in its place the log is somebody else's.
+    home.run(&["keys", "rotate-signing", "--compromised"]).ended(0);
+    let server = home.serve(&[]);
+    let url = server.url();
+    let ask = ["verify", "--server", &url, "--api-key", &key, "--key", &pinned];
+    far.run(&ask).ended(1);
+}

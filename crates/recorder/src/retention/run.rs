@@ -18,6 +18,8 @@ const PAGE: usize = 500;
 const NAMED_MAX: usize = 1_000;
 /// Something may be added to a trace while it is being taken away.
 const TRIES: usize = 5;
+/// How often emptying the write-ahead log is tried.
+const SCRUBS: usize = 5;
 const DAY_NS: i64 = 86_400_000_000_000;
 
 /// What a run did, or would do.
@@ -33,6 +35,9 @@ pub struct RunReport {
     pub held: BTreeMap<String, u64>,
     /// Indexes of the certificates' leaves.
     pub certificates: Vec<u64>,
+    /// Nothing of it can be read any more in the files of the store: the write-ahead log is emptied and
+    /// the index written anew. Else that follows as soon as readers let go.
+    pub scrubbed: bool,
 }
 
 /// Proof that records were taken away rightly: what is sealed of it, and what the log says.
@@ -99,7 +104,23 @@ impl Recorder {
             )
             .await?;
         }
+        self.scrub(&mut report).await?;
         Ok(report)
+    }
+
+    /// Rewrites what still holds bytes of what went.
+    async fn scrub(&self, report: &mut RunReport) -> Result<(), Error> {
+        if report.dry_run || report.gone.is_empty() {
+            return Ok(());
+        }
+        self.note_applied().await?;
+        for _ in 0..SCRUBS {
+            report.scrubbed = self.store.scrub().await?;
+            if report.scrubbed {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Erases the traces that a filter finds, one trace, or all of a data subject's (an end user).
@@ -139,6 +160,7 @@ impl Recorder {
                     .await?;
             }
         }
+        self.scrub(&mut report).await?;
         Ok(report)
     }
 
@@ -237,7 +259,7 @@ impl Recorder {
         Ok(())
     }
 
-    async fn take_batch(
+    pub(super) async fn take_batch(
         &self,
         workspace: WorkspaceId,
         ids: &[TraceId],
@@ -270,6 +292,12 @@ impl Recorder {
             if self.store.erase(workspace, doomed, act).await? {
                 ids.iter().for_each(|id| self.vault.forget(workspace, id));
                 self.vault.note_tombstones();
+                let digests: Vec<[u8; 16]> =
+                    ids.iter().map(|id| self.tombstone(workspace, id)).collect();
+                // What a rule took away it takes away again.
+                if cause == "erasure" {
+                    self.remember_erasures(workspace, &digests)?;
+                }
                 self.grown.notify_one();
                 let last = self.keeping(workspace).await?.erased.last().map(|(index, _)| *index);
                 report.certificates.extend(last);

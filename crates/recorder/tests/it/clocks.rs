@@ -1,5 +1,8 @@
 use exhibit_model::{Flag, Status, TraceId};
-use exhibit_recorder::verify::{Depth, Progress, Verdict};
+use exhibit_recorder::{
+    RetentionRule,
+    verify::{Depth, Progress, Verdict},
+};
 use serde_json::json;
 
 use crate::house::{House, call};
@@ -60,4 +63,27 @@ async fn a_running_span_without_news_is_marked_incomplete_with_the_reason() {
     house.send(json!([ended])).await;
     let span = house.span("t", "s").await.unwrap();
     assert_eq!((span.status, span.status_message), (Status::Ok, None));
+}
+
+#[tokio::test]
+async fn rules_of_retention_are_followed_without_anybody_asking() {
+    let house = House::new().await;
+    let keep = |name: &str, filter: &str, keep_days| RetentionRule {
+        name: name.to_owned(),
+        filter: filter.to_owned(),
+        keep_days,
+    };
+    let rules = vec![keep("kept", "env = production", None), keep("rest", "", Some(1))];
+    house.recorder.set_retention_rules(house.workspace, rules).await.unwrap();
+    let mut kept = call("kept", "root");
+    kept["environment"] = json!("production");
+    house.send(json!([call("old", "root"), kept])).await;
+    house.recorder.keep_all().await.unwrap();
+    assert!(house.span("old", "root").await.is_some(), "it is not a day old");
+    house.turn(2 * 86_400);
+    house.send(json!([call("new", "root")])).await;
+    house.recorder.keep_all().await.unwrap();
+    assert!(house.span("old", "root").await.is_none());
+    assert!(house.span("new", "root").await.is_some());
+    assert!(house.span("kept", "root").await.is_some());
 }

@@ -201,6 +201,16 @@ pub(crate) async fn installation_tile(
     tile_of(&app, LogId::Installation, &path).await
 }
 
+/// Notes by which signing keys of the installation handed over to the next, oldest first.
+#[utoipa::path(get, path = "/api/v1/ledger/installation/successions", tag = "ledger",
+    responses((status = 200, body = Data<Vec<String>>)))]
+pub(crate) async fn successions(
+    State(app): State<Shared>,
+    _caller: Caller<ReadTraces>,
+) -> Data<Vec<String>> {
+    Data { data: app.recorder.successions().into_iter().map(|one| one.note).collect() }
+}
+
 /// How it stands with witnesses and time-stamp authorities of the installation's log.
 #[utoipa::path(get, path = "/api/v1/ledger/anchors", tag = "ledger",
     responses((status = 200, body = Data<Object>)))]

@@ -154,3 +154,20 @@ pub(crate) async fn verification(
     let data = serde_json::to_value(verification).map_err(|error| Problem::internal(&error))?;
     Ok(Data { data })
 }
+
+/// Whether a span is still what was sealed, with its proof.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}/spans/{span_id}/verification", tag = "traces",
+    params(("trace_id" = String, Path, description = "The trace's id"),
+        ("span_id" = String, Path, description = "The span's id")),
+    responses((status = 200, body = Data<Object>), (status = 404, body = ProblemBody)))]
+pub(crate) async fn span_verification(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+    Path((trace, span)): Path<(String, String)>,
+) -> Result<Data<Json>, Problem> {
+    let (trace, span) = (trace_id(&trace)?, span_id(&span)?);
+    let found = app.recorder.span_verification(caller.workspace, &trace, &span).await?;
+    let found = found.ok_or_else(|| Problem::not_found("span"))?;
+    let data = serde_json::to_value(found).map_err(|error| Problem::internal(&error))?;
+    Ok(Data { data })
+}

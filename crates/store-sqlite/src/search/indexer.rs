@@ -43,6 +43,9 @@ const COMMIT_AFTER: Duration = Duration::from_millis(1_400);
 const CATCH_UP_BLOCKS: i64 = 256;
 /// After a failure, how long until the next attempt.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
+/// Rounds of merging after an erasure, and how long to wait for merges that run already.
+const SCRUBS_MAX: usize = 50;
+const SCRUB_WAIT: Duration = Duration::from_millis(100);
 
 pub(super) struct Indexer {
     index: Index,
@@ -110,6 +113,11 @@ impl Indexer {
                 Ok(_) if waiting => Ok(()),
                 Ok(Message::Forget(trace)) => self.forget(trace),
                 Ok(Message::Document(document)) => self.add(&document),
+                Ok(Message::Scrub(reply)) => {
+                    // Whoever asked may have gone.
+                    let _ = reply.send(self.scrub());
+                    Ok(())
+                }
                 Ok(Message::Settle) | Err(RecvTimeoutError::Timeout) => self.settle(),
             };
             if let Err(error) = done {
@@ -178,6 +186,30 @@ impl Indexer {
         self.removed = true;
         self.dirty_since.get_or_insert_with(Instant::now);
         Ok(())
+    }
+
+    /// Writes segments anew that hold words of removed documents: to the index they are gone at once, to
+    /// the disk not before this.
+    fn scrub(&mut self) -> Result<()> {
+        let doing = "merging the search index";
+        self.settle()?;
+        for _ in 0..SCRUBS_MAX {
+            let segments = self.index.searchable_segment_metas();
+            let segments = segments.map_err(|e| index::failed(doing, &e))?;
+            let holed = segments.iter().filter(|one| one.num_deleted_docs() > 0);
+            let holed: Vec<_> = holed.map(tantivy::SegmentMeta::id).collect();
+            let writer = self.writer()?;
+            if holed.is_empty() {
+                break;
+            }
+            // Where one of them is being merged already, that has to end first.
+            if writer.merge(&holed).wait().is_err() {
+                std::thread::sleep(SCRUB_WAIT);
+            }
+        }
+        self.reader.reload().map_err(|e| index::failed(doing, &e))?;
+        let collected = self.writer()?.garbage_collect_files().wait();
+        collected.map(drop).map_err(|e| index::failed(doing, &e))
     }
 
     fn advance(&mut self, block: i64) {

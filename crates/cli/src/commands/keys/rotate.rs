@@ -23,7 +23,8 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let data = DataDir::new(&loaded.config.data_dir);
     let keys = data.path().join("keys");
-    if !(data.is_installed() || args.lost && keys.is_dir()) {
+    let is_there = data.is_installed() || (args.lost && keys.is_dir());
+    if !is_there {
         return Err(not_installed(&data).into());
     }
     if let Some(holder) = data.holder()? {
