@@ -252,6 +252,12 @@ class Key:
         if digest[:4].hex() != self.id or point is None or is_weak(point):
             raise ValueError("not a verifier key")
 
+    def named(self, name):
+        """The same key under another name."""
+        packed = bytes([self.type]) + self.public
+        digest = hashlib.sha256(name.encode() + b"\n" + packed).digest()
+        return Key(f"{name}+{digest[:4].hex()}+{base64.b64encode(packed).decode()}")
+
     def extends(self, pinned):
         """Whether this is the pinned key, or that of a log below it."""
         rest = self.name[len(pinned.name) :] if self.name.startswith(pinned.name) else None
@@ -259,8 +265,8 @@ class Key:
         return below and (self.type, self.public) == (pinned.type, pinned.public)
 
 
-class Checkpoint:
-    """A signed checkpoint: origin, size, root, and its signatures."""
+class Note:
+    """Text under signatures (C2SP signed-note)."""
 
     def __init__(self, data):
         if len(data) > 1 << 20:
@@ -279,6 +285,24 @@ class Checkpoint:
             self.signatures.append((match[1], packed[:4].hex(), packed[4:]))
         if len(self.signatures) > 100:
             raise ValueError("too many signatures")
+
+    def claims(self, key):
+        return [s for name, key_id, s in self.signatures if (name, key_id) == (key.name, key.id)]
+
+    def verified(self, key, holds):
+        claimed = self.claims(key)
+        return bool(claimed) and all(holds(signature) for signature in claimed)
+
+    def is_by(self, key):
+        text = self.text.encode()
+        return key.type == 1 and self.verified(key, lambda s: ed25519_verify(key.public, text, s))
+
+
+class Checkpoint(Note):
+    """A signed checkpoint: origin, size, root, and its signatures."""
+
+    def __init__(self, data):
+        super().__init__(data)
         lines = self.text[:-1].split("\n")
         if len(lines) < 3 or not all(lines) or not re.fullmatch("0|[1-9][0-9]{0,19}", lines[1]):
             raise ValueError("not a checkpoint")
@@ -288,11 +312,7 @@ class Checkpoint:
 
     def signed_by(self, key):
         """Whether the log's key signed this for its own log."""
-        return (
-            key.type == 1
-            and self.origin == key.name
-            and self.verified(key, lambda s: ed25519_verify(key.public, self.text.encode(), s))
-        )
+        return self.origin == key.name and self.is_by(key)
 
     def cosigned_by(self, key):
         """Whether a witness's key cosigned this; None where a cosignature of that name is false."""
@@ -306,12 +326,67 @@ class Checkpoint:
             return False
         return True if self.verified(key, holds) else None
 
-    def claims(self, key):
-        return [s for name, key_id, s in self.signatures if (name, key_id) == (key.name, key.id)]
 
-    def verified(self, key, holds):
-        claimed = self.claims(key)
-        return bool(claimed) and all(holds(signature) for signature in claimed)
+def epoch_of(name):
+    """A log's name without its epoch, and the epoch: `name` is epoch 1, `name@2` epoch 2."""
+    match = re.fullmatch("(.+)@([1-9][0-9]{0,9})", name)
+    return (match[1], int(match[2])) if match and 1 < int(match[2]) < 1 << 32 else (name, 1)
+
+
+class Succession(Note):
+    """A note by which one key of a log hands over to the next."""
+
+    def __init__(self, text):
+        super().__init__(text.encode())
+        lines = self.text[:-1].split("\n")
+        if len(text.encode()) > 16 << 10 or len(lines) != 7 or lines[0] != "exhibit.dev/succession/v1":
+            raise ValueError("not a succession")
+        self.reason = lines[1]
+        self.old, self.new, self.epoch = (Key(line) for line in lines[2:5])
+        self.ended, self.continues = (self.head(line) for line in lines[5:7])
+        (base, before), (name, after) = epoch_of(self.old.name), epoch_of(self.new.name)
+        step = {"rotation": 0, "restore": 1, "compromise": 1}.get(self.reason)
+        sound = step is not None and base == name and after == before + step
+        sound = sound and {self.old.type, self.new.type, self.epoch.type} == {1}
+        sound = sound and self.old.public != self.new.public and self.epoch.name == f"{base}/epoch"
+        if self.reason == "restore":
+            sound = sound and self.continues[0] <= self.ended[0]
+        else:
+            sound = sound and self.continues == self.ended
+        signers = {
+            "rotation": [self.new, self.old],
+            "restore": [self.new, self.old, self.epoch],
+            "compromise": [self.new, self.epoch],
+        }
+        if not sound or not all(self.is_by(key) for key in signers[self.reason]):
+            raise ValueError("it does not hold")
+
+    @staticmethod
+    def head(line):
+        match = re.fullmatch("(0|[1-9][0-9]{0,19}) ([^ ]+)", line)
+        root = match and b64(match[2], 32)
+        if not root or int(match[1]) >= 1 << 64:
+            raise ValueError("not a head")
+        return int(match[1]), root
+
+    def hands_over_from(self, pinned, below):
+        named = pinned.name in (self.old.name, self.old.name + below)
+        return named and (self.old.type, self.old.public) == (pinned.type, pinned.public)
+
+
+def read_chain(notes, current):
+    """The successions that lead to the current key."""
+    chain = []
+    if len(notes) > 1_000:
+        raise ValueError("too many")
+    for note in notes:
+        one = Succession(note)
+        if chain and (chain[-1].new.text, chain[-1].epoch.text) != (one.old.text, one.epoch.text):
+            raise ValueError("it does not continue the one before")
+        chain.append(one)
+    if chain and chain[-1].new.text != current.text:
+        raise ValueError("they do not lead to the log's key")
+    return chain
 
 
 # ── ZIP, the plain subset ─────────────────────────────────────────────────────────────────────────
@@ -587,12 +662,29 @@ class Bundle:
         except ValueError:
             raise malformed(name, "not a verifier key") from None
 
-    def read_checkpoint(self, name, key):
+    def read_successions(self, above):
+        name = "keys/successions.json"
+        if name not in self.zip.entries:
+            return []
+        try:
+            notes = parse(self.content(name))
+        except (ValueError, RecursionError):
+            notes = None
+        if not isinstance(notes, list) or not all(isinstance(note, str) for note in notes):
+            raise malformed(name, "not a list of notes")
+        try:
+            return read_chain(notes, above)
+        except ValueError as error:
+            what = f"the changes of the log's key do not hold: {error}"
+            raise Fault("wrong-key", "key-succession", what, file=name) from None
+
+    def read_checkpoint(self, name, key, chain=()):
         try:
             checkpoint = Checkpoint(self.content(name))
         except ValueError:
             raise malformed(name, "not a signed checkpoint") from None
-        if not checkpoint.signed_by(key):
+        before = [one.old for one in chain if checkpoint.size <= one.ended[0]]
+        if not any(checkpoint.signed_by(k) for k in [key, *before]):
             what = "the checkpoint is not signed by this log's key"
             raise Fault("wrong-key", "checkpoint-signature", what, file=name)
         return checkpoint
@@ -600,11 +692,21 @@ class Bundle:
     def check_head(self):
         pinned = self.demands.key
         self.key = self.read_key("keys/log.vkey")
+        above = self.above = self.read_key("keys/installation.vkey")
+        if not self.key.extends(above):
+            what = "the installation's key is not the one that signs the workspace's log"
+            raise Fault("wrong-key", "key-differs", what, file="keys/installation.vkey")
+        self.chain = self.read_successions(above)
+        self.below = self.key.name[len(above.name) :]
         if pinned is None:
             self.qualifiers.append("key-self-asserted")
+        elif self.is_heir(pinned) and not self.key.extends(pinned):
+            self.qualifiers.append("key-succeeded")
         elif not self.key.extends(pinned):
             what = "the log is signed with another key than the pinned one"
             raise Fault("wrong-key", "key-not-pinned", what, file="keys/log.vkey")
+        if any(one.reason == "restore" for one in self.chain):
+            self.qualifiers.append("restored")
         self.checkpoint = self.read_checkpoint("checkpoints/log", self.key)
         self.check_manifest()
         witnessed = self.check_installation()
@@ -614,6 +716,13 @@ class Bundle:
             if self.demands.require_witness:
                 what = "no trusted witness has cosigned, and no checkpoint was given"
                 raise Fault("unverifiable", "unwitnessed", what)
+
+    def is_heir(self, pinned):
+        """Whether every key from the pinned one to the log's signed for the next."""
+        for at in reversed(range(len(self.chain))):
+            if self.chain[at].hands_over_from(pinned, self.below):
+                return all(one.reason != "compromise" for one in self.chain[at:])
+        return False
 
     def check_manifest(self):
         name, kind = "manifest.dsse.json", "application/vnd.in-toto+json"
@@ -649,11 +758,7 @@ class Bundle:
             raise Fault("forked", "head-differs", what, file="checkpoints/log")
 
     def check_installation(self):
-        above = self.read_key("keys/installation.vkey")
-        if not self.key.extends(above):
-            what = "the installation's key is not the one that signs the workspace's log"
-            raise Fault("wrong-key", "key-differs", what, file="keys/installation.vkey")
-        installation = self.read_checkpoint("checkpoints/installation", above)
+        installation = self.read_checkpoint("checkpoints/installation", self.above, self.chain)
         name = "checkpoints/head.json"
         head = parse_object(self.content(name))
         sound = has_shape(head, {"index": int, "leaf": str, "proof": list})
@@ -686,9 +791,28 @@ class Bundle:
         given, head = self.demands.checkpoint, self.checkpoint
         if given is None:
             return False
-        if not given.signed_by(self.key):
+        names = [one.old.name + self.below for one in self.chain]
+        before = any(
+            given.origin == name and given.is_by(one.old.named(name))
+            for name, one in zip(names, self.chain)
+        )
+        if not given.signed_by(self.key) and not before:
             what = "the checkpoint that you gave is not signed by this log's key"
             raise Fault("wrong-key", "given-checkpoint", what)
+        end = len(given.origin) - len(self.below)
+        epoch = epoch_of(given.origin[:end])[1]
+        restores = [one for one in self.chain if one.reason == "restore"]
+        taken_back = any(epoch_of(one.old.name)[1] >= epoch for one in restores)
+        try:
+            return self.continues(given, head)
+        except Fault as fault:
+            if taken_back and (fault.verdict == "forked" or given.size > head.size):
+                what = "the log was restored from an older backup after your checkpoint was signed"
+                file = "keys/successions.json"
+                raise Fault("forked", "checkpoint-taken-back", what, file=file) from None
+            raise
+
+    def continues(self, given, head):
         contradicts = Fault("forked", "checkpoint-contradicts", "the log contradicts your checkpoint")
         if given.size == head.size:
             if given.root != head.root:

@@ -60,7 +60,7 @@ test("30,000 spans: every view, a bounded page, and the last span in sight", asy
   await eventually(async () => Number(await page.getByRole("treeitem").last().getAttribute("aria-posinset")) === SPANS);
   const count = () => page.evaluate(() => document.querySelectorAll("*").length);
   assert.ok((await count()) < 3_000, `${await count()} elements`);
-  for (const view of ["DAG", "Transcript", "Flame", "Governance", "Raw", "Spans"]) {
+  for (const view of ["DAG", "Transcript", "Flame", "Sankey", "Governance", "Raw", "Spans"]) {
     await page.getByRole("tab", { name: view, exact: true }).click();
     await page.waitForTimeout(500);
     assert.ok((await count()) < 5_000, `${view}: ${await count()} elements`);
@@ -69,8 +69,8 @@ test("30,000 spans: every view, a bounded page, and the last span in sight", asy
   await page.getByText("1 found").waitFor();
 });
 
-const PAGES = ["/", "/traces", "/sessions", "/failures", "/costs", "/users", "/ledger", "/vault", "/settings", "/profile", "/compare", "/verify"];
-const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "governance", "verification", "raw"];
+const PAGES = ["/", "/traces", "/sessions", "/failures", "/costs", "/users", "/ledger", "/vault", "/reviews", "/policies", "/policies?file=policies/default.yaml", "/policies?file=policies/gdpr.yaml&part=source", "/settings", "/profile", "/compare", "/verify"];
+const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "sankey", "governance", "verification", "raw"];
 
 for (const colorScheme of ["light", "dark"]) {
   test(`no page has an obstacle that axe knows (${colorScheme})`, async () => {

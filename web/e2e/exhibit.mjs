@@ -33,12 +33,13 @@ export async function eventually(check, seconds = 15) {
   throw new Error(`it did not happen within ${seconds} s${last ? `: ${last.message}` : ""}`);
 }
 
-/** A running server: `{ url, setup, key, send(batch), stop() }`. */
-export async function startExhibit(...more) {
+/** A running server: `{ url, setup, key, send(batch), stop() }`. More variables may come first. */
+export async function startExhibit(...all) {
+  const [variables, more] = typeof all[0] === "object" ? [all[0], all.slice(1)] : [{}, all];
   const home = mkdtempSync(join(tmpdir(), "exhibit-web-"));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(EXHIBIT_|OTEL_)/.test(name)));
+  const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(EXHIBIT_|OTEL_)/.test(name))), ...variables };
   const options = ["--listen", `127.0.0.1:${port}`, "--otlp-http", "off", "--otlp-grpc", "off", "--seal-after", "1s"];
   const server = spawn(BINARY, ["serve", "--data-dir", join(home, "data"), ...options, ...more], { cwd: home, env });
   let out = "";

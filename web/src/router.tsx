@@ -16,6 +16,8 @@ import { readCompareSearch } from "./features/compare/search";
 import { readExplorerSearch } from "./features/explorer/fns/search";
 import { readInspectorSearch } from "./features/inspector/fns/search";
 import { readRangeSearch } from "./features/overview/fns/range";
+import { readPoliciesSearch } from "./features/policies/search";
+import { readReviewsSearch } from "./features/reviews/fns/review";
 import { Shell } from "./shell/Shell";
 import { Empty, ErrorNote } from "./ui/notes";
 
@@ -124,6 +126,18 @@ const settings = createRoute({
   path: "/settings",
   component: lazyRouteComponent(() => import("./features/settings/SettingsPage"), "SettingsPage"),
 });
+const reviews = createRoute({
+  getParentRoute: () => inside,
+  path: "/reviews",
+  validateSearch: readReviewsSearch,
+  component: lazyRouteComponent(() => import("./features/reviews/ReviewsPage"), "ReviewsPage"),
+});
+const policies = createRoute({
+  getParentRoute: () => inside,
+  path: "/policies",
+  validateSearch: readPoliciesSearch,
+  component: lazyRouteComponent(() => import("./features/policies/PoliciesPage"), "PoliciesPage"),
+});
 const compare = createRoute({
   getParentRoute: () => inside,
   path: "/compare",
@@ -150,7 +164,7 @@ export const router = createRouter({
     register,
     setup,
     verify,
-    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, settings, compare, profile, keys]),
+    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, reviews, policies, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,

@@ -20,7 +20,7 @@ use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, 
 
 pub(crate) use admin::{
     BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList, KeysRevoke,
-    ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
+    KeysRotateSigning, ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
 };
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use govern::{

@@ -71,6 +71,9 @@ pub(crate) struct Config {
     pub(crate) tracellm_listen: String,
     /// Workspace that they are about.
     pub(crate) tracellm_workspace: String,
+    /// Workspaces whose replays and ablations may call the LLM provider of the server's environment,
+    /// at its cost. Others set a provider of their own.
+    pub(crate) provider_workspaces: Vec<String>,
     /// Origins that browsers may call the API from, such as `https://app.example.com`.
     pub(crate) cors_origins: Vec<String>,
     /// Whether anybody who reaches the server may make an account (with a workspace of its own). The
@@ -93,7 +96,7 @@ pub(crate) struct Config {
     pub(crate) otlp: Otlp,
     /// Witnesses and time-stamp authorities, who make the log independent of its operator.
     pub(crate) outside: Outside,
-    /// The LLM provider that `exhibit trace` calls.
+    /// The LLM provider that `exhibit trace`, replays and ablations call.
     pub(crate) provider: ProviderConfig,
     /// Where the provider proxy passes calls on to.
     pub(crate) proxy: Proxy,
@@ -181,6 +184,7 @@ impl Default for Config {
             mongo_tls_key: None,
             tracellm_listen: "off".to_owned(),
             tracellm_workspace: "default".to_owned(),
+            provider_workspaces: vec!["default".to_owned()],
             cors_origins: vec!["http://localhost:3000".to_owned()],
             registration: true,
             secure_cookies: false,

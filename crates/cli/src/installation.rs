@@ -33,7 +33,7 @@ impl Installation {
             return Err(in_use(&data, &holder).into());
         }
         let opened = Opened::to_write(loaded).await?;
-        let rules = RuleSource { dir: rules_dir(loaded) };
+        let rules = RuleSource { dir: rules_dir(loaded).or_else(|| own_rules_dir(&data)) };
         let (parts, store, keys) = Self::parts(loaded, &opened, rules)?;
         opened.check_keys(&keys).await?;
         let outside = outside(loaded)?;
@@ -124,6 +124,13 @@ pub(crate) fn rules_dir(loaded: &Loaded) -> Option<PathBuf> {
     let last =
         || DataDir::new(&loaded.config.data_dir).last_server().map(|server| server.rules_dir);
     configured.or_else(|| last().unwrap_or_else(|| discovered_rules(loaded)))
+}
+
+/// A directory for rules that are written by the API, where there is none: empty, so that what is shipped is
+/// in force.
+fn own_rules_dir(data: &DataDir) -> Option<PathBuf> {
+    let dir = data.path().join("rules");
+    std::fs::create_dir_all(&dir).ok().map(|()| dir)
 }
 
 /// Rules in the working directory, else in the data directory.

@@ -13,16 +13,25 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 use exhibit_model::{JsonMap, NanoUsd, Usage};
 use exhibit_pricing::PriceBook;
-use exhibit_provider::{ConfigError, Provider, from_env};
-use exhibit_recorder::replay::{Desk, Models, Pricer, Step, Tools, price_with};
+use exhibit_provider::{ConfigError, Provider, ProviderConfig, from_env};
+use exhibit_recorder::{
+    OwnProvider, Providers,
+    replay::{Desk, Models, Pricer, Step, Tools, price_with},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::{
-    args::Money, config::Loaded, failure::Failure, installation::rules_dir, output::Output,
+    args::Money,
+    config::{Environment, Loaded},
+    failure::Failure,
+    installation::rules_dir,
+    output::Output,
     remote::Remote,
 };
 
+/// Most spans of a trace that is run again.
+const SPANS_MAX: usize = 10_000;
 /// Longest run of a live tool.
 const TOOL_PATIENCE: Duration = Duration::from_mins(1);
 /// Longest result of a live tool.
@@ -53,10 +62,11 @@ pub(crate) async fn read(
     let mut answer =
         answer.ok_or_else(|| Failure::usage(format!("there is no trace {id} here")))?;
     let trace = answer.get_mut("data").map(Value::take).unwrap_or_default();
-    if trace.get("spans_truncated") == Some(&Value::Bool(true)) {
-        return Err(Failure::usage(format!("trace {id} has too many spans to run again")).into());
-    }
-    let spans = trace.get("spans").and_then(Value::as_array).cloned().unwrap_or_default();
+    let spans = if trace.get("spans_truncated") == Some(&Value::Bool(true)) {
+        one_by_one(remote, id, workspace).await?
+    } else {
+        trace.get("spans").and_then(Value::as_array).cloned().unwrap_or_default()
+    };
     let steps: Vec<Step> = spans.iter().filter_map(Step::from_document).collect();
     if steps.len() != spans.len() {
         return Err(Failure::new("the server shows spans in another shape than expected").into());
@@ -64,29 +74,115 @@ pub(crate) async fn read(
     Ok((trace, steps))
 }
 
-/// Providers of the environment.
-pub(crate) struct EnvironmentModels<'a> {
-    loaded: &'a Loaded,
+/// The spans of a long trace, which does not come whole.
+async fn one_by_one(remote: &Remote, id: &str, workspace: &str) -> anyhow::Result<Vec<Value>> {
+    let mut spans = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let path = format!("api/v1/traces/{id}/spans");
+        let query = [("limit", "1000"), ("cursor", cursor.as_str())];
+        let query = if cursor.is_empty() { &query[..1] } else { &query[..] };
+        let page = remote.get(&path, query, workspace).await?.unwrap_or_default();
+        for row in page.get("data").and_then(Value::as_array).into_iter().flatten() {
+            let Some(span) = row.get("span_id").and_then(Value::as_str) else { continue };
+            if spans.len() >= SPANS_MAX {
+                let message = format!("trace {id} has more than {SPANS_MAX} spans");
+                return Err(Failure::usage(message).into());
+            }
+            let whole = remote.get(&format!("{path}/{}", segment(span)), &[], workspace).await?;
+            spans.extend(whole.and_then(|mut whole| whole.get_mut("data").map(Value::take)));
+        }
+        match page.get("next_cursor").and_then(Value::as_str) {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return Ok(spans),
+        }
+    }
+}
+
+/// A text as one segment of a path.
+fn segment(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:".contains(&byte);
+    let encode =
+        |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encode).collect()
+}
+
+/// Providers of the environment, or of a key in the place of the environment's.
+pub(crate) struct EnvironmentModels {
+    environment: Environment,
+    config: ProviderConfig,
     made: Mutex<HashMap<String, Arc<dyn Provider>>>,
 }
 
-impl<'a> EnvironmentModels<'a> {
-    pub(crate) fn new(loaded: &'a Loaded) -> Self {
-        Self { loaded, made: Mutex::default() }
+impl EnvironmentModels {
+    pub(crate) fn new(loaded: &Loaded) -> Self {
+        Self {
+            environment: loaded.environment.clone(),
+            config: loaded.config.provider.clone(),
+            made: Mutex::default(),
+        }
+    }
+
+    /// Only the provider that a workspace has set, at the address that the environment has for it.
+    fn own(loaded: &Loaded, own: &OwnProvider) -> Self {
+        let mut environment = Environment::default();
+        for name in ["OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "GEMINI_BASE_URL"] {
+            if let Some(url) = loaded.environment.get(name) {
+                environment.variables.insert(name.to_owned(), url.to_owned());
+            }
+        }
+        let key = format!("{}_API_KEY", own.provider.to_uppercase());
+        environment.variables.insert(key, own.api_key.to_string());
+        environment.variables.insert("EXHIBIT_PROVIDER".to_owned(), own.provider.clone());
+        let config = ProviderConfig { model: own.model.clone(), ..ProviderConfig::default() };
+        Self { environment, config, made: Mutex::default() }
     }
 
     fn make(&self, named: Option<&str>, model: &str) -> Result<Arc<dyn Provider>, ConfigError> {
         let lookup = |name: &str| match (name, named) {
             ("EXHIBIT_MODEL", _) => Some(model.to_owned()),
             ("EXHIBIT_PROVIDER", Some(named)) => Some(named.to_owned()),
-            _ => self.loaded.environment.get(name).map(str::to_owned),
+            _ => self.environment.get(name).map(str::to_owned),
         };
-        let (provider, _) = from_env(&lookup, Some(&self.loaded.config.provider))?;
+        let (provider, _) = from_env(&lookup, Some(&self.config))?;
         Ok(Arc::from(provider))
     }
 }
 
-impl Models for EnvironmentModels<'_> {
+/// The providers of a server's workspaces.
+pub(crate) struct ServerProviders(pub(crate) Loaded);
+
+impl ServerProviders {
+    /// Whether the environment's provider is for that workspace.
+    fn is_lent(&self, workspace: &str) -> bool {
+        self.0.config.provider_workspaces.iter().any(|name| name == workspace)
+    }
+}
+
+impl Providers for ServerProviders {
+    fn models(
+        &self,
+        workspace: &str,
+        own: Option<&OwnProvider>,
+    ) -> Result<Arc<dyn Models>, ConfigError> {
+        match own {
+            Some(own) => Ok(Arc::new(EnvironmentModels::own(&self.0, own))),
+            None if self.is_lent(workspace) => Ok(Arc::new(EnvironmentModels::new(&self.0))),
+            None => Err(ConfigError::NotForWorkspace),
+        }
+    }
+
+    fn of_environment(&self, workspace: &str) -> Result<(String, String), ConfigError> {
+        if !self.is_lent(workspace) {
+            return Err(ConfigError::NotForWorkspace);
+        }
+        let lookup = |name: &str| self.0.environment.get(name).map(str::to_owned);
+        let (provider, model) = from_env(&lookup, Some(&self.0.config.provider))?;
+        Ok((provider.name().to_owned(), model))
+    }
+}
+
+impl Models for EnvironmentModels {
     fn provider(
         &self,
         provider: Option<&str>,
@@ -97,8 +193,8 @@ impl Models for EnvironmentModels<'_> {
             return Ok(Arc::clone(made));
         }
         // What the operator names wins over what was captured.
-        let chosen = self.loaded.environment.get("EXHIBIT_PROVIDER").is_some()
-            || self.loaded.config.provider.provider.is_some();
+        let chosen =
+            self.environment.get("EXHIBIT_PROVIDER").is_some() || self.config.provider.is_some();
         let captured = provider.filter(|_| !chosen);
         let made = match self.make(captured, model) {
             Err(ConfigError::UnknownProvider { .. }) if captured.is_some() => {

@@ -39,6 +39,8 @@ pub(crate) struct Detector {
     pub(crate) follow: Vec<u8>,
     /// Bytes around a trigger in which the pattern is tried: before it starts, after it ends.
     pub(crate) reach: (usize, usize),
+    /// Bytes of one span that its pattern is run over at most; what is beyond is not looked at.
+    pub(crate) steps_max: usize,
     /// The file it comes from.
     pub(crate) file: String,
 }

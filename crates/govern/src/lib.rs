@@ -23,7 +23,7 @@ mod shipped;
 
 pub use error::{RuleErrors, RuleProblem};
 pub use key::FingerprintKey;
-pub use listing::{ListedDetector, ListedPolicy, ListedRule, RuleListing};
+pub use listing::{ListedBudget, ListedDetector, ListedPolicy, ListedRule, RuleListing};
 pub use policy::{
     FollowUp, Mode, Phase, ReviewWanted, Scope,
     budget::{Charge, Released, Spending, Spent, Surroundings, Unspent},
@@ -32,7 +32,7 @@ pub use policy::{
 };
 pub use rule_set::{ENGINE_VERSION, Evaluated, RuleSet, TraceRuling, Versions};
 pub use scan::{FINDINGS_MAX, TextFinding};
-pub use shipped::{overlay, shipped};
+pub use shipped::{overlay, packs, shipped};
 
 use exhibit_model::{Nanos, Span, SpanHead, TraceId, TraceSummary};
 

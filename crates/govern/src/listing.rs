@@ -69,8 +69,28 @@ pub struct ListedRule {
     pub then: Vec<&'static str>,
     /// What it answers to, such as articles of a law.
     pub refs: Vec<String>,
+    /// What may be spent, where it is a budget.
+    pub budget: Option<ListedBudget>,
     /// How many tests its file carries for it; they ran when it was loaded.
     pub tests: usize,
+}
+
+/// A budget.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ListedBudget {
+    /// What it is counted by; empty for the whole workspace.
+    pub key: Vec<String>,
+    /// Most that may be spent, nano-USD, as text.
+    pub limit_nano_usd: Option<String>,
+    /// Most tokens that may be used.
+    pub limit_tokens: Option<u64>,
+    /// Over which time: `hour`, `day`, `week`, `month`, or so many seconds (`86400s`).
+    pub window: String,
+    /// From which share of the limit on it warns.
+    pub soft: f64,
+    /// The same time, for the recorder.
+    #[serde(skip)]
+    pub over: crate::Window,
 }
 
 impl RuleListing {
@@ -108,6 +128,7 @@ impl RuleListing {
                             phase: r.phase,
                             then: r.then.iter().map(|step| step.action().as_str()).collect(),
                             refs: r.refs.clone(),
+                            budget: r.budget.as_ref().map(|b| b.budget.listed()),
                             tests: r.tests,
                         })
                         .collect(),

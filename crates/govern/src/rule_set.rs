@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Version of the engine. It grows whenever the same rules may say something else of the same span.
-pub const ENGINE_VERSION: u32 = 2;
+pub const ENGINE_VERSION: u32 = 3;
 
 /// Detectors and policies, compiled. Never changes; share it by `Arc` and swap it to reload.
 pub struct RuleSet {
@@ -67,6 +67,12 @@ pub struct TraceRuling {
 
 /// The policy under which the engine itself speaks.
 const ENGINE: &str = "engine";
+/// Its rule on what it did not look at.
+const LIMITS: &str = "limits";
+const TOO_MUCH: &str =
+    "Too much was found, or values were nested too deeply, to look at everything";
+/// What it says under a detector's name.
+const CUT_OFF: &str = "The detector was cut off: it had looked at more text than its `steps` allow";
 
 impl RuleSet {
     /// Compiles rule files, given as name and text. A file with `policy:` is a policy, one with a list of
@@ -126,7 +132,11 @@ impl RuleSet {
         }
         let mut ruling = Ruling::default();
         if found.cut || withheld {
-            self.fault(&mut ruling);
+            self.fault(LIMITS, &mut ruling);
+        }
+        for detector in &found.cut_off {
+            ruling.faults.push(format!("{detector}: {CUT_OFF}"));
+            self.fault(detector, &mut ruling);
         }
         self.rule_on(span, around, &mut ruling);
         let remap = redact(span, found.hits, &ruling) || withheld;
@@ -138,8 +148,8 @@ impl RuleSet {
     /// unless a rule reads text that was redacted since ([`reads_text`](Self::reads_text)).
     pub fn reevaluate(&self, span: &mut Span, around: &Surroundings<'_>) -> Evaluated {
         let mut ruling = Ruling::default();
-        if span.evaluations.iter().any(|e| e.policy == ENGINE) {
-            self.fault(&mut ruling);
+        for said in span.evaluations.iter().filter(|e| e.policy == ENGINE) {
+            self.fault(&said.rule, &mut ruling);
         }
         self.rule_on(span, around, &mut ruling);
         Self::finish(span, ruling, false)
@@ -282,18 +292,18 @@ impl RuleSet {
         }
     }
 
-    /// The engine did not look at everything: what the strictest policy wants of that.
-    fn fault(&self, ruling: &mut Ruling) {
+    /// The engine, or one detector, did not look at everything: what the strictest policy wants of that.
+    fn fault(&self, rule: &str, ruling: &mut Ruling) {
         let enforced = self.policies.iter().filter(|policy| policy.mode == Mode::Enforce);
         let action = enforced.map(|policy| policy.on_error).max().unwrap_or(Action::Flag);
         ruling.decision.add(action);
+        let why = if rule == LIMITS { TOO_MUCH } else { CUT_OFF };
         ruling.evaluations.push(Evaluation {
             policy: ENGINE.to_owned(),
-            rule: "limits".to_owned(),
+            rule: rule.to_owned(),
             outcome: Outcome::Warning,
             severity: Severity::Medium,
-            message: "Too much was found, or values were nested too deeply, to look at everything"
-                .to_owned(),
+            message: why.to_owned(),
         });
     }
 }

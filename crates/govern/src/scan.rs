@@ -6,6 +6,7 @@
 
 mod decoded;
 mod keyword;
+mod numbers;
 mod overlap;
 mod shape;
 mod view;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 
 use crate::detector::{Check, Detector, Trigger, validator::entropy};
 use keyword::Keywords;
+use numbers::{Numbers, Stretch};
 use view::View;
 
 /// Most findings of one span. Beyond it the span is marked and the rest is not looked at.
@@ -68,16 +70,30 @@ pub(crate) struct Engine {
     /// All words.
     keywords_wide: Keywords,
     shapes: shape::Shapes,
-    /// Detectors whose shape is worth a look only where one of their context words stands in the text.
-    gated: Vec<bool>,
+    numbers: Numbers,
+    /// Detectors whose shape is worth a look without one of their context words in the text.
+    free: Vec<bool>,
 }
 
 /// Places in a text where a detector's pattern is to be tried; kept between texts to save allocations.
 #[derive(Default)]
 pub(crate) struct Scratch {
     windows: Vec<Window>,
-    /// Gated detectors of which a context word was seen.
+    /// By detector: one more than the place of its last window.
+    last: Vec<usize>,
+    stretches: Vec<Stretch>,
+    /// Detectors that need no context word, or of which one was seen.
     armed: Vec<bool>,
+    /// By detector: bytes it has looked at in this span.
+    steps: Vec<usize>,
+}
+
+impl Scratch {
+    /// Detectors that were cut off because they had looked at too much.
+    pub(crate) fn cut_off<'a>(&'a self, engine: &'a Engine) -> impl Iterator<Item = &'a Detector> {
+        let spent = self.steps.iter().zip(&engine.detectors);
+        spent.filter(|(steps, detector)| **steps > detector.steps_max).map(|(_, detector)| detector)
+    }
 }
 
 /// How a text is looked at.
@@ -89,8 +105,8 @@ struct Look<'a> {
     widely: bool,
 }
 
-/// Ordered by detector, then place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A place in a text, and a detector to try there.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Window {
     detector: usize,
     start: usize,
@@ -130,8 +146,9 @@ impl Engine {
             keywords: Keywords::new(words.into_iter().collect()),
             keywords_wide: Keywords::new(words_wide.into_iter().collect()),
             shapes: shape::Shapes::of(&detectors),
+            numbers: Numbers::of(&detectors),
             detectors,
-            gated,
+            free: gated.iter().map(|gated| !gated).collect(),
         }
     }
 
@@ -236,11 +253,17 @@ impl Engine {
 
     /// Notes where patterns are worth trying.
     fn sweep(&self, text: &str, look: Look<'_>, scratch: &mut Scratch) {
-        scratch.windows.clear();
         let bytes = text.as_bytes();
         let count = self.detectors.len();
+        scratch.last.resize(count, 0);
+        scratch.windows.drain(..).for_each(|window| scratch.last[window.detector] = 0);
+        scratch.stretches.clear();
         scratch.armed.clear();
-        scratch.armed.extend(self.gated.iter().map(|gated| look.widely || !gated));
+        if look.widely {
+            scratch.armed.resize(count, true);
+        } else {
+            scratch.armed.extend_from_slice(&self.free);
+        }
         let keywords = if look.widely { &self.keywords_wide } else { &self.keywords };
         if let Some(key) = look.key {
             keywords.sweep(key.as_bytes(), |detector, _, _| {
@@ -253,20 +276,24 @@ impl Engine {
             Some(armed) => scratch.armed[armed] = true,
             None => self.note(detector, start, end, bytes, scratch),
         });
-        self.shapes.sweep(bytes, |detector, start, end| {
-            if scratch.armed[detector] {
-                self.note(detector, start, end, bytes, scratch);
-            }
-        });
-        // Windows of one detector that touch become one, so that no byte is tried twice.
-        scratch.windows.sort_unstable();
-        scratch.windows.dedup_by(|next, kept| {
-            let touches = kept.detector == next.detector && next.start <= kept.end;
-            if touches {
-                kept.end = kept.end.max(next.end);
-            }
-            touches
-        });
+        let mut stretches = std::mem::take(&mut scratch.stretches);
+        self.shapes.sweep(
+            bytes,
+            |detector, start, end| {
+                if scratch.armed[detector] {
+                    self.note(detector, start, end, bytes, scratch);
+                }
+            },
+            |start, end| self.numbers.note(&mut stretches, start, end, bytes.len()),
+        );
+        for stretch in &stretches {
+            self.numbers.which(&self.detectors, bytes, stretch, |detector| {
+                if scratch.armed[detector] {
+                    add(scratch, detector, stretch.start, stretch.end);
+                }
+            });
+        }
+        scratch.stretches = stretches;
     }
 
     fn note(&self, detector: usize, start: usize, end: usize, text: &[u8], scratch: &mut Scratch) {
@@ -282,32 +309,47 @@ impl Engine {
             }
         }
         let (start, end) = (start.saturating_sub(*before), (end + after).min(text.len()));
-        // Keywords come in order of their ends: most windows grow the last one of their detector.
-        if let Some(last) = scratch.windows.last_mut()
-            && last.detector == detector
-            && start <= last.end
-            && last.start <= start
-        {
-            last.end = last.end.max(end);
-            return;
-        }
-        scratch.windows.push(Window { detector, start, end });
+        add(scratch, detector, start, end);
     }
 
-    fn try_patterns(&self, text: &str, look: Look<'_>, scratch: &Scratch, hits: &mut Vec<Hit>) {
+    fn try_patterns(&self, text: &str, look: Look<'_>, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
+        scratch.steps.resize(self.detectors.len(), 0);
         for window in &scratch.windows {
             let detector = &self.detectors[window.detector];
+            let around = &text.as_bytes()[window.start..window.end];
+            if detector.pattern.need().is_some_and(|need| !need.stands_in(around)) {
+                continue;
+            }
+            let steps = &mut scratch.steps[window.detector];
             let mut at = window.start;
-            while at < window.end && hits.len() < FINDINGS_MAX {
-                let Some((start, end)) = find(detector, text, at, window.end) else { break };
+            while at < window.end && hits.len() < FINDINGS_MAX && *steps <= detector.steps_max {
+                let Some((start, end)) = find(detector, text, at, window.end) else {
+                    *steps += window.end - at;
+                    break;
+                };
                 if let Some(hit) = judge(detector, window.detector, text, look.key, start, end) {
                     hits.push(hit);
                 }
+                *steps += end.saturating_sub(at).max(1);
                 // What follows a value may lead the next one.
                 at = end.max(at + 1);
             }
         }
     }
+}
+
+/// Adds a window. Those of one detector come in order: what touches the last one grows it, so that no byte
+/// is tried twice.
+fn add(scratch: &mut Scratch, detector: usize, start: usize, end: usize) {
+    let Scratch { windows, last, .. } = scratch;
+    let known = last[detector].checked_sub(1).and_then(|n| windows.get_mut(n));
+    if let Some(window) = known.filter(|window| start <= window.end && window.start <= end) {
+        window.start = window.start.min(start);
+        window.end = window.end.max(end);
+        return;
+    }
+    windows.push(Window { detector, start, end });
+    last[detector] = windows.len();
 }
 
 /// Whether one of the words stands here as it is written, at the start of a token.

@@ -24,6 +24,27 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
+/// Name and text of every shipped pack: policies that are in force only where an operator keeps a copy of
+/// them under `policies/`.
+pub fn packs() -> &'static [(&'static str, &'static str)] {
+    macro_rules! packs {
+        ($($name:literal),+ $(,)?) => {
+            &[$((
+                concat!("policies/", $name),
+                include_str!(concat!("../../../rules/packs/", $name)),
+            )),+]
+        };
+    }
+    packs![
+        "cost-control.yaml",
+        "eu-ai-act.yaml",
+        "gdpr.yaml",
+        "hipaa.yaml",
+        "pci.yaml",
+        "prompt-safety.yaml",
+    ]
+}
+
 /// The shipped files with an operator's own over them: a file of the same name replaces ours, so that an
 /// empty one switches it off; other names are added.
 pub fn overlay(own: Vec<(String, String)>) -> Vec<(String, String)> {

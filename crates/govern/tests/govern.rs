@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-use exhibit_govern::{Evaluated, FINDINGS_MAX, FingerprintKey, RuleSet, overlay, shipped};
+use exhibit_govern::{
+    Evaluated, FINDINGS_MAX, FingerprintKey, RuleSet, Surroundings, overlay, shipped,
+};
 use exhibit_model::{
-    Action, Attribute, Door, Event, Flag, Json, Nanos, Outcome, Part, Span, Verdict,
+    Action, Attribute, Door, Evaluation, Event, Flag, Json, Nanos, Outcome, Part, Span, Verdict,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -327,6 +329,27 @@ fn too_many_findings_are_cut_and_marked() {
             .any(|e| (e.policy.as_str(), e.rule.as_str()) == ("engine", "limits"))
     );
     assert!(span.decision.actions.contains(&Action::Flag));
+}
+
+#[test]
+fn a_detector_that_spends_its_steps_is_cut_off_and_named() {
+    let file = "version: 1\ndetectors:\n  - {id: slow, entity: SLOW, category: term, keywords: [slow], \
+        pattern: 'slow[a-z ]*!', steps: 1000, score: 1, examples: {match: ['slow!']}}";
+    let files = overlay(vec![("detectors/slow.yaml".to_owned(), file.to_owned())]);
+    let rules = RuleSet::load(&files, key()).unwrap();
+    let mut span = with_input("slow ".repeat(1_000) + &token());
+    let evaluated = rules.evaluate(&mut span);
+    let said = |span: &Span| {
+        let by = |e: &&Evaluation| (e.policy.as_str(), e.rule.as_str()) == ("engine", "slow");
+        span.evaluations.iter().find(by).cloned()
+    };
+    let cut = said(&span).expect("the fault is told");
+    assert_eq!(cut.outcome, Outcome::Warning);
+    assert!(evaluated.faults[0].starts_with("slow: "), "{:?}", evaluated.faults);
+    assert!(span.decision.actions.contains(&Action::Flag));
+    assert!(span.findings.iter().any(|f| f.rule.contains("github")), "the others go on");
+    rules.reevaluate(&mut span, &Surroundings::default());
+    assert_eq!(said(&span), Some(cut), "replaying history says the same");
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub mod note;
 pub mod policy;
 pub mod proof;
 pub mod record;
+pub mod succession;
 pub mod tiles;
 pub mod tlog_proof;
 pub mod tree;
@@ -36,6 +37,7 @@ pub use proof::{
     verify_consistency, verify_inclusion,
 };
 pub use record::{Body, PartKey, PartProof, RecordId, Salt, body_root, body_roots, part_hashes};
+pub use succession::Succession;
 pub use tiles::TilePath;
 pub use tlog_proof::TlogProof;
 pub use tree::{Frontier, Hash, TileHash, empty_root, leaf_hash, leaf_hashes, node_hash};

@@ -17,6 +17,8 @@ words! {
         Export = "export" = 4,
         /// Keys, members, settings.
         Admin = "admin" = 5,
+        /// Run traces again and look for causes, which calls a provider and costs money.
+        Replay = "replay" = 6,
     }
 }
 
@@ -97,7 +99,9 @@ impl Role {
     pub fn scopes(self) -> Scopes {
         match self {
             Self::Admin => Scopes::all(),
-            Self::Member => [Scope::Ingest, Scope::Read, Scope::Export].into_iter().collect(),
+            Self::Member => {
+                [Scope::Ingest, Scope::Read, Scope::Export, Scope::Replay].into_iter().collect()
+            }
             Self::Reviewer => [Scope::Read, Scope::Review].into_iter().collect(),
             Self::Auditor => [Scope::Read, Scope::Export].into_iter().collect(),
         }

@@ -35,6 +35,13 @@ pub enum ConfigError {
          EXHIBIT_PROVIDER ({names}) and EXHIBIT_MODEL choose among them", names = provider_names()
     )]
     NoProvider,
+    /// The environment's provider is not for everybody here.
+    #[error(
+        "this workspace has no LLM provider. An admin sets one with PUT /api/v1/settings/provider; \
+         the operator lends the one of the server's environment to workspaces that \
+         EXHIBIT_PROVIDER_WORKSPACES names"
+    )]
+    NotForWorkspace,
     /// The provider is known but its key is not there.
     #[error("{provider} needs a key: set {}", variables.join(" or "))]
     MissingKey {
@@ -92,6 +99,7 @@ impl ConfigError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::NoProvider => "no_provider",
+            Self::NotForWorkspace => "not_for_workspace",
             Self::MissingKey { .. } => "missing_key",
             Self::UnknownProvider { .. } => "unknown_provider",
             Self::BadBaseUrl { .. } => "bad_base_url",

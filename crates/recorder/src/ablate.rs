@@ -11,12 +11,13 @@ pub mod explain;
 pub mod graph;
 mod run;
 
-use exhibit_model::{NanoUsd, SpanId};
+use exhibit_model::{NanoUsd, SpanId, TraceId};
 use serde::{Deserialize, Serialize};
 
+pub use crate::replay::Progress;
 use crate::replay::ReplayError;
 pub use graph::{Cause, CauseKind, Graph};
-pub use run::{Progress, run};
+pub use run::run;
 
 /// Version of the method; stands in every result.
 pub const VERSION: u32 = 1;
@@ -36,11 +37,23 @@ pub struct Options {
     pub budget: Option<NanoUsd>,
     /// Seed of the intervals and orders.
     pub seed: u64,
+    /// Whether the model that was asked puts the findings into words, beside the fixed template.
+    pub explain: bool,
+    /// The trace it is recorded as; a new one by default.
+    pub trace: Option<TraceId>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { target: None, repeats: 5, orders: 0, budget: None, seed: 1 }
+        Self {
+            target: None,
+            repeats: 5,
+            orders: 0,
+            budget: None,
+            seed: 1,
+            explain: false,
+            trace: None,
+        }
     }
 }
 
@@ -97,8 +110,23 @@ pub struct Ablation {
     pub cost_nano_usd: Option<i64>,
     /// The causal graph with effects, for a Sankey drawing.
     pub sankey: graph::Sankey,
+    /// How distances of answers were measured: `words`, `values` (of structured answers), or both.
+    #[serde(default)]
+    pub measure: String,
     /// In plain language, by a fixed template.
     pub explanation: String,
+    /// The same in a model's words, where asked for. Written, not measured.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub explanation_by_model: Option<Written>,
+}
+
+/// A text that a model wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// The model.
+    pub model: String,
+    /// What it wrote.
+    pub text: String,
 }
 
 /// What it would take.
@@ -114,6 +142,8 @@ pub struct Estimate {
     pub tokens_out: u64,
     /// Billionths of a dollar; none when a price is not known.
     pub cost_nano_usd: Option<i64>,
+    /// A budget with which every call would begin, should each cost what is expected.
+    pub budget_nano_usd: Option<i64>,
     /// Milliseconds, if calls take as long as they did.
     pub duration_ms: u64,
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use exhibit_govern::{Charge, Spending, Spent, Window};
+use exhibit_govern::{Charge, ListedBudget, Mode, Spending, Spent, Window};
 use exhibit_model::{Nanos, WorkspaceId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,79 @@ impl Spending for Book<'_> {
     }
 }
 
+/// How far a budget is used up under one key.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BudgetBurn {
+    /// The policy.
+    pub policy: String,
+    /// The rule.
+    pub rule: String,
+    /// What it says, in words.
+    pub title: String,
+    /// The budget.
+    pub budget: ListedBudget,
+    /// The values under which was spent, in the order of the budget's key.
+    pub key: Vec<String>,
+    /// Spent in the window that ends now, reservations included, nano-USD, as text.
+    pub spent_nano_usd: String,
+    /// Tokens used.
+    pub spent_tokens: u64,
+    /// The larger share of the limits that is used up; 1 is all.
+    pub used: f64,
+}
+
 impl Recorder {
+    /// What a workspace has spent of the budgets in force, most used up first; at most `limit`. A budget
+    /// under which nothing was spent has one line without a key.
+    pub fn budgets(&self, workspace: WorkspaceId, limit: usize) -> Vec<BudgetBurn> {
+        let now = self.now();
+        let mut out = Vec::new();
+        for policy in self.rule_listing().policies {
+            if policy.mode == Mode::Off {
+                continue;
+            }
+            for rule in policy.rules {
+                let Some(budget) = rule.budget else { continue };
+                let name = format!("{}/{}", policy.name, rule.id);
+                let tracks = self.budgets.tracks.lock();
+                let mine = tracks.iter().filter(|(key, _)| key.0 == workspace.0 && key.1 == name);
+                let mut spent: Vec<(Vec<String>, Spent)> = mine
+                    .map(|(key, track)| {
+                        let values = key.2.split('\u{1f}').filter(|value| !value.is_empty());
+                        (values.map(str::to_owned).collect(), track.spent(budget.over, now))
+                    })
+                    .filter(|(_, spent)| *spent != Spent::default())
+                    .collect();
+                drop(tracks);
+                if spent.is_empty() {
+                    spent.push((Vec::new(), Spent::default()));
+                }
+                out.extend(spent.into_iter().map(|(key, spent)| {
+                    let nano: Option<f64> =
+                        budget.limit_nano_usd.as_ref().and_then(|limit| limit.parse().ok());
+                    let share = |spent: f64, limit: Option<f64>| limit.map_or(0.0, |l| spent / l);
+                    let tokens = budget.limit_tokens.map(|limit| limit as f64);
+                    BudgetBurn {
+                        policy: policy.name.clone(),
+                        rule: rule.id.clone(),
+                        title: rule.title.clone(),
+                        budget: budget.clone(),
+                        key,
+                        spent_nano_usd: spent.nano_usd.to_string(),
+                        spent_tokens: spent.tokens,
+                        used: share(spent.nano_usd as f64, nano)
+                            .max(share(spent.tokens as f64, tokens)),
+                    }
+                }));
+            }
+        }
+        out.sort_by(|a, b| {
+            b.used.total_cmp(&a.used).then_with(|| (&a.policy, &a.rule).cmp(&(&b.policy, &b.rule)))
+        });
+        out.truncate(limit);
+        out
+    }
+
     pub(crate) async fn load_budgets(&self) -> Result<(), Error> {
         let Some(held) = self.store.setting(SETTING).await? else { return Ok(()) };
         match serde_json::from_slice::<Vec<(Key, Track)>>(&held) {

@@ -6,9 +6,7 @@
 
 use std::{fs, time::Duration};
 
-use exhibit_ledger::{
-    Checkpoint, Hash, Leaf, LeafKind, NoteSigner, SignedCheckpoint, VerifierKey, note::KeyKind,
-};
+use exhibit_ledger::{Checkpoint, Hash, Leaf, LeafKind, NoteSigner, SignedCheckpoint};
 use exhibit_model::{RecordId, WorkspaceId};
 use exhibit_store::{LogHead, LogId, StoredCheckpoint};
 
@@ -26,16 +24,6 @@ impl Recorder {
     /// The verifier key of a log, as signed-note writes it. Pin it where the operator cannot reach.
     pub fn verifier_key(&self, log: LogId) -> Result<String, Error> {
         Ok(self.log_signer(log)?.verifier().to_string())
-    }
-
-    /// The keys whose signatures under a log's checkpoints count: the present one and retired ones.
-    pub(crate) fn known_keys(&self, log: LogId) -> Vec<VerifierKey> {
-        let origin = self.log_origin(log);
-        let present = self.keys.signer(&origin).map(|signer| signer.verifier().clone());
-        let retired = self.keys.retired().iter();
-        let retired = retired
-            .filter_map(|key| VerifierKey::new(&origin, KeyKind::Ed25519, key.public_key()).ok());
-        present.into_iter().chain(retired).collect()
     }
 
     pub(crate) fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
@@ -67,15 +55,29 @@ impl Recorder {
     pub async fn publish_checkpoints(&self) -> Result<(), Error> {
         let heads = self.store.unpublished().await?;
         let latest = self.store.checkpoint(LogId::Installation).await?;
-        let head = if heads.is_empty() {
+        if heads.is_empty() {
             let head = self.store.head(LogId::Installation).await?;
             if head.size == latest.map_or(0, |c| c.size) {
                 return Ok(());
             }
-            head
+        }
+        self.publish_heads(&heads, Vec::new()).await.map(|_| ())
+    }
+
+    /// Enters leaves, then the given heads, into the installation's log, and signs checkpoints over them
+    /// and it. Gives the installation's head.
+    pub(crate) async fn publish_heads(
+        &self,
+        heads: &[LogHead],
+        mut leaves: Vec<exhibit_store::Leaf>,
+    ) -> Result<LogHead, Error> {
+        for head in heads {
+            leaves.push(self.head_leaf(head)?);
+        }
+        let head = if leaves.is_empty() {
+            self.store.head(LogId::Installation).await?
         } else {
-            let leaves = heads.iter().map(|h| self.head_leaf(h)).collect::<Result<_, _>>()?;
-            self.store.publish(&heads, leaves).await?
+            self.store.publish(heads, leaves).await?
         };
         let installation = self.sign(&head)?;
         let note = installation.note.clone();
@@ -85,10 +87,10 @@ impl Recorder {
             .map_err(|error| Error::Internal(error.to_string()))?
             .map_err(|error| Error::Internal(error.to_string()))?;
         self.store.put_checkpoint(installation).await?;
-        for head in &heads {
+        for head in heads {
             self.store.put_checkpoint(self.sign(head)?).await?;
         }
-        Ok(())
+        Ok(head)
     }
 
     fn head_leaf(&self, head: &LogHead) -> Result<exhibit_store::Leaf, Error> {
@@ -121,7 +123,7 @@ impl Recorder {
             field: "data directory",
             message: format!(
                 "the database {what} the last signed checkpoint in {}: it was restored or altered. \
-                 If this restore is legitimate, start a new epoch with `exhibit restore`; otherwise \
+                 If this restore is meant, `exhibit restore --new-epoch` says so in the log; otherwise \
                  restore the newer database",
                 path.display()
             ),
@@ -129,8 +131,7 @@ impl Recorder {
         let Ok(text) = fs::read(path) else { return Ok(()) };
         let guard =
             SignedCheckpoint::parse(&text).map_err(|_| rolled_back("cannot be compared with"))?;
-        let known = self.known_keys(LogId::Installation);
-        if !known.iter().any(|key| guard.verify(self.keys.origin(), key).is_ok()) {
+        if !self.is_signed(LogId::Installation, &guard) {
             return Err(rolled_back("cannot be compared with"));
         }
         let checkpoint = guard.checkpoint();

@@ -84,7 +84,8 @@ impl Recorder {
         if let Some(note) = &query.since {
             let signed = SignedCheckpoint::parse(note.as_bytes());
             let origin = self.log_origin(LogId::Workspace(workspace.id));
-            if signed.as_ref().map_or(true, |s| s.checkpoint().origin != origin) {
+            if signed.as_ref().map_or(true, |s| self.present_name(&s.checkpoint().origin) != origin)
+            {
                 let message = format!("this is not a checkpoint of the log {origin}");
                 return Err(Error::Invalid { field: "since_checkpoint", message });
             }
@@ -278,6 +279,11 @@ impl Evidence {
             ("checkpoints/head.json", head),
         ] {
             bundle.file(name, &content).map_err(closed)?;
+        }
+        let successions = recorder.succession_notes();
+        if !successions.is_empty() {
+            let notes = serde_json::to_vec(&successions).unwrap_or_default();
+            bundle.file("keys/successions.json", &notes).map_err(closed)?;
         }
         self.consistency(bundle, runtime)
     }

@@ -3,6 +3,9 @@
 //! `signing.key` signs checkpoints; `wrapping.key` wraps trace keys and is the root of the keyed
 //! digests; `epoch.key` authorises a new epoch of the log after a restore or a stolen signing key,
 //! and is to be taken offline; `local-admin.token` lets the command line act through a running server.
+//! `*.vkey` are public halves, `successions.json` says which key followed which ([`hand_over`]).
+
+mod hand_over;
 
 use std::{
     fs,
@@ -10,12 +13,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use exhibit_ledger::{DigestKey, NoteSigner, VerifierKey};
+use exhibit_ledger::{DigestKey, NoteSigner, VerifierKey, succession::SuccessionError};
 use exhibit_model::Entropy;
+use parking_lot::Mutex;
 use zeroize::{Zeroize, Zeroizing};
 
-/// File with the verifier keys of signing keys that were in use before, one per line.
-pub(crate) const RETIRED: &str = "retired.vkeys";
+pub use hand_over::{HandOver, Kept, hand_over, head_in_guard};
+
+/// Names of the files.
+const SIGNING: &str = "signing.key";
+const SIGNING_PUBLIC: &str = "signing.vkey";
+const EPOCH: &str = "epoch.key";
+const EPOCH_PUBLIC: &str = "epoch.vkey";
+const WRAPPING: &str = "wrapping.key";
+const GUARD: &str = "guard";
 
 /// Keys that could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +45,28 @@ pub enum KeysError {
         /// Which.
         path: PathBuf,
     },
+    /// The installation has lived, and a key of it is gone. Another would not do.
+    #[error("{path} is gone: {loss}")]
+    Lost {
+        /// Which.
+        path: PathBuf,
+        /// What that means, and what to do.
+        loss: &'static str,
+    },
+    /// The record of which key followed which does not hold.
+    #[error("{path}: {source}; restore it from your backup of the keys")]
+    Successions {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: SuccessionError,
+    },
 }
+
+const SIGNING_LOST: &str = "restore it from your backup of the keys; if there is none, `exhibit keys \
+                            rotate-signing --lost` starts a new epoch with the epoch key";
+const WRAPPING_LOST: &str = "without it no record can be proved and no quarantined one be read; restore \
+                             it from your backup of the keys";
 
 /// The keys of an installation.
 pub struct Keys {
@@ -43,8 +75,9 @@ pub struct Keys {
     origin: String,
     local_token: Zeroizing<String>,
     guard: PathBuf,
+    dir: PathBuf,
     epoch_key: Option<PathBuf>,
-    retired: Vec<VerifierKey>,
+    successions: Mutex<Vec<Kept>>,
     created: bool,
 }
 
@@ -53,25 +86,18 @@ impl Keys {
     pub fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<Self, KeysError> {
         let dir = data_dir.join("keys");
         make_private_dir(&dir)?;
-        let signing = dir.join("signing.key");
+        let signing = dir.join(SIGNING);
+        let wrapping_path = dir.join(WRAPPING);
+        let has_lived = dir.join(GUARD).exists();
         let created = !signing.exists();
+        if created && has_lived {
+            return Err(KeysError::Lost { path: signing, loss: SIGNING_LOST });
+        }
+        if !created && !wrapping_path.exists() {
+            return Err(KeysError::Lost { path: wrapping_path, loss: WRAPPING_LOST });
+        }
         if created {
-            let mut id = [0; 8];
-            entropy.fill(&mut id);
-            let origin = format!("exhibit.local/{}", hex::encode(id));
-            let mut epoch_seed = random(entropy);
-            let signer = |seed: &[u8; 32], name: &str, path: &Path| {
-                NoteSigner::new(name, seed).map(|s| s.to_skey()).map_err(|_| malformed(path))
-            };
-            let epoch = dir.join("epoch.key");
-            write_private(
-                &epoch,
-                signer(&epoch_seed, &format!("{origin}/epoch"), &epoch)?.as_bytes(),
-            )?;
-            epoch_seed.zeroize();
-            write_private(&dir.join("wrapping.key"), hex::encode(*random(entropy)).as_bytes())?;
-            // The signing key comes last: its presence says that the set is whole.
-            write_private(&signing, signer(&random(entropy), &origin, &signing)?.as_bytes())?;
+            create(&dir, entropy)?;
         }
         let token_path = dir.join("local-admin.token");
         if !token_path.exists() {
@@ -79,19 +105,21 @@ impl Keys {
         }
         let skey = Zeroizing::new(read(&signing)?);
         let (origin, seed) = parse_skey(&skey).ok_or_else(|| malformed(&signing))?;
-        let wrapping_path = dir.join("wrapping.key");
+        let signer = NoteSigner::new(&origin, &seed).map_err(|_| malformed(&signing))?;
         let mut wrapping = Zeroizing::new([0; 32]);
         hex::decode_to_slice(read(&wrapping_path)?.trim(), &mut *wrapping)
             .map_err(|_| malformed(&wrapping_path))?;
-        let epoch = dir.join("epoch.key");
+        let epoch = dir.join(EPOCH);
+        hand_over::keep_public_halves(&dir, &signer)?;
         Ok(Self {
             seed,
             wrapping,
-            origin,
             local_token: Zeroizing::new(read(&token_path)?.trim().to_owned()),
-            guard: dir.join("guard"),
+            guard: dir.join(GUARD),
             epoch_key: epoch.exists().then_some(epoch),
-            retired: retired(&dir.join(RETIRED))?,
+            successions: Mutex::new(hand_over::read_successions(&dir, signer.verifier())?),
+            origin,
+            dir,
             created,
         })
     }
@@ -116,9 +144,16 @@ impl Keys {
         &self.local_token
     }
 
-    /// Public halves of signing keys that were in use before, oldest first.
-    pub fn retired(&self) -> &[VerifierKey] {
-        &self.retired
+    /// Which key followed which, oldest first.
+    pub fn successions(&self) -> Vec<Kept> {
+        self.successions.lock().clone()
+    }
+
+    /// Remembers where in the installation's log the successions stand.
+    pub(crate) fn settle(&self, places: &[u64]) -> Result<(), KeysError> {
+        let mut kept = self.successions.lock();
+        kept.iter_mut().zip(places).for_each(|(one, place)| one.index = Some(*place));
+        hand_over::write_successions(&self.dir, &kept)
     }
 
     /// Signs checkpoints of the log with this origin.
@@ -158,13 +193,30 @@ impl std::fmt::Debug for Keys {
     }
 }
 
-fn retired(path: &Path) -> Result<Vec<VerifierKey>, KeysError> {
-    if !path.exists() {
-        return Ok(Vec::new());
-    }
-    let text = read(path)?;
-    let keys = text.lines().filter(|line| !line.trim().is_empty());
-    keys.map(|line| line.trim().parse().map_err(|_| malformed(path))).collect()
+/// Makes a set of keys.
+fn create(dir: &Path, entropy: &dyn Entropy) -> Result<(), KeysError> {
+    let mut id = [0; 8];
+    entropy.fill(&mut id);
+    let origin = format!("exhibit.local/{}", hex::encode(id));
+    let mut epoch_seed = random(entropy);
+    let signer = |seed: &[u8; 32], name: &str, path: &Path| {
+        NoteSigner::new(name, seed).map_err(|_| malformed(path))
+    };
+    let epoch = dir.join(EPOCH);
+    let key = signer(&epoch_seed, &format!("{origin}/epoch"), &epoch)?;
+    epoch_seed.zeroize();
+    write_private(&epoch, key.to_skey().as_bytes())?;
+    write_private(&dir.join(EPOCH_PUBLIC), key.verifier().to_string().as_bytes())?;
+    write_private(&dir.join(WRAPPING), hex::encode(*random(entropy)).as_bytes())?;
+    // The signing key comes last: its presence says that the set is whole.
+    let signing = dir.join(SIGNING);
+    let key = signer(&random(entropy), &origin, &signing)?;
+    write_private(&signing, key.to_skey().as_bytes())
+}
+
+/// A verifier key in a file of its own.
+fn read_vkey(path: &Path) -> Result<VerifierKey, KeysError> {
+    read(path)?.trim().parse().map_err(|_| malformed(path))
 }
 
 fn random(entropy: &dyn Entropy) -> Zeroizing<[u8; 32]> {

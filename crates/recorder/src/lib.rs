@@ -19,6 +19,7 @@ mod decide;
 mod drift;
 mod error;
 mod evidence;
+mod job;
 mod keys;
 mod live;
 mod lock;
@@ -33,9 +34,11 @@ mod remap;
 pub mod replay;
 mod retention;
 mod review;
+mod rule_file;
 mod rules;
 mod sequence;
 mod simulate;
+mod succession;
 mod system;
 mod vault;
 pub mod verify;
@@ -50,6 +53,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use budget::BudgetBurn;
 pub use compliance::{Compliance, Duty};
 pub use cores::Cores;
 pub use decide::{Decided, Question, Step};
@@ -61,7 +65,12 @@ pub use error::Error;
 pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
-pub use keys::{Keys, KeysError};
+pub use exhibit_govern::{RuleListing, RuleProblem};
+pub use job::{
+    Cap, Job, JobError, JobKind, JobState, NewAblation, NewReplay, OwnProvider, ProviderShown,
+    Providers, REPEATS_MAX, RUNNING_MAX,
+};
+pub use keys::{HandOver, Kept, Keys, KeysError, hand_over, head_in_guard};
 pub use live::{LiveEvent, LiveItem, LiveSpan, LiveStream};
 pub use notice::{
     Courier, Lost,
@@ -74,9 +83,11 @@ pub use retention::{
     Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
 };
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
+pub use rule_file::{RULE_FILE_BYTES_MAX, RuleFile, RuleFileRefusal, RuleOrigin};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
+pub use succession::SuccessionWord;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
 
@@ -119,6 +130,7 @@ pub struct Recorder {
     /// Holds are placed and records taken away one after the other.
     keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    jobs: job::Jobs,
     /// Tells the delivery clock that something is to be told.
     noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
@@ -136,6 +148,7 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        recorder.settle_successions().await?;
         if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
         {
             recorder.vault.note_tombstones();
@@ -168,6 +181,7 @@ impl Recorder {
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
+            jobs: job::Jobs::default(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),
             to_follow_up: tokio::sync::watch::Sender::new(0),

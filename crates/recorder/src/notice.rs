@@ -163,6 +163,35 @@ impl Recorder {
         Ok(self.store.deliveries(workspace, after, limit).await?)
     }
 
+    /// Tries a delivery again now, under the same id; one that was given up starts its schedule anew.
+    ///
+    /// # Errors
+    /// There is none with this id, or it was taken already.
+    pub async fn retry_delivery(&self, workspace: WorkspaceId, id: &str) -> Result<(), Error> {
+        let mut after = None;
+        loop {
+            let page = self.store.deliveries(workspace, after, self.limits.page_rows_max).await?;
+            if let Some(mut delivery) = page.rows.into_iter().find(|delivery| delivery.id == id) {
+                if delivery.delivered.is_some() {
+                    return Err(Error::Conflict(
+                        "it was taken already; send a test instead".into(),
+                    ));
+                }
+                if delivery.next.is_none() {
+                    delivery.attempts = 0;
+                }
+                delivery.next = Some(self.now());
+                self.store.put_deliveries(workspace, vec![delivery], KEPT).await?;
+                self.noticed.notify_one();
+                return Ok(());
+            }
+            after = page.next;
+            if after.is_none() {
+                return Err(Error::NotFound);
+            }
+        }
+    }
+
     pub(crate) async fn run_deliveries(&self) {
         loop {
             if let Err(error) = self.deliver_due().await {

@@ -6,9 +6,10 @@
 use std::{sync::Arc, time::Duration};
 
 use exhibit_capture::{Context, dialect::proxied};
+use exhibit_govern::Surroundings;
 use exhibit_model::{Action, Attribute, Door, Json, Outcome, Part, Span, SpanKind, WorkspaceId};
 
-use crate::{Error, Recorder};
+use crate::{Caller, Error, Recorder, Who};
 
 pub use exhibit_capture::dialect::proxied::{Exchange, Wire};
 pub use exhibit_provider::{Forwarder, Incoming, Outgoing, ProviderError};
@@ -31,18 +32,23 @@ pub enum Ruling {
 }
 
 impl Recorder {
-    /// Asks the rules in force about a call that has not been made.
+    /// Asks the rules in force about a call that has not been made. What it may cost is reserved in
+    /// budgets until its span arrives, unless it is refused.
     ///
     /// # Errors
     /// Only when the recorder is stopping.
-    pub async fn rule_on_call(self: &Arc<Self>, exchange: Exchange) -> Result<Ruling, Error> {
-        let recorder = Arc::clone(self);
-        tokio::task::spawn_blocking(move || recorder.ruling(&exchange))
+    pub async fn rule_on_call(
+        self: &Arc<Self>,
+        caller: &Caller,
+        exchange: Exchange,
+    ) -> Result<Ruling, Error> {
+        let (recorder, caller) = (Arc::clone(self), caller.clone());
+        tokio::task::spawn_blocking(move || recorder.ruling(&caller, &exchange))
             .await
             .map_err(|_| Error::Internal("ruling on a call was broken off".into()))
     }
 
-    fn ruling(&self, exchange: &Exchange) -> Ruling {
+    fn ruling(&self, caller: &Caller, exchange: &Exchange) -> Ruling {
         let rules = self.rules.current();
         let (model, body) = proxied::request(exchange);
         let id = (exchange.trace_id.clone(), exchange.span_id.clone());
@@ -63,13 +69,22 @@ impl Recorder {
             value: body.clone(),
             part: Part::Input,
         });
-        rules.rules.evaluate(&mut span);
+        span.cost = rules.prices.price(&span);
+        let now = self.now();
+        let book = self.budgets.book(caller.workspace, now);
+        let api_key = match &caller.who {
+            Who::Key { id, .. } => Some(id.0.as_str()),
+            _ => None,
+        };
+        let around = Surroundings { spending: &book, api_key, before_acting: true, released: None };
+        let said = rules.rules.evaluate_in(&mut span, &[], &around);
         if span.decision.strongest() == Action::Block {
             let failed = span.evaluations.iter().filter(|e| e.outcome == Outcome::Fail);
             let mut reasons: Vec<String> = failed.map(|e| e.message.clone()).collect();
             reasons.dedup();
             return Ruling::Refuse { reasons };
         }
+        self.budgets.reserve(caller.workspace, &said.charges, now);
         match span.attributes.into_iter().find(|a| a.key == "input") {
             Some(sent) if readable && sent.value != body => {
                 Ruling::SendInstead(sent.value.to_string().into_bytes())

@@ -14,13 +14,14 @@ mod call;
 mod conversation;
 pub mod diff;
 mod recorded;
+mod retold;
 mod run;
 mod step;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use exhibit_model::{JsonMap, NanoUsd, SpanId, Usage};
+use exhibit_model::{JsonMap, NanoUsd, SpanId, TraceId, Usage};
 use exhibit_provider::{ConfigError, Provider};
 
 pub use call::Answer;
@@ -28,8 +29,9 @@ pub(crate) use call::make;
 pub use conversation::Unsendable;
 pub(crate) use conversation::{parameters, request, spoken, text_of};
 pub use recorded::price_with;
-pub use run::{Around, Replayed, run};
-pub use step::Step;
+pub use retold::retold;
+pub use run::{Around, Progress, Replayed, run};
+pub use step::{Repeats, Step};
 
 /// Takes the spans of a replay, as the native API writes them.
 #[async_trait]
@@ -112,6 +114,10 @@ pub struct Options {
     pub budget: Option<NanoUsd>,
     /// Number of this repeat, from 0.
     pub repeat: u32,
+    /// The new trace's id; a new one by default.
+    pub trace: Option<TraceId>,
+    /// The job that it belongs to.
+    pub job: Option<TraceId>,
 }
 
 /// What a replay would take.
@@ -125,6 +131,9 @@ pub struct Estimate {
     pub tokens_out: u64,
     /// Cost, billionths of a dollar; none when a model's price is not known.
     pub cost_nano_usd: Option<i64>,
+    /// A budget with which every call would begin, should each cost what is expected: a call begins
+    /// only when the budget covers a long answer.
+    pub budget_nano_usd: Option<i64>,
     /// Time of the calls, milliseconds, if they take as long as they did.
     pub duration_ms: u64,
 }
@@ -138,6 +147,11 @@ pub enum ReplayError {
     /// Not over yet.
     #[error("the trace is still running: span {0} has not ended; replay it when it has")]
     Running(String),
+    /// Something it needs is in quarantine.
+    #[error(
+        "span {0} is quarantined, so its messages are not there; replay the trace when a reviewer has released it"
+    )]
+    Quarantined(String),
     /// `from` names nothing.
     #[error("the trace has no span {0}")]
     UnknownSpan(String),
@@ -181,6 +195,7 @@ impl ReplayError {
         match self {
             Self::NoCalls => "no_calls",
             Self::Running(_) => "running",
+            Self::Quarantined(_) => "quarantined",
             Self::UnknownSpan(_) => "unknown_span",
             Self::Unsendable { .. } => "unsendable",
             Self::Provider(error) => error.code(),
@@ -201,6 +216,7 @@ pub fn estimate(
     pricer: &dyn Pricer,
 ) -> Result<Estimate, ReplayError> {
     let mut sum = Estimate { cost_nano_usd: Some(0), ..Estimate::default() };
+    let mut longest = Some(0);
     for step in run::executed(steps, options)? {
         let model = options.model.as_deref().or(step.model_asked()).unwrap_or_default();
         let same = options.model.is_none();
@@ -212,6 +228,10 @@ pub fn estimate(
         let captured = step.cost.filter(|_| same);
         let cost = captured.or_else(|| pricer.price(step.provider.as_deref(), model, &usage));
         sum.cost_nano_usd = sum.cost_nano_usd.zip(cost).map(|(a, b)| a.saturating_add(b.0));
+        let limit = request(step).ok().and_then(|wanted| wanted.output_tokens_max);
+        let most = pricer.price(step.provider.as_deref(), model, &run::most_usage(step, limit));
+        longest = longest.zip(most).map(|(a, b): (i64, NanoUsd)| a.max(b.0));
     }
+    sum.budget_nano_usd = sum.cost_nano_usd.zip(longest).map(|(a, b)| a.saturating_add(b));
     Ok(sum)
 }

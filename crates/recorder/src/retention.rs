@@ -239,7 +239,7 @@ impl Recorder {
     }
 
     /// Seals an act and keeps it; its index.
-    async fn keep_act(&self, workspace: WorkspaceId, act: &Act) -> Result<(), Error> {
+    pub(crate) async fn keep_act(&self, workspace: WorkspaceId, act: &Act) -> Result<(), Error> {
         let act = self.sealed_act(act)?;
         let none = Vec::new();
         if !self.store.erase(workspace, none, act).await? {

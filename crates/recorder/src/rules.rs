@@ -122,17 +122,29 @@ impl Loaded {
     }
 
     fn read(source: &RuleSource, fingerprints: &[u8; 32]) -> Result<Self, RulesError> {
-        let pricing = match &source.dir {
-            Some(dir) => read_optional(&dir.join("pricing.yaml"))?,
-            None => None,
+        Self::read_with(source, fingerprints, None)
+    }
+
+    /// The same, as it would be with one file of the directory written (or, without a text, removed).
+    pub(crate) fn read_with(
+        source: &RuleSource,
+        fingerprints: &[u8; 32],
+        change: Option<(&str, Option<&str>)>,
+    ) -> Result<Self, RulesError> {
+        let single = |name: &str| match (&source.dir, change) {
+            (_, Some((changed, text))) if changed == name => Ok(text.map(str::to_owned)),
+            (Some(dir), _) => read_optional(&dir.join(name)),
+            (None, _) => Ok(None),
         };
-        let channels = match &source.dir {
-            Some(dir) => read_optional(&dir.join("notifications.yaml"))?.unwrap_or_default(),
-            None => String::new(),
-        };
+        let pricing = single("pricing.yaml")?;
+        let channels = single("notifications.yaml")?.unwrap_or_default();
         let channels = channel::read(&channels)
             .map_err(|message| RulesError::Channels { file: "notifications.yaml", message })?;
-        let detectors_and_policies = own_files(source)?;
+        let mut detectors_and_policies = own_files(source)?;
+        if let Some((name, text)) = change.filter(|(name, _)| name.contains('/')) {
+            detectors_and_policies.retain(|(held, _)| held != name);
+            detectors_and_policies.extend(text.map(|text| (name.to_owned(), text.to_owned())));
+        }
         let mut detectors_and_policies = exhibit_govern::overlay(detectors_and_policies);
         detectors_and_policies.sort();
         let pricing = pricing.unwrap_or_else(|| exhibit_pricing::SHIPPED.to_owned());
@@ -146,7 +158,7 @@ impl Loaded {
 }
 
 /// The detectors and policies of a source's own directory.
-fn own_files(source: &RuleSource) -> Result<Vec<(String, String)>, RulesError> {
+pub(crate) fn own_files(source: &RuleSource) -> Result<Vec<(String, String)>, RulesError> {
     let Some(dir) = &source.dir else { return Ok(Vec::new()) };
     if !dir.is_dir() {
         let source = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
@@ -180,7 +192,7 @@ pub fn try_rules(
     Ok(Loaded::with_files(source, &[0; 32], vec![file])?.listing())
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     hex::encode(sha2::Sha256::digest(bytes))
 }
@@ -193,7 +205,7 @@ fn read(path: &Path) -> Result<String, RulesError> {
     fs::read_to_string(path).map_err(|source| RulesError::File { path: path.to_owned(), source })
 }
 
-fn read_optional(path: &Path) -> Result<Option<String>, RulesError> {
+pub(crate) fn read_optional(path: &Path) -> Result<Option<String>, RulesError> {
     if path.exists() { read(path).map(Some) } else { Ok(None) }
 }
 
@@ -214,10 +226,12 @@ fn yaml_files(dir: &Path) -> Result<Vec<PathBuf>, RulesError> {
 
 /// The rules in force, and where they come from.
 pub(crate) struct Rules {
-    source: RuleSource,
+    pub(crate) source: RuleSource,
     fingerprints: [u8; 32],
     current: ArcSwap<Loaded>,
     last_error: Mutex<Option<String>>,
+    /// Files are written one after the other.
+    pub(crate) writing: Mutex<()>,
 }
 
 impl Rules {
@@ -234,6 +248,7 @@ impl Rules {
             fingerprints,
             current: ArcSwap::from_pointee(loaded),
             last_error: Mutex::new(None),
+            writing: Mutex::new(()),
         })
     }
 
@@ -243,7 +258,7 @@ impl Rules {
     }
 
     /// Reads the files again. Returns whether another set is in force.
-    fn reload(&self) -> bool {
+    pub(crate) fn reload(&self) -> bool {
         match Loaded::read(&self.source, &self.fingerprints) {
             Ok(loaded) => {
                 *self.last_error.lock() = None;

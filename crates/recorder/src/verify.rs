@@ -105,6 +105,9 @@ pub struct TraceVerification {
     pub records: Vec<RecordVerification>,
     /// Each seal over the trace.
     pub seals: Vec<SealVerification>,
+    /// Notes by which signing keys handed over to the next, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub successions: Vec<String>,
     /// What outsiders have said about its last entry.
     pub outside: OutsideWord,
     /// What the clocks say.
@@ -267,6 +270,9 @@ impl Recorder {
         if outside.witnesses.is_empty() {
             qualifiers.push("unwitnessed");
         }
+        if self.successions().iter().any(|one| one.reason == "restore") {
+            qualifiers.push("restored");
+        }
         if seals.iter().any(|s| s.late) {
             qualifiers.push("late");
         }
@@ -287,6 +293,7 @@ impl Recorder {
             tree_size,
             records,
             seals,
+            successions: self.succession_notes(),
             outside,
             times,
             faults,

@@ -14,7 +14,7 @@ use crate::{
     body::{self, Budget, Received, Share},
     otlp::labels,
     problem::Problem,
-    routes::{proxy, tracium},
+    routes::{proxy, simulations, tracium},
 };
 
 /// Exports at once.
@@ -37,6 +37,8 @@ pub(crate) struct App {
     pub(crate) proxy: proxy::Proxy,
     /// Exports that may still be begun: each holds a thread while it is read.
     pub(crate) exports: Arc<Semaphore>,
+    /// Simulations of rule files.
+    pub(crate) simulations: simulations::Simulations,
     /// The OpenAPI document.
     pub(crate) openapi: bytes::Bytes,
     /// Becomes true when the server is to stop.
@@ -62,6 +64,7 @@ impl App {
             trees: tracium::Trees::default(),
             proxy: proxy::Proxy::default(),
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            simulations: simulations::Simulations::default(),
             openapi: openapi.into(),
             recorder,
             config,

@@ -62,6 +62,8 @@ needs! {
     Export: &[Scope::Export], true;
     /// May act on reviews.
     Review: &[Scope::Review], true;
+    /// May run traces again at the cost of the workspace's provider.
+    Replay: &[Scope::Replay], true;
     /// May change keys, members and settings.
     Admin: &[Scope::Admin], true;
     /// Anybody who is known.

@@ -60,6 +60,15 @@ pub(crate) fn decode(
     }
 }
 
+/// Whether a body in JSON is an export of traces, as its first words tell.
+pub(crate) fn is_json(body: &[u8]) -> bool {
+    const LOOK: usize = 256;
+    let start = body.get(..LOOK).unwrap_or(body);
+    [&b"\"resourceSpans\""[..], b"\"resource_spans\""]
+        .iter()
+        .any(|name| memchr::memmem::find(start, name).is_some())
+}
+
 /// Records a decoded request.
 pub(crate) async fn accept(
     app: &Shared,

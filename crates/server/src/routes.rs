@@ -13,6 +13,7 @@ pub(crate) mod evidence;
 pub(crate) mod govern;
 pub(crate) mod health;
 pub(crate) mod ingest;
+pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod langfuse;
 pub(crate) mod langsmith;
@@ -21,13 +22,16 @@ pub(crate) mod members;
 pub(crate) mod notifications;
 pub(crate) mod openai_agents;
 pub(crate) mod pages;
+pub(crate) mod provider;
 pub(crate) mod proxy;
 pub(crate) mod remap;
 pub(crate) mod retention;
 pub(crate) mod reviews;
+pub(crate) mod rule_files;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod shape;
+pub(crate) mod simulations;
 pub(crate) mod traces;
 pub(crate) mod tracium;
 
@@ -70,9 +74,16 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(govern::of_span))
         .routes(routes!(govern::decide))
         .routes(routes!(govern::policies))
+        .routes(routes!(govern::budgets))
+        .routes(routes!(rule_files::list))
+        .routes(routes!(rule_files::check))
+        .routes(routes!(rule_files::one, rule_files::put))
+        .routes(routes!(simulations::start))
+        .routes(routes!(simulations::one, simulations::cancel))
         .routes(routes!(notifications::channels))
         .routes(routes!(notifications::test))
         .routes(routes!(notifications::deliveries))
+        .routes(routes!(notifications::retry))
         .routes(routes!(reviews::list))
         .routes(routes!(reviews::precision))
         .routes(routes!(reviews::bulk))
@@ -81,6 +92,12 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::list))
         .routes(routes!(sessions::sequence))
         .routes(routes!(analytics::analytics))
+        .routes(routes!(jobs::replay::start, jobs::of_trace_replays))
+        .routes(routes!(jobs::replay::estimate))
+        .routes(routes!(jobs::ablation::start, jobs::of_trace_ablations))
+        .routes(routes!(jobs::ablation::estimate))
+        .routes(routes!(jobs::one, jobs::cancel))
+        .routes(routes!(provider::show, provider::set, provider::drop))
         .routes(routes!(settings::pricing))
         .routes(routes!(settings::rules))
         .routes(routes!(keys::list, keys::create))

@@ -184,6 +184,7 @@ fn main_router(app: &Shared) -> Router {
 
 fn otlp_router(app: &Shared) -> Router {
     otlp::http::router()
+        .route("/", axum::routing::post(otlp::http::export_to_root))
         .route("/api/v1/health", get(routes::health::health))
         .route("/health", get(routes::health::alive))
         .fallback(|| async {

@@ -5,6 +5,7 @@
 
 pub(crate) mod analytics;
 pub(crate) mod finding;
+pub(crate) mod job;
 pub(crate) mod review;
 pub(crate) mod span;
 pub(crate) mod trace;

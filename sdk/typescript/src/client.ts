@@ -130,12 +130,17 @@ export class Exhibit {
   /** Asks the rules before a model or tool is called. Never throws. */
   decide(question: Question): Promise<Decision> {
     const open = current.getStore()?.trace;
-    const { agent_name, environment, user_id, session_id } = open?.common ?? this.common;
-    return ask(this.settings, question, { agent_name, environment, user_id, session_id, trace_id: open?.id });
+    const { agent_name: agent, environment, service, user_id: user, session_id: session } = open?.common ?? this.common;
+    const tags = open?.tags.length ? open.tags : undefined;
+    return ask(this.settings, question, {
+      trace_id: open?.id,
+      call: { agent, environment, service, user, session, tags },
+    });
   }
 
   /** Waits until everything recorded before is durable, `timeoutMs` at most. False when it took longer, or
-   * something was lost. In a serverless function: `await client.flush()` before it returns. */
+   * when spans were dropped or refused since the last flush; `stats()` says how many. In a serverless
+   * function: `await client.flush()` before it returns. */
   flush(timeoutMs = 10_000): Promise<boolean> {
     return this.delivery.flush(timeoutMs);
   }

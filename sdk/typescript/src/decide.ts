@@ -27,7 +27,7 @@ export interface Decision {
   /** `allow`, `tag`, `notify`, `redact`, `flag`, `review`, `quarantine` or `block`. */
   action: string;
   allowed: boolean;
-  /** The input to go on with: redacted where a rule says so, else as it was given. */
+  /** The input (without one, the arguments) to go on with: redacted where a rule says so, else as given. */
   input: unknown;
   reason?: string;
   findings: Record<string, unknown>[];
@@ -40,7 +40,7 @@ export interface Decision {
 export async function ask(
   settings: Settings,
   question: Question,
-  context: Record<string, string | undefined>,
+  context: { trace_id?: string | undefined; call: Record<string, unknown> },
 ): Promise<Decision> {
   const unasked = (reason: string): Decision => ({
     action: question.fail === "closed" ? "block" : "allow",
@@ -52,10 +52,15 @@ export async function ask(
     asked: false,
   });
   try {
-    const { input, costSoFar, fail: _fail, timeoutMs, ...named } = question;
+    const { input, model, provider, tool, workflow, costSoFar, timeoutMs } = question;
+    const both = input !== undefined && question.arguments !== undefined;
+    const whole = both ? { input, arguments: question.arguments } : (input ?? question.arguments);
     // The rules judge what would be sent to a model, so switched-off storage does not apply.
-    const given = new Privacy(settings).field("input", JSON.parse(encode(input) ?? "null") as unknown);
-    const body = encode({ ...context, ...named, cost_usd: costSoFar, input: given }) ?? "{}";
+    const given = new Privacy(settings).field("input", JSON.parse(encode(whole) ?? "null") as unknown);
+    const metadata = workflow === undefined ? undefined : { workflow };
+    const kind = tool === undefined ? undefined : "tool";
+    const call = { ...context.call, model, provider, tool, kind, metadata, input: given };
+    const body = encode({ call, trace_id: context.trace_id, trace_cost_usd: costSoFar }) ?? "{}";
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (settings.apiKey) headers.authorization = `Bearer ${settings.apiKey}`;
     const signal = AbortSignal.timeout(timeoutMs ?? 2_000);
@@ -65,29 +70,25 @@ export async function ask(
       warn(`decide ${response.status}`, `the rules answered ${response.status}`);
       return unasked(`the rules answered ${response.status}`);
     }
-    const whole = (await response.json()) as Record<string, unknown>;
-    return read((whole.data ?? whole) as Record<string, unknown>, question.input);
+    const said = (await response.json()) as Record<string, unknown>;
+    return read((said.data ?? said) as Record<string, unknown>, question, both);
   } catch (error) {
     warn("decide", "the rules cannot be asked", error);
     return unasked("the rules cannot be asked");
   }
 }
 
-function read(said: Record<string, unknown>, input: unknown): Decision {
-  let verdict = said.decision ?? said.action ?? "allow";
-  let reason = said.reason ?? said.message;
-  if (typeof verdict === "object" && verdict !== null) {
-    const inner = verdict as Record<string, unknown>;
-    reason ??= inner.reason ?? inner.message;
-    verdict = inner.action ?? "allow";
-  }
-  const action = String(verdict);
+function read(said: Record<string, unknown>, question: Question, both: boolean): Decision {
+  const action = String(said.decision ?? "allow");
   const list = (value: unknown) => (Array.isArray(value) ? (value as Record<string, unknown>[]) : []);
+  const reason = list(said.messages).join("; ");
+  let kept = said.redacted ? said.input : undefined;
+  if (both && typeof kept === "object" && kept !== null) kept = (kept as Record<string, unknown>).input;
   return {
     action,
     allowed: typeof said.allowed === "boolean" ? said.allowed : action !== "block" && action !== "quarantine",
-    input: said.redacted_input ?? said.input ?? input,
-    ...(reason ? { reason: String(reason) } : {}),
+    input: kept ?? question.input ?? question.arguments,
+    ...(reason ? { reason } : {}),
     findings: list(said.findings),
     evaluations: list(said.evaluations),
     asked: true,

@@ -52,6 +52,10 @@ export class Delivery {
   private starts: Span[] = [];
   private chars = 0;
   private counts = { ended: 0, delivered: 0, dropped: 0, rejected: 0 };
+  /** The sequence number of the first span on its way. */
+  private inHand = 0;
+  /** Losses that a flush has told of. */
+  private told = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private working: Promise<void> | undefined;
   private hurried = 0;
@@ -99,21 +103,21 @@ export class Delivery {
   }
 
   /** Waits until everything ended before is settled, `timeoutMs` at most. False when the time was too
-   * short, or some of it was lost. */
+   * short, or when spans were lost since the last flush told so. */
   async flush(timeoutMs: number): Promise<boolean> {
-    const before = this.stats();
-    if (before.waiting === 0 && this.starts.length === 0) return true;
+    const target = this.counts.ended;
     this.hurried++;
     let timer: ReturnType<typeof setTimeout> | undefined;
     try {
       const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, timeoutMs)));
       const until = Date.now() + timeoutMs;
-      while (this.unsettled(before.ended) && Date.now() < until) {
+      while (this.unsettled(target) && !this.stopped && Date.now() < until) {
         await Promise.race([this.work(), late]);
       }
-      const after = this.stats();
-      const lost = after.dropped + after.rejected > before.dropped + before.rejected;
-      return !this.unsettled(before.ended) && !lost;
+      const lost = this.counts.dropped + this.counts.rejected;
+      const complete = !this.unsettled(target) && lost === this.told;
+      this.told = lost;
+      return complete;
     } catch (error) {
       warn("flush", "flushing failed", error);
       return false;
@@ -123,9 +127,9 @@ export class Delivery {
     }
   }
 
-  private unsettled(ended: number): boolean {
-    const { delivered, dropped, rejected } = this.counts;
-    return delivered + dropped + rejected < ended || (this.starts.length > 0 && this.working === undefined);
+  private unsettled(target: number): boolean {
+    const oldest = this.inHand || this.ends[0]?.sequence || Infinity;
+    return oldest <= target || (this.starts.length > 0 && this.working === undefined);
   }
 
   /** Flushes, and takes nothing more. */
@@ -152,12 +156,15 @@ export class Delivery {
       resyncClock();
       while ((this.ends.length > 0 || this.starts.length > 0) && !this.stopped) {
         const records: string[] = [];
+        this.inHand = this.ends[0]?.sequence ?? 0;
         const ends = await this.takeEnds(records);
         await this.takeStarts(records);
         if (records.length > 0) await this.deliver(records, ends);
       }
     } catch (error) {
       warn("delivery", "delivering failed", error);
+    } finally {
+      this.inHand = 0;
     }
   }
 
@@ -318,8 +325,8 @@ export function recordText(span: Span, source: string, ended: boolean): string {
   }
   let text = JSON.stringify(head).slice(0, -1);
   if (shared) text += `,${shared}`;
-  if (span.input !== undefined) text += `,"input":${span.input}`;
-  if (span.output !== undefined && ended) text += `,"output":${span.output}`;
+  if (span.input !== undefined) text += `,"input":${span.input.text}`;
+  if (span.output !== undefined && ended) text += `,"output":${span.output.text}`;
   return `${text}}`;
 }
 

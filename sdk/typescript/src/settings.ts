@@ -65,7 +65,7 @@ export function gather(options: Options): Settings {
     storeResponses: options.storeResponses ?? flag("STORE_RESPONSES") ?? true,
     hashSalt: options.hashSalt ?? text("HASH_SALT"),
     redact: options.redact,
-    queueSpans: options.queueSpans ?? 32_768,
+    queueSpans: options.queueSpans ?? 100_000,
     queueChars: options.queueChars ?? 128 * 1024 * 1024,
     batchSpans: options.batchSpans ?? 500,
     intervalMs: options.intervalMs ?? 200,

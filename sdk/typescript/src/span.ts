@@ -4,7 +4,7 @@ import type { Exhibit } from "./client.js";
 import { current } from "./context.js";
 import { guarded } from "./faults.js";
 import { newSpanId, newTraceId } from "./ids.js";
-import { encode } from "./values.js";
+import { encode, type Held, hold } from "./values.js";
 
 /** What kind of step it is; any other word is kept as it is. */
 export type SpanType =
@@ -92,14 +92,14 @@ export class Span {
   status: "running" | "ok" | "error" = "running";
   error: string | undefined;
   errorType: string | undefined;
-  input: string | undefined;
-  output: string | undefined;
+  input: Held | undefined;
+  output: Held | undefined;
   usage: Record<string, number> | undefined;
   fields: Record<string, unknown> | undefined;
   attributes: Record<string, unknown> | undefined;
   toolCalls: Record<string, unknown>[] | undefined;
   sequence = 0;
-  size = 256;
+  size = 1024;
   /** A model call whose inner calls are the same call, seen again. */
   leaf = false;
 
@@ -143,15 +143,15 @@ export class Span {
   /** What the step was given. */
   recordInput(value: unknown): void {
     if (!this.client.enabled) return;
-    this.input = encode(value);
-    this.size += this.input?.length ?? 0;
+    this.input = hold(value);
+    this.size += this.input?.size ?? 0;
   }
 
   /** What the step gave back. */
   recordOutput(value: unknown): void {
     if (!this.client.enabled) return;
-    this.output = encode(value);
-    this.size += this.output?.length ?? 0;
+    this.output = hold(value);
+    this.size += this.output?.size ?? 0;
   }
 
   /** Tokens of a model call. */

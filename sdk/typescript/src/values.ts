@@ -1,13 +1,91 @@
-// What an application hands over becomes JSON text at once, so that later changes do not reach it.
+// What an application hands over is copied at once, so that later changes do not reach it; texts, which
+// never change, are shared, and become JSON when they are sent.
 //
-// Plain data takes the fast way, one native pass. What JSON has no form for is described in words, what
-// is too deep is cut with a mark. Nothing here throws.
+// Plain data takes the fast way. What JSON has no form for is described in words, what is too deep is cut
+// with a mark. Nothing here throws.
 
 /** The recorder refuses values nested deeper than 64 in all; the batch around a value takes some. */
 const DEPTH_MAX = 48;
 const NODES_MAX = 200_000;
 const WORDS_MAX = 2_000;
 const BYTES_MAX = 64 * 1024;
+
+/** A value as it was when it was recorded. */
+export class Held {
+  /** Characters, about. */
+  readonly size: number;
+  private value: unknown;
+  private json: string | undefined;
+
+  constructor(value: unknown, json: string | undefined, size: number) {
+    this.value = value;
+    this.json = json;
+    this.size = size;
+  }
+
+  /** Its JSON text. */
+  get text(): string {
+    if (this.json === undefined) {
+      this.json = encode(this.value) ?? "null";
+      this.value = undefined;
+    }
+    return this.json;
+  }
+}
+
+/** Keeps a value; `undefined` for nothing. */
+export function hold(value: unknown): Held | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === "string") return new Held(value, undefined, value.length);
+  try {
+    const budget = { nodes: NODES_MAX, size: 0 };
+    const kept = typeof value === "object" ? kin(value, 0, budget) : ODD;
+    if (kept !== ODD) return new Held(kept, undefined, budget.size);
+  } catch {
+    // described below
+  }
+  const json = careful(value);
+  return new Held(undefined, json, json.length);
+}
+
+const ODD = Symbol("not plain");
+
+/** A copy that shares the texts; `ODD` where anything but plain data is met. */
+function kin(value: object, depth: number, budget: { nodes: number; size: number }): unknown {
+  if (depth >= DEPTH_MAX || (budget.nodes -= 1) < 0) return ODD;
+  const list = Array.isArray(value);
+  const kind = list ? null : Object.getPrototypeOf(value);
+  if (kind !== Object.prototype && kind !== null) return ODD;
+  const copied: Record<string, unknown> | unknown[] = list ? [] : {};
+  if (list) {
+    if ((budget.nodes -= value.length) < 0) return ODD;
+    for (let i = 0; i < value.length; i++) {
+      const item = kinItem(value[i], depth, budget);
+      if (item === ODD) return ODD;
+      (copied as unknown[]).push(item);
+    }
+    return copied;
+  }
+  for (const key in value) {
+    // Set as a key of its own it would change what the copy inherits.
+    if ((budget.nodes -= 1) < 0 || key === "__proto__") return ODD;
+    const item = kinItem((value as Record<string, unknown>)[key], depth, budget);
+    if (item === ODD) return ODD;
+    budget.size += key.length + 4;
+    (copied as Record<string, unknown>)[key] = item;
+  }
+  return copied;
+}
+
+function kinItem(item: unknown, depth: number, budget: { nodes: number; size: number }): unknown {
+  if (typeof item === "string") {
+    budget.size += item.length;
+    return item;
+  }
+  budget.size += 8;
+  if (typeof item === "object" && item !== null) return kin(item, depth + 1, budget);
+  return plainItem(item, depth, budget) ? item : ODD;
+}
 
 /** The JSON text of a value; `undefined` for nothing. */
 export function encode(value: unknown): string | undefined {

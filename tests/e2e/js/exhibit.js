@@ -32,15 +32,14 @@ export async function eventually(check) {
   throw new Error("it did not happen within ten seconds");
 }
 
-/** A running server: `{ url, otlp, key, read(path), stop() }`. */
-export async function startExhibit() {
+/** A running server: `{ url, otlp, key, read(path), stop() }`, with these variables besides. */
+export async function startExhibit(variables = {}) {
   const home = mkdtempSync(join(tmpdir(), "exhibit-e2e-"));
   const data = join(home, "data");
   const [main, otlp] = [await freePort(), await freePort()];
   const url = `http://127.0.0.1:${main}`;
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(EXHIBIT_|AUDITTRAIL_|OTEL_)/.test(name)),
-  );
+  const kept = ([name]) => !/^(EXHIBIT_|AUDITTRAIL_|OTEL_)/.test(name);
+  const env = { ...Object.fromEntries(Object.entries(process.env).filter(kept)), ...variables };
   const server = spawn(
     BINARY,
     ["serve", "--data-dir", data, "--listen", `127.0.0.1:${main}`]

@@ -15,6 +15,8 @@ import pytest
 from aitracer import AITracerClient
 from aitracer.integrations import guardrails, openai_agents, otlp
 
+import clients
+
 
 @pytest.fixture(scope="module")
 def aitracer_key(server):
@@ -230,3 +232,15 @@ def test_its_command_line_works(server, aitracer_key):
     assert json.loads(found.stdout)["id"] == made
     absent = subprocess.run([*tool, "verify", "nothing"], env=os.environ | env, capture_output=True, text=True)
     assert (absent.returncode, absent.stdout.strip()) == (0, "null")
+
+
+def test_the_first_sdk_reads_a_record_and_verifies_it(fresh):
+    with fresh("--seal-after", "0s") as server:
+        key = server.create_key("ingest,read", prefix="akt")
+        with AITracerClient(api_key=key, base_url=server.url) as sdk:
+            made = aitracer.trace.record(client=sdk, workflow="w", model="gpt-4o", input_data="a", output_data="b")
+        told = clients.run("seeds", "aitracer_first_run.py", server.url, key, made["trace"]["id"])
+    assert told["service"]["api"]["ok"] and told["raw"]["interactionId"] == made["trace"]["id"]
+    assert told["told"]["valid"] and told["same"]["hash_matches"] and told["same"]["valid"]
+    assert told["other"]["hash_matches"] is False and not told["other"]["valid"]
+    assert told["absent"] == told["nobody"] == "AITracerSDKError"

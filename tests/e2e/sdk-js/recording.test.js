@@ -315,6 +315,17 @@ test("a full queue drops and counts, and numbers show the gap", async () => {
   fake.stop();
 });
 
+test("a flush tells of what was dropped before it, once", async () => {
+  const fake = await startFake();
+  const client = new Exhibit({ url: fake.url, intervalMs: 10, live: false, queueChars: 50_000 });
+  client.agentTrace({ agentName: "too much" }, (trace) => trace.span("llm", "large", (span) => span.recordInput("x".repeat(100_000))));
+  assert.equal(await client.flush(5_000), false);
+  assert.deepEqual([client.stats().dropped, client.stats().delivered], [1, 1]);
+  client.agentTrace({ agentName: "fits" }, () => {});
+  assert.equal(await client.flush(5_000), true);
+  fake.stop();
+});
+
 test("settings that cannot be used switch recording off", async () => {
   for (const settings of [{ url: "ftp://x" }, { url: "http://" }, { queueSpans: 0 }]) {
     const client = new Exhibit(settings);
@@ -324,16 +335,31 @@ test("settings that cannot be used switch recording off", async () => {
   }
 });
 
+test("the rules of the server are asked", async () => {
+  const client = make({ service: "asking" });
+  const card = ["4111", "1111", "1111", "1111"].join(" ");
+  await client.agentTrace({ agentName: "payer", userId: "u-1", sessionId: "s-1", tags: ["a"] }, async () => {
+    const question = { model: "gpt-4o", workflow: "pay", costSoFar: 0.2, fail: "closed" };
+    const said = await client.decide({ input: `my card is ${card}`, ...question });
+    assert.ok(said.asked, said.reason);
+    assert.ok(said.findings.length > 0 && !JSON.stringify(said.findings).includes(card));
+    const tool = await client.decide({ tool: "payments.refund", arguments: { amount: 40 }, input: "why", ...question });
+    assert.deepEqual([tool.asked, tool.allowed, tool.input], [true, true, "why"]);
+  });
+});
+
 test("decisions are read, and fail open or closed as told", async () => {
   let asked;
   const fake = await startFake((body, _n, path) => {
     asked = { body, path };
-    const said = body.tool ? { decision: "block", reason: "no approval" } : { decision: "redact", input: "****" };
+    const said = body.call.tool
+      ? { decision: "block", allowed: false, messages: ["no approval"] }
+      : { decision: "redact", redacted: true, input: "****" };
     return { status: 200, body: JSON.stringify({ data: said }) };
   });
   const client = new Exhibit({ url: fake.url, live: false });
   const kept = await client.decide({ input: "IBAN", model: "gpt-4o", costSoFar: 0.2 });
-  assert.deepEqual([kept.allowed, kept.input, asked.path, asked.body.cost_usd], [true, "****", "/api/v1/govern/decide", 0.2]);
+  assert.deepEqual([kept.allowed, kept.input, asked.path, asked.body.trace_cost_usd], [true, "****", "/api/v1/govern/decide", 0.2]);
   const refused = await client.decide({ tool: "refund" });
   assert.deepEqual([refused.allowed, refused.reason], [false, "no approval"]);
   fake.stop();

@@ -3,16 +3,22 @@
 The three demos have `test_demos.py`.
 """
 
+import gzip
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
+import uuid
 from pathlib import Path
 
+from conftest import binary as exhibit_binary
+import httpx
 import pytest
+import yaml
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "examples"
 
@@ -122,12 +128,129 @@ def test_the_full_langgraph_agent_calls_its_seven_tools_in_a_graph_of_phases(pla
     assert len(phases) >= 4, phases
 
 
-def test_the_settings_of_coding_agents_parse_and_name_the_otlp_port():
-    folder = EXAMPLES / "coding-agents"
-    claude = json.loads((folder / "claude-code.settings.json").read_text())["env"]
-    assert claude["CLAUDE_CODE_ENABLE_TELEMETRY"] == "1"
-    assert claude["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
-    codex = tomllib.loads((folder / "codex.config.toml").read_text())["otel"]["exporter"]["otlp-http"]
-    assert codex["endpoint"] == "http://127.0.0.1:4318/v1/logs" and codex["headers"]["authorization"]
-    gemini = json.loads((folder / "gemini-cli.settings.json").read_text())["telemetry"]
-    assert gemini["otlpEndpoint"] == "http://127.0.0.1:4318" and gemini["otlpProtocol"] == "http"
+# -- coding agents and the collector: what their settings name is sent by the protocol they name ------
+
+AGENTS = EXAMPLES / "coding-agents"
+OTLP = "http://127.0.0.1:4318"
+
+
+def log_records(service, name, more):
+    """One log record as JSON of OTLP."""
+    put = lambda pairs: [{"key": k, "value": {"stringValue": str(v)}} for k, v in pairs.items()]  # noqa: E731
+    record = {
+        "timeUnixNano": str(time.time_ns()), "body": {"stringValue": name}, "attributes": put({"event.name": name} | more),
+    }  # fmt: skip
+    return {"resourceLogs": [{
+        "resource": {"attributes": put({"service.name": service})}, "scopeLogs": [{"logRecords": [record]}],
+    }]}  # fmt: skip
+
+
+def as_protobuf(request):
+    from google.protobuf import json_format
+    from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+
+    return json_format.ParseDict(request, ExportLogsServiceRequest()).SerializeToString()
+
+
+@pytest.fixture
+def session(server, key):
+    """A session's id, and its spans once they are there."""
+    name = f"session-{uuid.uuid4()}"
+
+    def spans(of=server, with_key=key):
+        with of.client(with_key) as api:
+            found = api.get("/api/v1/traces", params={"filter": f'session = "{name}"'}).json()["data"]
+            return [s for t in found for s in api.get(f"/api/v1/traces/{t['trace_id']}").json()["data"]["spans"]]
+
+    return name, spans
+
+
+def test_claude_codes_settings_send_protobuf_with_the_key(server, key, session):
+    name, spans = session
+    settings = json.loads((AGENTS / "claude-code.settings.json").read_text())["env"]
+    assert settings["CLAUDE_CODE_ENABLE_TELEMETRY"] == settings["OTEL_LOG_USER_PROMPTS"] == "1"
+    assert settings["OTEL_LOGS_EXPORTER"] == "otlp"
+    assert settings["OTEL_EXPORTER_OTLP_PROTOCOL"] == "http/protobuf"
+    assert settings["OTEL_EXPORTER_OTLP_ENDPOINT"] == OTLP
+    header, _, value = settings["OTEL_EXPORTER_OTLP_HEADERS"].partition("=")
+    request = log_records("claude-code", "claude_code.user_prompt", {
+        "session.id": name, "prompt.id": "p1", "event.sequence": "1", "prompt": "Fix the test"})  # fmt: skip
+    answer = httpx.post(
+        f"{server.otlp_http}/v1/logs", content=as_protobuf(request),
+        headers={"content-type": "application/x-protobuf", header: value.replace("exk_your-key", key)},
+    )  # fmt: skip
+    assert answer.status_code == 200 and not answer.content
+    assert any("Fix the test" in json.dumps(span) for span in spans())
+
+
+@pytest.mark.parametrize("protocol", ["binary", "json"])
+def test_codex_settings_send_to_the_endpoint_as_it_stands(server, key, session, protocol):
+    name, spans = session
+    otel = tomllib.loads((AGENTS / "codex.config.toml").read_text())["otel"]
+    assert otel["log_user_prompt"] is True and set(otel["exporter"]) == {"otlp-http"}
+    told = otel["exporter"]["otlp-http"]
+    assert told["protocol"] == "binary", "protobuf over HTTP, which is what the endpoint takes"
+    request = log_records("codex_cli_rs", "codex.user_prompt", {"conversation.id": name, "prompt": "Fix the test"})
+    binary = protocol == "binary"
+    media = "application/x-protobuf" if binary else "application/json"
+    answer = httpx.post(
+        told["endpoint"].replace(OTLP, server.otlp_http),
+        content=as_protobuf(request) if binary else json.dumps(request),
+        headers={"content-type": media, "authorization": told["headers"]["authorization"].replace("exk_your-key", key)},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    assert any("Fix the test" in json.dumps(span) for span in spans())
+
+
+@pytest.mark.parametrize("path", ["/v1/logs", "/"])
+def test_gemini_clis_settings_send_json_without_a_key(tmp_path, session, path):
+    name, spans = session
+    told = json.loads((AGENTS / "gemini-cli.settings.json").read_text())["telemetry"]
+    assert told == {"enabled": True, "target": "local", "otlpEndpoint": OTLP, "otlpProtocol": "http", "logPrompts": True}
+    with exhibit_binary.Exhibit(tmp_path / "data", "--keyless-ingest", "default") as own:
+        request = log_records("gemini-cli", "gemini_cli.api_response", {
+            "session.id": name, "prompt_id": "p1", "model": "gemini-2.5-pro", "input_token_count": 100,
+            "output_token_count": 20, "total_token_count": 120})  # fmt: skip
+        answer = httpx.post(own.otlp_http + path, json=request)
+        assert answer.status_code == 200 and answer.json() == {}, answer.text
+        [call] = [s for s in spans(own, own.create_key("read")) if s["span_type"] == "llm"]
+        assert call["tokens_in"] == 100 and int(call["cost_nano_usd"]) > 0
+        if path == "/":
+            assert httpx.post(own.otlp_http, json={"resourceSpans": []}).json() == {}
+            assert httpx.post(own.otlp_http, json={"resourceMetrics": []}).json() == {}
+            assert httpx.post(own.otlp_http, content=b"{").status_code in (400, 415)
+            wrong = httpx.post(own.otlp_http, content=b"", headers={"content-type": "application/x-protobuf"})
+            assert wrong.status_code == 404 and "/v1/logs" in wrong.text
+
+
+def test_the_collectors_configuration_is_whole_and_its_routes_are_taken(server, key):
+    """Without a collector on this machine: its keys, and what its exporters would post."""
+    config = yaml.safe_load((EXAMPLES / "otel-collector" / "config.yaml").read_text())
+    assert set(config) == {"receivers", "processors", "exporters", "service"}
+    assert set(config["receivers"]["otlp"]["protocols"]) == {"grpc", "http"}
+    assert set(config["processors"]["batch"]) <= {"timeout", "send_batch_size", "send_batch_max_size"}
+    for pipeline in config["service"]["pipelines"].values():
+        assert set(pipeline) == {"receivers", "processors", "exporters"}
+        for kind, names in pipeline.items():
+            assert set(names) <= set(config[kind]), f"{kind} {names} are declared"
+    known = {"endpoint", "headers", "compression", "encoding", "sending_queue", "retry_on_failure"}
+    for name, exporter in config["exporters"].items():
+        assert name.split("/")[0] == "otlphttp" and set(exporter) <= known
+        assert exporter["headers"]["authorization"] == "Bearer ${env:EXHIBIT_API_KEY}"
+        base = exporter["endpoint"].replace("http://localhost:4318", server.otlp_http)
+        base = base.replace("http://localhost:3000", server.url)
+        trace = uuid.uuid4().hex
+        span = {
+            "traceId": trace, "spanId": trace[:16], "name": "collected", "kind": 1,
+            "startTimeUnixNano": str(time.time_ns()), "endTimeUnixNano": str(time.time_ns()),
+        }  # fmt: skip
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}).encode()
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        if exporter.get("compression") == "gzip":
+            body, headers["content-encoding"] = gzip.compress(body), "gzip"
+        for signal in ("logs", "metrics"):
+            empty = httpx.post(f"{base}/v1/{signal}", json={}, headers={"authorization": f"Bearer {key}"})
+            assert empty.status_code == 200, f"{name} {signal}"
+        assert httpx.post(f"{base}/v1/traces", content=body, headers=headers).status_code == 200
+        with server.client(key) as api:
+            assert api.get(f"/api/v1/traces/{trace}").json()["data"]["spans"][0]["name"] == "collected"

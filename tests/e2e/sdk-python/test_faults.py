@@ -152,6 +152,49 @@ def test_a_full_queue_drops_and_counts(quick):
     assert stats.waiting + stats.dropped == 501
 
 
+def test_the_usual_queue_holds_ten_seconds_of_ten_thousand_spans_while_nobody_answers(quick):
+    port = closed_port()
+    client = quick(f"http://127.0.0.1:{port}", live=False)
+    text = {"messages": [{"role": "user", "content": "x" * 1000}]}
+    for _ in range(100):
+        with client.agent_trace("burst") as trace:
+            for _ in range(999):
+                with trace.span("llm", "completion") as span:
+                    span.record_input(text)
+        # A burst beyond what the packing thread can keep up with would need the room of plain spans.
+        while client._delivery._bytes_plain > 64 << 20:
+            time.sleep(0.01)
+    assert client.stats().ended == 100_000 and client.stats().dropped == 0
+    with FakeRecorder(port=port) as fake:
+        assert client.flush(60)
+        assert client.stats().delivered == 100_000
+        assert len({(s["trace_id"], s["span_id"]) for s in fake.ended}) == 100_000
+        assert sorted(s["sequence"] for s in fake.ended) == list(range(1, 100_001))
+
+
+def test_a_flush_tells_of_what_was_dropped_before_it_once(quick):
+    with FakeRecorder() as fake:
+        client = quick(fake.url, live=False, queue_bytes=50_000)
+        with client.agent_trace("too much") as trace, trace.span("llm", "large") as span:
+            span.record_input("x" * 100_000)
+        assert client.flush(10) is False, "everything that was kept is durable, but something was not kept"
+        assert client.stats().dropped == 1 and client.stats().delivered == 1
+        work(client)
+        assert client.flush(10) is True, "what was told is not told again"
+
+
+def test_a_flush_does_not_take_later_losses_for_the_delivery_of_earlier_spans(quick):
+    with FakeRecorder(("hang", 1.5)) as fake:
+        client = quick(fake.url, live=False, queue_bytes=50_000)
+        work(client, 3)
+        time.sleep(0.3)  # on their way, unanswered
+        for _ in range(20):
+            with client.span("llm", "large") as span:
+                span.record_input("x" * 100_000)
+        assert client.flush(0.2) is False
+        assert client.stats().waiting == 4 and client.stats().dropped == 20
+
+
 def test_the_queue_is_bounded_in_bytes_too(quick):
     client = quick(f"http://127.0.0.1:{closed_port()}", queue_bytes=1_000_000)
     with client.agent_trace("large") as trace:
@@ -229,10 +272,10 @@ def test_decisions_are_read_and_the_redacted_input_is_handed_back(quick):
 
     def rule(path, body):
         asked.append((path, body))
-        if body.get("tool") == "payments.refund":
-            said = {"decision": "block", "reason": "refund without approval"}
+        if body["call"].get("tool") == "payments.refund":
+            said = {"decision": "block", "allowed": False, "messages": ["refund without approval"]}
         else:
-            said = {"decision": "redact", "input": "IBAN ****", "findings": [{"rule": "iban"}]}
+            said = {"decision": "redact", "redacted": True, "input": "IBAN ****", "findings": [{"rule": "iban"}]}
         return 200, {}, json.dumps({"data": said})
 
     with FakeRecorder(always=rule) as fake:
@@ -246,7 +289,9 @@ def test_decisions_are_read_and_the_redacted_input_is_handed_back(quick):
             refused.raise_if_blocked()
         path, body = asked[0]
         assert path == "/api/v1/govern/decide"
-        assert body["input"] == "IBAN DE89" and body["agent_name"] == "payer" and body["user_id"] == "u-1"
+        call = body["call"]
+        assert call["input"] == "IBAN DE89" and call["agent"] == "payer" and call["user"] == "u-1"
+        assert call["metadata"] == {"workflow": "pay"} and body["trace_cost_usd"] == 0.2
 
 
 @pytest.mark.parametrize("answer", [500, 404, (200, {}, "nonsense"), ("hang", 2), ("reset",)])

@@ -411,3 +411,16 @@ def test_a_disabled_client_records_nothing_and_behaves_the_same(monkeypatch):
 
     assert double(2) == 4 and client.flush(1) and client.stats().ended == 0
     assert client.decide("x").allowed
+
+
+def test_the_rules_of_the_server_are_asked(make):
+    client = make(service="asking")
+    card = " ".join(["4111", "1111", "1111", "1111"])
+    about = {"model": "gpt-4o", "workflow": "pay", "cost_so_far": 0.2, "fail": "closed"}
+    with client.agent_trace("payer", user_id="u-1", session_id="s-1", tags=["a"]):
+        said = client.decide(f"my card is {card}", **about)
+        assert said.asked, said.reason
+        assert said.findings and card not in str(said.findings)
+        tool = client.decide("why", tool="payments.refund", arguments={"amount": 40}, **about)
+    assert tool.asked and tool.allowed and tool.input == "why"
+    assert client.decide(tool="payments.refund", arguments={"amount": 40}).input == {"amount": 40}

@@ -36,6 +36,12 @@ export class Key {
     return new Key(text, name, id, type, packed.subarray(1));
   }
 
+  /** The same key under another name. */
+  async named(name: string): Promise<Key> {
+    const digest = await sha256(utf8(name), utf8("\n"), Uint8Array.of(this.type), this.publicKey);
+    return new Key("", name, hex(digest.subarray(0, 4)), this.type, this.publicKey);
+  }
+
   /** Whether this is the pinned key, or that of a log below it. */
   extends(pinned: Key): boolean {
     const below = this.name === pinned.name || this.name.startsWith(`${pinned.name}/`);
@@ -49,17 +55,14 @@ interface Signature {
   bytes: Uint8Array;
 }
 
-/** A signed checkpoint: origin, size, root, and its signatures. */
-export class Checkpoint {
-  private constructor(
-    readonly origin: string,
-    readonly size: number,
-    readonly root: Uint8Array,
-    private readonly text: string,
+/** Text under signatures. */
+export class Note {
+  protected constructor(
+    readonly text: string,
     private readonly signatures: Signature[],
   ) {}
 
-  static parse(data: Uint8Array): Checkpoint | undefined {
+  static read(data: Uint8Array): [string, Signature[]] | undefined {
     const note = data.length > 1 << 20 ? undefined : fromUtf8(data);
     const at = note?.lastIndexOf("\n\n") ?? -1;
     // eslint-disable-next-line no-control-regex
@@ -74,9 +77,45 @@ export class Checkpoint {
       if (!name || !bytes || bytes.length < 5) return undefined;
       signatures.push({ name, id: hex(bytes.subarray(0, 4)), bytes: bytes.subarray(4) });
     }
+    return signatures.length > 100 ? undefined : [text, signatures];
+  }
+
+  /** Whether an Ed25519 key signed the text. */
+  async isBy(key: Key): Promise<boolean> {
+    const message = utf8(this.text);
+    const holds = (bytes: Uint8Array) => ed25519(key.publicKey, message, bytes);
+    return key.type === 1 && (await this.verified(key, holds));
+  }
+
+  protected claims(key: Key): Signature[] {
+    return this.signatures.filter((one) => one.name === key.name && one.id === key.id);
+  }
+
+  protected async verified(key: Key, holds: (bytes: Uint8Array) => Promise<boolean>) {
+    const claims = this.claims(key);
+    for (const claim of claims) if (!(await holds(claim.bytes))) return false;
+    return claims.length > 0;
+  }
+}
+
+/** A signed checkpoint: origin, size, root, and its signatures. */
+export class Checkpoint extends Note {
+  private constructor(
+    readonly origin: string,
+    readonly size: number,
+    readonly root: Uint8Array,
+    text: string,
+    signatures: Signature[],
+  ) {
+    super(text, signatures);
+  }
+
+  static parse(data: Uint8Array): Checkpoint | undefined {
+    const [text, signatures] = Note.read(data) ?? [];
+    if (text === undefined || !signatures) return undefined;
     const lines = text.slice(0, -1).split("\n");
     const [origin, sizeText, rootText] = lines;
-    if (signatures.length > 100 || lines.some((line) => line === "")) return undefined;
+    if (lines.some((line) => line === "")) return undefined;
     const root = rootText === undefined ? undefined : base64(rootText, 32);
     const size = Number(sizeText);
     if (!origin || !root || !/^(0|[1-9][0-9]*)$/.test(sizeText ?? "")) return undefined;
@@ -87,9 +126,7 @@ export class Checkpoint {
 
   /** Whether the log's key signed this for its own log. */
   async signedBy(key: Key): Promise<boolean> {
-    const message = utf8(this.text);
-    const holds = (bytes: Uint8Array) => ed25519(key.publicKey, message, bytes);
-    return key.type === 1 && this.origin === key.name && (await this.verified(key, holds)) === true;
+    return this.origin === key.name && (await this.isBy(key));
   }
 
   /** Whether a witness's key cosigned this; undefined where a cosignature of that name is false. */
@@ -102,15 +139,5 @@ export class Checkpoint {
       return time < 2n ** 63n && (await ed25519(key.publicKey, message, bytes.subarray(8)));
     };
     return (await this.verified(key, holds)) ? true : undefined;
-  }
-
-  private claims(key: Key): Signature[] {
-    return this.signatures.filter((one) => one.name === key.name && one.id === key.id);
-  }
-
-  private async verified(key: Key, holds: (bytes: Uint8Array) => Promise<boolean>) {
-    const claims = this.claims(key);
-    for (const claim of claims) if (!(await holds(claim.bytes))) return false;
-    return claims.length > 0;
   }
 }

@@ -54,6 +54,18 @@ export function parseObject(text: string | undefined): Json | undefined {
   }
 }
 
+/** A list of strings. */
+export function parseTexts(text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    const texts = Array.isArray(value) && value.every((one) => typeof one === "string");
+    return texts ? (value as string[]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** An object in the one form that the writer gives it: no doubled keys, no spaces, one spelling. */
 export function parseLine(line: string): Json | undefined {
   const value = parseObject(line);

@@ -7,10 +7,11 @@
 
 import { Fault, VERDICTS, malformed, refused, type Verdict, type Where } from "./fault.js";
 import { Checkpoint, Key, ed25519 } from "./note.js";
+import { Succession, epochOf, readChain } from "./succession.js";
 import { Cover, consistencyRoots, inclusionRoot, leafHash, rootOf, sha256 } from "./tree.js";
 import {
-  base64, fromHex, fromUtf8, hasShape, hex, isObject, parseLine, parseObject, utf8, type Json,
-  type Type,
+  base64, fromHex, fromUtf8, hasShape, hex, isObject, parseLine, parseObject, parseTexts, utf8,
+  type Json, type Type,
 } from "./text.js";
 import { Zip, equal, isSafeName, type Source } from "./zip.js";
 
@@ -67,6 +68,12 @@ const LEAF_TYPES = [
 const MANIFEST = "manifest.json";
 const SIGNATURE = "manifest.dsse.json";
 const PAYLOAD_TYPE = "application/vnd.in-toto+json";
+
+/** Whether every key from the pinned one to the log's signed for the next. */
+function isHeir(pinned: Key, chain: Succession[], below: string): boolean {
+  const from = chain.map((one) => one.handsOverFrom(pinned, below)).lastIndexOf(true);
+  return from >= 0 && chain.slice(from).every((one) => one.reason !== "compromise");
+}
 
 /** Verifies one bundle. */
 export async function verify(source: Source, demands: Demands = {}): Promise<Report> {
@@ -194,10 +201,24 @@ class Check {
     return key;
   }
 
-  private async readCheckpoint(name: string, key: Key): Promise<Checkpoint> {
+  private async readSuccessions(above: Key): Promise<Succession[]> {
+    const name = "keys/successions.json";
+    if (!this.zip.entries.has(name)) return [];
+    const notes = parseTexts(fromUtf8(await this.content(name)));
+    if (!notes) throw malformed(name, "not a list of notes");
+    const chain = await readChain(notes, above);
+    if (chain) return chain;
+    const what = "the changes of the log's key do not hold";
+    throw new Fault("wrong-key", "key-succession", what, { file: name });
+  }
+
+  private async readCheckpoint(name: string, key: Key, chain: Succession[] = []) {
     const checkpoint = Checkpoint.parse(await this.content(name));
     if (!checkpoint) throw malformed(name, "not a signed checkpoint");
-    if (!(await checkpoint.signedBy(key))) {
+    const before = chain.filter((one) => checkpoint.size <= one.ended.size).map((one) => one.old);
+    let signed = false;
+    for (const one of [key, ...before]) signed ||= await checkpoint.signedBy(one);
+    if (!signed) {
       const what = "the checkpoint is not signed by this log's key";
       throw new Fault("wrong-key", "checkpoint-signature", what, { file: name });
     }
@@ -206,19 +227,29 @@ class Check {
 
   private async checkHead() {
     this.key = await this.readKey("keys/log.vkey");
+    const above = await this.readKey("keys/installation.vkey");
+    if (!this.key.extends(above)) {
+      const what = "the installation's key is not the one that signs the workspace's log";
+      throw new Fault("wrong-key", "key-differs", what, { file: "keys/installation.vkey" });
+    }
+    const chain = await this.readSuccessions(above);
+    const below = this.key.name.slice(above.name.length);
     if (this.demands.key === undefined) {
       this.qualifiers.push("key-self-asserted");
     } else {
       const pinned = await Key.parse(this.demands.key.trim());
-      if (!pinned || !this.key.extends(pinned)) {
+      if (pinned && !this.key.extends(pinned) && isHeir(pinned, chain, below)) {
+        this.qualifiers.push("key-succeeded");
+      } else if (!pinned || !this.key.extends(pinned)) {
         const what = "the log is signed with another key than the pinned one";
         throw new Fault("wrong-key", "key-not-pinned", what, { file: "keys/log.vkey" });
       }
     }
+    if (chain.some((one) => one.reason === "restore")) this.qualifiers.push("restored");
     this.checkpoint = await this.readCheckpoint("checkpoints/log", this.key);
     await this.checkManifest(this.key, this.checkpoint);
-    const witnessed = await this.checkInstallation(this.key, this.checkpoint);
-    const independent = await this.checkIndependent(this.key, this.checkpoint);
+    const witnessed = await this.checkInstallation(above, chain, this.checkpoint);
+    const independent = await this.checkIndependent(this.key, below, chain, this.checkpoint);
     if (witnessed || independent) return;
     this.qualifiers.push("unwitnessed");
     if (this.demands.requireWitness) {
@@ -271,13 +302,8 @@ class Check {
     }
   }
 
-  private async checkInstallation(key: Key, stated: Checkpoint): Promise<boolean> {
-    const above = await this.readKey("keys/installation.vkey");
-    if (!key.extends(above)) {
-      const what = "the installation's key is not the one that signs the workspace's log";
-      throw new Fault("wrong-key", "key-differs", what, { file: "keys/installation.vkey" });
-    }
-    const installation = await this.readCheckpoint("checkpoints/installation", above);
+  private async checkInstallation(above: Key, chain: Succession[], stated: Checkpoint) {
+    const installation = await this.readCheckpoint("checkpoints/installation", above, chain);
     const name = "checkpoints/head.json";
     const head = parseObject(fromUtf8(await this.content(name)));
     const path = hasShape(head, { index: "count", leaf: "string", proof: "array" })
@@ -315,13 +341,33 @@ class Check {
     return this.witnesses.length > 0 && this.witnesses.length >= (this.demands.quorum ?? 1);
   }
 
-  private async checkIndependent(key: Key, head: Checkpoint): Promise<boolean> {
+  private async checkIndependent(key: Key, below: string, chain: Succession[], head: Checkpoint) {
     if (!this.demands.checkpoint) return false;
     const given = Checkpoint.parse(this.demands.checkpoint);
-    if (!given || !(await given.signedBy(key))) {
+    const keys = [key];
+    for (const one of chain) keys.push(await one.old.named(one.old.name + below));
+    let signed = false;
+    for (const one of keys) signed ||= (await given?.signedBy(one)) ?? false;
+    if (!given || !signed) {
       const what = "the checkpoint that you gave is not signed by this log's key";
       throw new Fault("wrong-key", "given-checkpoint", what);
     }
+    const epoch = epochOf(given.origin.slice(0, given.origin.length - below.length))[1];
+    const restores = chain.filter((one) => one.reason === "restore");
+    const takenBack = restores.some((one) => epochOf(one.old.name)[1] >= epoch);
+    try {
+      return await this.continues(given, head);
+    } catch (error) {
+      const fault = error instanceof Fault ? error : undefined;
+      if (!takenBack || !(fault?.verdict === "forked" || given.size > head.size)) throw error;
+      const what = "the log was restored from an older backup after your checkpoint was signed";
+      const file = "keys/successions.json";
+      throw new Fault("forked", "checkpoint-taken-back", what, { file });
+    }
+  }
+
+  /** Whether the bundle's checkpoint continues one from elsewhere. */
+  private async continues(given: Checkpoint, head: Checkpoint): Promise<boolean> {
     const contradicts = () =>
       new Fault("forked", "checkpoint-contradicts", "the log contradicts your checkpoint");
     if (given.size === head.size) {

@@ -10,6 +10,7 @@ export type LiveSpan = Pick<
 export type LiveEvent =
   | { type: "trace.created" | "trace.updated"; cursor: number; at: string; trace: Trace }
   | { type: "span.started" | "span.updated" | "span.ended"; cursor: number; at: string; trace_id: string; span: LiveSpan }
+  | { type: `review.${string}`; cursor: number; at: string; trace_id: string }
   | { type: "system.lagged" };
 
 export type LiveState = "connecting" | "open" | "lost";
@@ -81,7 +82,7 @@ class LiveFeed {
       return;
     }
     if ("cursor" in event) this.cursor = event.cursor;
-    if (event.type.startsWith("trace.") || event.type.startsWith("span.") || event.type === "system.lagged") {
+    if (event.type.startsWith("trace.") || event.type.startsWith("span.") || event.type.startsWith("review.") || event.type === "system.lagged") {
       for (const listener of [...this.listeners]) listener(event as LiveEvent);
     }
   }

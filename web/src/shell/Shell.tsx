@@ -5,6 +5,7 @@ import { workspace } from "../api/client";
 import { live } from "../api/live";
 import { healthQuery } from "../api/queries";
 import type { Me } from "../api/types";
+import { waitingQuery } from "../features/reviews/queries";
 import { Icon } from "../ui/Icon";
 import { IconButton } from "../ui/controls";
 import { Dialog } from "../ui/Dialog";
@@ -59,6 +60,7 @@ export function Shell({ me }: { me: Me }) {
                     >
                       <Icon name={d.icon} className={here ? "text-accent" : ""} />
                       {d.label}
+                      {d.to === "/reviews" && me.scopes.includes("read") && <WaitingCount />}
                     </Link>
                   </li>
                 );
@@ -102,6 +104,13 @@ export function Shell({ me }: { me: Me }) {
       {open === "cheats" && <Cheats onClose={() => setOpen(null)} />}
     </div>
   );
+}
+
+/** How many reviews wait for somebody. */
+function WaitingCount() {
+  const waiting = useQuery({ ...waitingQuery, retry: false }).data;
+  if (!waiting || waiting === "0") return null;
+  return <span className="ml-auto rounded-full bg-info-soft px-1.5 text-xs text-info tnum">{waiting}<span className="sr-only"> waiting</span></span>;
 }
 
 function Workspace({ me }: { me: Me }) {
@@ -167,8 +176,8 @@ function Foot({ me, onPalette }: { me: Me; onPalette: () => void }) {
 
 function Cheats({ onClose }: { onClose: () => void }) {
   return (
-    <Dialog title="Keyboard" onClose={onClose} width="44rem">
-      <div className="grid gap-6 sm:grid-cols-3">
+    <Dialog title="Keyboard" onClose={onClose} width="60rem">
+      <div className="grid gap-6 sm:grid-cols-2 lg:grid-cols-4">
         {CHEATS.map(({ where, keys }) => (
           <section key={where}>
             <h3 className="mb-2 text-sm font-semibold">{where}</h3>

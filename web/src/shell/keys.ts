@@ -15,7 +15,8 @@ export function useKeys(keys: Keys, active = true) {
     const hear = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.altKey) return;
       const mod = event.ctrlKey || event.metaKey;
-      if (!mod && typing(event.target)) return;
+      // Inside an editor the target is its host; the path begins where somebody types.
+      if (!mod && typing(event.composedPath()[0] ?? null)) return;
       const run = current.current[mod ? `mod+${event.key.toLowerCase()}` : event.key];
       if (!run) return;
       event.preventDefault();
@@ -44,6 +45,19 @@ export const CHEATS: { where: string; keys: [string, string][] }[] = [
       ["Enter", "open the trace"],
       ["Space", "peek at it"],
       ["L", "live on and off"],
+    ],
+  },
+  {
+    where: "Reviews",
+    keys: [
+      ["J  K", "next and previous review"],
+      ["A  R", "approve, reject"],
+      ["1 … 5", "the reason, Ctrl Enter sends"],
+      ["C  U", "claim, give back"],
+      ["E  S", "escalate, assign"],
+      ["M", "comment"],
+      ["X", "choose several"],
+      ["T", "open the trace"],
     ],
   },
   {

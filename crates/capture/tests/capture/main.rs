@@ -5,6 +5,8 @@ mod bad_input;
 mod coding_agents;
 mod dialects;
 mod live;
+mod merged_table;
+mod merged_usage;
 mod native;
 mod otlp;
 mod precedence;

@@ -14,6 +14,26 @@ pub(crate) enum KeysCommand {
     List(KeysList),
     /// Revoke a key
     Revoke(KeysRevoke),
+    /// Put a new key in the place of the one that signs checkpoints; no server may be running
+    RotateSigning(KeysRotateSigning),
+}
+
+/// Options of `exhibit keys rotate-signing`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The change is an entry of the installation's log, signed by both keys: who has pinned the old key goes
+on verifying with it. A key that was stolen or lost cannot vouch for its successor; the epoch key does,
+the log goes on under a new name, and whoever pinned the old key has to pin the new one.")]
+pub(crate) struct KeysRotateSigning {
+    /// The present key may be in other hands: start a new epoch
+    #[arg(long, conflicts_with = "lost")]
+    pub(crate) compromised: bool,
+    /// The present key is gone: start a new epoch
+    #[arg(long)]
+    pub(crate) lost: bool,
+    /// File of the epoch key, where it is not in `keys/`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) epoch_key: Option<PathBuf>,
 }
 
 /// Options of `exhibit keys create`.
@@ -95,16 +115,24 @@ pub(crate) struct BackupArgs {
 #[command(after_help = "\
 The data directory must not exist or hold nothing but `keys/`. Keys are not in a backup; give them
 with --keys unless they are in place already. Restoring a backup that is older than the last signed
-checkpoint takes the log back: whoever kept a later checkpoint will see that it was, and rightly so.
-That is what --accept-rollback says.")]
+checkpoint takes the log back, and whoever kept a later checkpoint will see that it was. With
+--new-epoch the log itself says so: it goes on under a new name, and an entry signed by the epoch key
+states how much was lost. --accept-rollback says nothing; it is for installations whose epoch key is
+lost.")]
 pub(crate) struct RestoreArgs {
     /// Directory that `exhibit backup` wrote
     pub(crate) backup: PathBuf,
     /// Directory with the keys of the installation
     #[arg(long, value_name = "DIR")]
     pub(crate) keys: Option<PathBuf>,
-    /// Continue the log from the backup although a later checkpoint was signed
+    /// Where the backup is older than the last signed checkpoint, start a new epoch of the log
     #[arg(long)]
+    pub(crate) new_epoch: bool,
+    /// File of the epoch key, where it is not among the keys
+    #[arg(long, value_name = "FILE", requires = "new_epoch")]
+    pub(crate) epoch_key: Option<PathBuf>,
+    /// Take the log back and say nothing in it: witnesses will contradict
+    #[arg(long, conflicts_with = "new_epoch")]
     pub(crate) accept_rollback: bool,
 }
 

@@ -87,6 +87,9 @@ pub(crate) struct AblateArgs {
     /// Seed of intervals and orders
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Have the model put the findings into words, beside the fixed template
+    #[arg(long)]
+    pub(crate) explain: bool,
     /// Go on with an ablation that was broken off
     #[arg(long, value_name = "TRACE")]
     pub(crate) resume: Option<String>,

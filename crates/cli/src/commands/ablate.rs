@@ -47,6 +47,8 @@ async fn measure(
         orders: args.orders,
         budget: args.money.cap()?,
         seed: args.seed,
+        explain: args.explain,
+        trace: None,
     };
     let prices = LocalPrices::load(loaded)?;
     let estimate = ablate::estimate(&steps, &options, &prices).map_err(|error| refused(&error))?;
@@ -76,8 +78,9 @@ async fn measure(
         clock: &SystemClock,
         entropy: &OsEntropy,
         cancel: &cancel,
+        progress: &progress,
     };
-    let run = ablate::run(&steps, &options, around, &resume, &progress);
+    let run = ablate::run(&steps, &options, around, &resume);
     tokio::pin!(run);
     let found = tokio::select! {
         found = &mut run => found,
@@ -120,6 +123,13 @@ fn show(found: &Ablation, output: Output) -> anyhow::Result<()> {
         ))?;
     }
     output.line(format!("\n{}", printable(&found.explanation)))?;
+    if let Some(written) = &found.explanation_by_model {
+        output.line(format!(
+            "\nIn the words of {}: {}",
+            written.model,
+            printable(&written.text)
+        ))?;
+    }
     output.line(format!("{} calls, {}", found.calls, money(found.cost_nano_usd)))?;
     Ok(())
 }

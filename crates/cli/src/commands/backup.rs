@@ -79,7 +79,12 @@ pub(crate) async fn run(
     } else {
         let installation = Installation::open(loaded).await?;
         let manifest = Manifest::of(&installation.recorder, now).await?;
-        installation.opened.embedded()?.backup(&target, |_| ()).await.context("the backup failed")?;
+        installation
+            .opened
+            .embedded()?
+            .backup(&target, |_| ())
+            .await
+            .context("the backup failed")?;
         installation.close().await?;
         manifest
     };

@@ -63,6 +63,8 @@ fn options(args: &ReplayArgs) -> anyhow::Result<Options> {
         prompt: args.prompt.clone(),
         budget: args.money.cap()?,
         repeat: 0,
+        trace: None,
+        job: None,
     })
 }
 
@@ -90,6 +92,7 @@ async fn once(
         clock: &SystemClock,
         entropy: &OsEntropy,
         cancel: &cancel,
+        progress: &|_| {},
     };
     let run = replay::run(steps, options, around);
     tokio::pin!(run);

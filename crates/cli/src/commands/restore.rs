@@ -6,7 +6,11 @@ use std::{
 };
 
 use anyhow::Context as _;
-use exhibit_ledger::SignedCheckpoint;
+use exhibit_ledger::{
+    Hash, VerifierKey,
+    succession::{Reason, epoch_of},
+};
+use exhibit_recorder::{HandOver, OsEntropy, hand_over, head_in_guard};
 use exhibit_store::{LedgerStore as _, LogId};
 use exhibit_store_sqlite::{Options, SqliteStore};
 
@@ -15,6 +19,7 @@ use crate::{
     config::Loaded,
     data_dir::DataDir,
     failure::{Exit, Failure},
+    installation::Installation,
     output::Output,
 };
 
@@ -50,8 +55,14 @@ pub(crate) async fn run(
     check_keys(&keys, &manifest)?;
     let new_keys = keys != in_place;
     data.create()?;
-    let restored = restore(&backup, data.path(), new_keys.then_some(keys.as_path()), args).await;
+    let epoch_key = args.epoch_key.as_ref().map(|path| loaded.environment.cwd.join(path));
+    let from = Sources { backup: &backup, keys: new_keys.then_some(&*keys), epoch: epoch_key };
+    let restored = restore(&from, data.path(), args).await;
     let rolled_back = restored.inspect_err(|_| undo(data.path(), new_keys))?;
+    if rolled_back && args.new_epoch {
+        // Opening enters the epoch into the log and signs every log anew.
+        Installation::open(loaded).await?.close().await?;
+    }
     if output.json {
         output.json(&serde_json::json!({
             "data_dir": data.path(), "origin": manifest.origin, "rolled_back": rolled_back
@@ -59,7 +70,13 @@ pub(crate) async fn run(
         return Ok(Exit::Done);
     }
     output.line(format!("restored {} into {}", manifest.origin, data.path().display()))?;
-    if rolled_back {
+    if rolled_back && args.new_epoch {
+        output.warn(
+            "the log was taken back and says so: a new epoch has begun; the checkpoint it no longer \
+             reaches is kept in keys/guard.before-restore",
+        );
+        output.hint("pin the new key, and give it to your witnesses: exhibit verify prints it");
+    } else if rolled_back {
         output.warn(
             "the log was taken back; the checkpoint it no longer reaches is kept in \
              keys/guard.before-restore",
@@ -118,7 +135,11 @@ fn check_keys(keys: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     let text = fs::read_to_string(keys.join("signing.key")).context("signing.key")?;
     let signer = exhibit_ledger::NoteSigner::from_skey(text.trim())
         .map_err(|_| Failure::new("signing.key does not hold a key"))?;
-    if signer.verifier().to_string() != manifest.key {
+    // The key may have been rotated since; the name of the installation stays.
+    let backed_up = manifest.key.parse::<VerifierKey>();
+    let theirs = backed_up.as_ref().map_or("", |key| epoch_of(key.name()).0);
+    let ours = epoch_of(signer.verifier().name()).0;
+    if ours != theirs {
         return Err(Failure::new(format!(
             "these keys belong to {}, the backup to {}",
             signer.verifier().name(),
@@ -129,38 +150,52 @@ fn check_keys(keys: &Path, manifest: &Manifest) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Where things are taken from.
+struct Sources<'p> {
+    backup: &'p Path,
+    /// Where keys are copied from, unless they are in place.
+    keys: Option<&'p Path>,
+    epoch: Option<PathBuf>,
+}
+
 /// Puts everything in place. Returns whether the log was taken back.
-async fn restore(
-    backup: &Path,
-    data: &Path,
-    keys: Option<&Path>,
-    args: &RestoreArgs,
-) -> anyhow::Result<bool> {
+async fn restore(from: &Sources<'_>, data: &Path, args: &RestoreArgs) -> anyhow::Result<bool> {
     let in_place = data.join("keys");
-    if let Some(keys) = keys {
+    if let Some(keys) = from.keys {
         copy_keys(keys, &in_place)?;
     }
-    copy_tree(backup, data)?;
+    copy_tree(from.backup, data)?;
     SqliteStore::verify_backup(data).context("the database of the backup does not read")?;
-    let rolled_back = is_before_guard(data).await?;
-    if rolled_back && !args.accept_rollback {
+    let guard = head_in_guard(&in_place)?;
+    let options = Options { search: false, ..Options::default() };
+    let store = SqliteStore::open_read_only(data, options)?;
+    let head = store.head(LogId::Installation).await?;
+    drop(store);
+    let Some(guard) = guard.filter(|guard| guard.0 > head.size) else { return Ok(false) };
+    if !args.accept_rollback && !args.new_epoch {
         return Err(Failure::new(
             "a checkpoint later than this backup was signed: restoring it takes the log back",
         )
         .hint("restore a newer backup, or the newer database")
         .hint(
-            "if nothing newer exists, say so with --accept-rollback; whoever kept a later \
-             checkpoint will see that the log was taken back",
+            "if nothing newer exists, start a new epoch of the log with --new-epoch; without the \
+             epoch key there is only --accept-rollback",
         )
         .into());
     }
-    if rolled_back {
-        let guard = in_place.join(GUARD);
-        let kept = in_place.join("guard.before-restore");
-        fs::rename(&guard, &kept)
-            .with_context(|| format!("cannot set {} aside", guard.display()))?;
+    if args.new_epoch {
+        let what = HandOver {
+            reason: Reason::Restore,
+            ended: guard,
+            continues: (head.size, Hash(head.root)),
+            epoch_key: from.epoch.as_deref(),
+        };
+        hand_over(&in_place, &what, &OsEntropy)?;
     }
-    Ok(rolled_back)
+    let guard = in_place.join(GUARD);
+    let kept = in_place.join("guard.before-restore");
+    fs::rename(&guard, &kept).with_context(|| format!("cannot set {} aside", guard.display()))?;
+    Ok(true)
 }
 
 /// Takes away what a failed restore has put there, so that it can be tried again.
@@ -174,18 +209,6 @@ fn undo(data: &Path, new_keys: bool) {
             tracing::debug!(%error, path = %path.display(), "not removed");
         }
     }
-}
-
-/// Whether a later checkpoint was signed than the restored database reaches.
-async fn is_before_guard(data: &Path) -> anyhow::Result<bool> {
-    let path = data.join("keys").join(GUARD);
-    let Ok(guard) = fs::read(&path) else { return Ok(false) };
-    let guard = SignedCheckpoint::parse(&guard)
-        .map_err(|_| Failure::new(format!("{} does not read", path.display())))?;
-    let options = Options { search: false, ..Options::default() };
-    let store = SqliteStore::open_read_only(data, options)?;
-    let head = store.head(LogId::Installation).await?;
-    Ok(guard.checkpoint().size > head.size)
 }
 
 fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {

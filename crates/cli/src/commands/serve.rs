@@ -14,7 +14,9 @@ use tokio::sync::watch;
 
 use crate::{
     args::ServeArgs,
-    config::{Address, Config, Loaded, LogFormat, Override, StoreKind, parse_address, parse_duration_ms},
+    config::{
+        Address, Config, Loaded, LogFormat, Override, StoreKind, parse_address, parse_duration_ms,
+    },
     control::Control,
     courier::Carrier,
     data_dir::{DataDir, Running},
@@ -23,6 +25,7 @@ use crate::{
     output::Output,
     outside::Web,
     port_holder::port_holder,
+    rerun::ServerProviders,
 };
 
 pub(crate) use check::run as check;
@@ -182,6 +185,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     let mut signals = Signals::listen()?;
     let installation = Installation::open(&loaded).await?;
     let recorder = Arc::clone(&installation.recorder);
+    recorder.set_providers(Arc::new(ServerProviders(loaded.clone())));
     recorder.set_courier(Carrier::new().context("TLS cannot be set up")?);
     if let Some(workspace) = &loaded.config.keyless_ingest
         && recorder.workspace(workspace).await?.is_none()

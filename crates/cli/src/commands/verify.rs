@@ -10,7 +10,7 @@ use exhibit_ledger::Policy;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
     Error, Outside,
-    verify::{Depth, Fault, Verdict},
+    verify::{Depth, Fault, Report, TraceVerification, Verdict},
 };
 use serde::Serialize;
 
@@ -84,7 +84,9 @@ async fn all(
         report.verdict = Verdict::Pending;
     }
     if let Some(pin) = pin {
-        pin.apply(&report.key, &mut report.verdict, &mut report.qualifiers, &mut report.faults);
+        let Report { key, successions, verdict, qualifiers, faults, .. } = &mut report;
+        let notes: Vec<&str> = successions.iter().map(|one| &*one.note).collect();
+        pin.apply(key, &notes, verdict, qualifiers, faults);
     }
     if args.require_witness && report.vouched.witnessed_size.is_none() {
         report.verdict = report.verdict.max(Verdict::Unverifiable);
@@ -100,6 +102,9 @@ async fn all(
     output.line(format!("Traces:     {}", report.traces))?;
     output.line(format!("Records:    {}", report.records))?;
     output.line(format!("Leaves:     {}", report.leaves))?;
+    for one in &report.successions {
+        output.line(format!("Succession: {}", one.in_words()))?;
+    }
     let vouched = &report.vouched;
     if let Some(size) = vouched.witnessed_size {
         let names = printable(&vouched.witnesses.join(", "));
@@ -139,7 +144,9 @@ async fn one(
         || Failure::new(format!("there is no trace {id} in workspace {}", args.workspace));
     let mut found = found.ok_or_else(missing)?;
     if let Some(pin) = pin {
-        pin.apply(&found.key, &mut found.verdict, &mut found.qualifiers, &mut found.faults);
+        let TraceVerification { key, successions, verdict, qualifiers, faults, .. } = &mut found;
+        let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
+        pin.apply(key, &notes, verdict, qualifiers, faults);
     }
     if args.require_witness && found.outside.witnesses.is_empty() {
         found.verdict = found.verdict.max(Verdict::Unverifiable);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::home::{Home, span};
 
-fn record(home: &Home, trace: &str) {
+pub(crate) fn record(home: &Home, trace: &str) {
     let made = home.run(&["keys", "create", "--name", "n", "--scopes", "ingest", "--json"]);
     let key = made.ended(0).json()["key"].as_str().unwrap().to_owned();
     let server = home.serve(&[]);

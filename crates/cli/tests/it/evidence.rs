@@ -116,7 +116,7 @@ fn a_later_bundle_continues_the_checkpoint_of_an_earlier_one() {
 }
 
 /// The content of one file of a bundle.
-fn file_of(bundle: &[u8], name: &str) -> Vec<u8> {
+pub(crate) fn file_of(bundle: &[u8], name: &str) -> Vec<u8> {
     let mut file = std::io::Cursor::new(bundle);
     let zip = exhibit_evidence::zip::ZipReader::open(&mut file).unwrap();
     zip.entry(name).unwrap().read(&mut file).unwrap().unwrap()

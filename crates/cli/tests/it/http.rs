@@ -24,6 +24,23 @@ pub(crate) fn post(address: &str, path: &str, key: &str, body: &Value) -> io::Re
     ask(address, &head, &body)
 }
 
+/// PUT or DELETE with a key.
+pub(crate) fn send(
+    address: &str,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &Value,
+) -> io::Result<(u16, Value)> {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\n{}content-type: application/json\r\ncontent-length: {}\r\n",
+        head(address, key),
+        body.len()
+    );
+    ask(address, &head, &body)
+}
+
 fn head(address: &str, key: &str) -> String {
     let key =
         if key.is_empty() { String::new() } else { format!("authorization: Bearer {key}\r\n") };

@@ -13,6 +13,9 @@ pub(crate) struct Provider {
     pub(crate) base_url: String,
     /// The bodies it was sent.
     pub(crate) asked: Arc<Mutex<Vec<Value>>>,
+    /// The keys it was shown.
+    pub(crate) keys: Arc<Mutex<Vec<String>>>,
+    thinks: Arc<Mutex<std::time::Duration>>,
 }
 
 impl Provider {
@@ -35,6 +38,11 @@ impl Provider {
         Self::start("200 OK", "text/event-stream", body)
     }
 
+    /// From now on it thinks so long before it answers.
+    pub(crate) fn thinks_for(&self, time: std::time::Duration) {
+        *self.thinks.lock().unwrap() = time;
+    }
+
     /// Refuses.
     pub(crate) fn that_refuses() -> Self {
         let body = json!({"error": {"message": "Incorrect API key provided", "type": "invalid_request_error"}});
@@ -46,6 +54,9 @@ impl Provider {
         let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = Arc::clone(&asked);
+        let (keys, thinks) = (Arc::default(), Arc::<Mutex<std::time::Duration>>::default());
+        let (shown, thinking): (Arc<Mutex<Vec<String>>>, _) =
+            (Arc::clone(&keys), Arc::clone(&thinks));
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { return };
@@ -56,6 +67,9 @@ impl Provider {
                     if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
                         length = value.trim().parse().unwrap();
                     }
+                    if let Some(key) = line.strip_prefix("authorization: Bearer ") {
+                        shown.lock().unwrap().push(key.trim().to_owned());
+                    }
                     line.clear();
                 }
                 let mut request = vec![0; length];
@@ -63,6 +77,8 @@ impl Provider {
                     continue;
                 }
                 seen.lock().unwrap().push(serde_json::from_slice(&request).unwrap());
+                let time = *thinking.lock().unwrap();
+                std::thread::sleep(time);
                 let _ = write!(
                     stream,
                     "HTTP/1.1 {status}\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n\
@@ -71,6 +87,6 @@ impl Provider {
                 );
             }
         });
-        Self { base_url, asked }
+        Self { base_url, asked, keys, thinks }
     }
 }

@@ -3,8 +3,13 @@
 use std::io::{Read, Seek};
 
 use exhibit_ledger::{
-    Hash, Leaf, LeafKind, SignedCheckpoint, VerifierKey, checkpoint::CheckpointError,
-    dsse::EnvelopeError, leaf_hash, note::NoteError, verify_consistency, verify_inclusion,
+    Hash, Leaf, LeafKind, SignedCheckpoint, Succession, VerifierKey,
+    checkpoint::CheckpointError,
+    dsse::EnvelopeError,
+    leaf_hash,
+    note::{KeyKind, NoteError},
+    succession::{self, Reason},
+    verify_consistency, verify_inclusion,
 };
 
 use super::{Bundle, Demands, Fault, Report, Verdict};
@@ -17,6 +22,7 @@ const LOG_KEY: &str = "keys/log.vkey";
 const CHECKPOINT: &str = "checkpoints/log";
 const INSTALLATION_KEY: &str = "keys/installation.vkey";
 const INSTALLATION: &str = "checkpoints/installation";
+const SUCCESSIONS: &str = "keys/successions.json";
 const HEAD: &str = "checkpoints/head.json";
 const CONSISTENCY: &str = "checkpoints/consistency.json";
 
@@ -27,19 +33,32 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         let key = self.key(LOG_KEY)?;
         key.name().clone_into(&mut report.log);
         report.key = key.to_string();
+        let above = self.key(INSTALLATION_KEY)?;
+        if !extends(&above, &key) {
+            let what = "the installation's key is not the one that signs the workspace's log";
+            return Err(Fault::new(Verdict::WrongKey, "key-differs", what).of(INSTALLATION_KEY));
+        }
+        let chain = self.successions(&above)?;
+        let below = key.name().strip_prefix(above.name()).unwrap_or_default();
         match &demands.key {
             None => report.qualifiers.push("key-self-asserted"),
             Some(pinned) if extends(pinned, &key) => {}
+            Some(pinned) if is_heir(pinned, &chain, below) => {
+                report.qualifiers.push("key-succeeded");
+            }
             Some(_) => {
                 let what = format!("the log is signed with {key}, not with the pinned key");
                 return Err(Fault::new(Verdict::WrongKey, "key-not-pinned", what).of(LOG_KEY));
             }
         }
+        if chain.iter().any(|one| one.reason == Reason::Restore) {
+            report.qualifiers.push("restored");
+        }
         let checkpoint = self.checkpoint(CHECKPOINT, &key)?;
         self.check_manifest(&key, &checkpoint)?;
         report.tree_size = checkpoint.checkpoint().size;
-        let witnessed = self.check_installation(demands, &key, &checkpoint, report)?;
-        let independent = self.check_independent(demands, &key, &checkpoint)?;
+        let witnessed = self.check_installation(demands, &above, &chain, &checkpoint, report)?;
+        let independent = self.check_independent(demands, &key, below, &chain, &checkpoint)?;
         if !witnessed && !independent {
             report.qualifiers.push("unwitnessed");
             if demands.require_witness {
@@ -55,6 +74,17 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         let text = std::str::from_utf8(&text).ok().and_then(|text| text.strip_suffix('\n'));
         text.and_then(|text| text.parse().ok())
             .ok_or_else(|| Fault::malformed(name, "not a verifier key"))
+    }
+
+    /// Which key followed which, up to the installation's.
+    fn successions(&self, above: &VerifierKey) -> Result<Vec<Succession>, Fault> {
+        let Some(bytes) = self.optional(SUCCESSIONS)? else { return Ok(Vec::new()) };
+        let notes: Vec<String> = serde_json::from_slice(&bytes)
+            .map_err(|_| Fault::malformed(SUCCESSIONS, "not a list of notes"))?;
+        succession::chain(notes.iter().map(String::as_str), above).map_err(|error| {
+            let what = format!("the changes of the log's key do not hold: {error}");
+            Fault::new(Verdict::WrongKey, "key-succession", what).of(SUCCESSIONS)
+        })
     }
 
     /// A checkpoint that `key` has signed for its own log.
@@ -99,16 +129,12 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
     fn check_installation(
         &self,
         demands: &Demands,
-        key: &VerifierKey,
+        above: &VerifierKey,
+        chain: &[Succession],
         workspace: &SignedCheckpoint,
         report: &mut Report,
     ) -> Result<bool, Fault> {
-        let above = self.key(INSTALLATION_KEY)?;
-        if !extends(&above, key) {
-            let what = "the installation's key is not the one that signs the workspace's log";
-            return Err(Fault::new(Verdict::WrongKey, "key-differs", what).of(INSTALLATION_KEY));
-        }
-        let installation = self.checkpoint(INSTALLATION, &above)?;
+        let installation = self.signed_by_any(above, chain)?;
         let malformed = || Fault::malformed(HEAD, "not the proof of a head");
         let head: HeadProof = serde_json::from_slice(&self.file(HEAD)?).map_err(|_| malformed())?;
         let path = hashes(&head.proof).ok_or_else(malformed)?;
@@ -138,18 +164,70 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         Ok(witnessed.enough && policy.wants_witnesses())
     }
 
+    /// The installation's checkpoint, signed by its key, or by one before for what its log held then:
+    /// what witnesses cosigned last may be older than the key.
+    fn signed_by_any(
+        &self,
+        above: &VerifierKey,
+        chain: &[Succession],
+    ) -> Result<SignedCheckpoint, Fault> {
+        let malformed = |_| Fault::malformed(INSTALLATION, "not a signed checkpoint");
+        let signed = SignedCheckpoint::parse(&self.file(INSTALLATION)?).map_err(malformed)?;
+        let size = signed.checkpoint().size;
+        let before = chain.iter().filter(|one| size <= one.ended.0).map(|one| &one.old);
+        let mut error = None;
+        for key in [above].into_iter().chain(before) {
+            match signed.verify(key.name(), key) {
+                Ok(()) => return Ok(signed),
+                Err(other) => error = error.or(Some(other)),
+            }
+        }
+        Err(unsigned(&error.unwrap_or(CheckpointError::KeyKind), INSTALLATION))
+    }
+
     /// Compares the bundle's checkpoint with one from elsewhere, where one was given.
     fn check_independent(
         &self,
         demands: &Demands,
         key: &VerifierKey,
+        below: &str,
+        chain: &[Succession],
         checkpoint: &SignedCheckpoint,
     ) -> Result<bool, Fault> {
         let Some(given) = &demands.checkpoint else { return Ok(false) };
-        given.verify(key.name(), key).map_err(|_| {
+        let before = chain.iter().filter_map(|one| {
+            let name = format!("{}{below}", one.old.name());
+            VerifierKey::new(&name, KeyKind::Ed25519, one.old.public_key()).ok()
+        });
+        let signer = [key.clone()]
+            .into_iter()
+            .chain(before)
+            .find(|key| given.verify(key.name(), key).is_ok());
+        let Some(signer) = signer else {
             let what = "the checkpoint that you gave is not signed by this log's key";
-            Fault::new(Verdict::WrongKey, "given-checkpoint", what)
-        })?;
+            return Err(Fault::new(Verdict::WrongKey, "given-checkpoint", what));
+        };
+        let taken_back = chain.iter().any(|one| {
+            one.reason == Reason::Restore
+                && succession::epoch_of(one.old.name()).1 >= epoch_above(signer.name(), below)
+        });
+        self.continues(given, checkpoint).map_err(|fault| {
+            let contradicts = fault.verdict == Verdict::Forked || given_is_longer(given, checkpoint);
+            if !taken_back || !contradicts {
+                return fault;
+            }
+            let what = "the log was restored from an older backup after your checkpoint was signed, \
+                        and lost what that covered; the change of its key says so";
+            Fault::new(Verdict::Forked, "checkpoint-taken-back", what).of(SUCCESSIONS)
+        })
+    }
+
+    /// Whether the bundle's checkpoint continues one from elsewhere.
+    fn continues(
+        &self,
+        given: &SignedCheckpoint,
+        checkpoint: &SignedCheckpoint,
+    ) -> Result<bool, Fault> {
         let (old, new) = (given.checkpoint(), checkpoint.checkpoint());
         if old.size == new.size {
             let what = "the bundle's checkpoint and yours have one size and two roots";
@@ -184,6 +262,22 @@ fn extends(pinned: &VerifierKey, key: &VerifierKey) -> bool {
     key.public_key() == pinned.public_key()
         && key.kind() == pinned.kind()
         && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether the log's key is the heir of the pinned one: each on the way signed for the next.
+fn is_heir(pinned: &VerifierKey, chain: &[Succession], below: &str) -> bool {
+    let from = chain.iter().rposition(|one| one.hands_over_from(pinned, below));
+    let way = from.and_then(|from| chain.get(from..));
+    way.is_some_and(|way| way.iter().all(|one| one.reason != Reason::Compromise))
+}
+
+/// The epoch in the name of a log, `below` being what follows the installation's name.
+fn epoch_above(name: &str, below: &str) -> u32 {
+    succession::epoch_of(name.strip_suffix(below).unwrap_or(name)).1
+}
+
+fn given_is_longer(given: &SignedCheckpoint, checkpoint: &SignedCheckpoint) -> bool {
+    given.checkpoint().size > checkpoint.checkpoint().size
 }
 
 fn unsigned(error: &CheckpointError, name: &str) -> Fault {

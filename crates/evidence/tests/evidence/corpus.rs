@@ -194,7 +194,15 @@ pub(crate) fn heads(
         ("keys/log.vkey", format!("{}\n", operator.log.verifier())),
         ("keys/installation.vkey", format!("{}\n", operator.installation.verifier())),
         ("checkpoints/log", sign(origin, size, root, &operator.log)),
-        ("checkpoints/installation", sign(ORIGIN, 5, root_of(&above), &operator.installation)),
+        (
+            "checkpoints/installation",
+            sign(
+                operator.installation.verifier().name(),
+                5,
+                root_of(&above),
+                &operator.installation,
+            ),
+        ),
         ("checkpoints/head.json", serde_json::to_string(&proof).unwrap()),
     ]
 }

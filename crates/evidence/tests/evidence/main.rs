@@ -7,3 +7,4 @@ mod attacks;
 mod corpus;
 mod others;
 mod refusals;
+mod successions;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{attacks, corpus::Case, refusals};
+use crate::{attacks, corpus::Case, refusals, successions};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -54,7 +54,8 @@ fn ask(mut verifier: Command, cases: &[Case]) -> Option<BTreeMap<String, (String
 }
 
 fn agree(verifier: Command) {
-    let cases: Vec<Case> = attacks::cases().into_iter().chain(refusals::cases()).collect();
+    let cases = attacks::cases().into_iter().chain(refusals::cases());
+    let cases: Vec<Case> = cases.chain(successions::cases()).collect();
     let Some(said) = ask(verifier, &cases) else { return };
     let mut differing = Vec::new();
     for case in &cases {

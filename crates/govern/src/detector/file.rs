@@ -57,6 +57,8 @@ struct RawDetector {
     before: usize,
     #[serde(default = "default_after")]
     after: usize,
+    #[serde(default = "default_steps")]
+    steps: usize,
     #[serde(default)]
     examples: RawExamples,
 }
@@ -100,6 +102,10 @@ fn default_before() -> usize {
 
 fn default_after() -> usize {
     320
+}
+
+fn default_steps() -> usize {
+    16 << 20
 }
 
 /// Reads a detector file; what is wrong goes to `problems`, what is right is returned.
@@ -184,6 +190,7 @@ fn compile(raw: RawDetector, file: &str, known: bool) -> Result<Proven, String> 
             exact: raw.exact,
             follow: raw.follow.into_bytes(),
             reach: (raw.before.min(4_096), raw.after.min(65_536)),
+            steps_max: raw.steps,
             file: file.to_owned(),
         },
     })

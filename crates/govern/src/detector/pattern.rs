@@ -1,19 +1,27 @@
 //! A detector's regular expression, compiled when it is first tried: most never are, and compiling six
 //! hundred of them takes longer than everything else at the start.
 
+mod need;
+
 use std::sync::OnceLock;
 
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+
+pub(crate) use need::Need;
 
 /// Largest compiled pattern, bytes.
 const PATTERN_BYTES_MAX: usize = 2 << 20;
 /// Largest cache of one pattern and thread, bytes: a hundred patterns must not fill memory on odd text.
 const CACHE_BYTES_MAX: usize = 128 << 10;
+/// The same for several patterns as one.
+const SET_BYTES_MAX: usize = 16 << 20;
+const SET_CACHE_BYTES_MAX: usize = 4 << 20;
 
 /// A pattern with ASCII semantics: linear time whatever the text is.
 pub(crate) struct Pattern {
     source: String,
     compiled: OnceLock<Option<Compiled>>,
+    need: OnceLock<Option<Need>>,
 }
 
 /// What a pattern becomes.
@@ -26,7 +34,7 @@ pub(crate) struct Compiled {
 impl Pattern {
     /// A pattern that was not looked at yet.
     pub(crate) fn new(source: String) -> Self {
-        Self { source, compiled: OnceLock::new() }
+        Self { source, compiled: OnceLock::new(), need: OnceLock::new() }
     }
 
     /// What is wrong with it, if anything.
@@ -43,6 +51,22 @@ impl Pattern {
     pub(crate) fn compiled(&self) -> Option<&Compiled> {
         self.compiled.get_or_init(|| compile(&self.source).ok()).as_ref()
     }
+
+    /// What must stand in a text for the pattern to match; none where nothing simple can be said.
+    pub(crate) fn need(&self) -> Option<&Need> {
+        self.need.get_or_init(|| Need::of(&self.source)).as_ref()
+    }
+}
+
+/// Several patterns as one, which says in one pass which of them match; none where they are too large
+/// together.
+pub(crate) fn together<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> Option<RegexSet> {
+    RegexSetBuilder::new(patterns.map(|pattern| pattern.source.as_str()))
+        .unicode(false)
+        .size_limit(SET_BYTES_MAX)
+        .dfa_size_limit(SET_CACHE_BYTES_MAX)
+        .build()
+        .ok()
 }
 
 fn compile(source: &str) -> Result<Compiled, String> {

@@ -6,6 +6,7 @@ use exhibit_model::{NanoUsd, Span, SpanHead, UsageRole};
 use serde_yaml_ng::Value;
 
 use super::{condition::texts, window::Window};
+use crate::ListedBudget;
 
 /// What has been spent under a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -194,6 +195,24 @@ impl Budget {
         Ok(budget)
     }
 
+    /// The budget for people.
+    pub(crate) fn listed(&self) -> ListedBudget {
+        ListedBudget {
+            key: self.keys.iter().map(Key::name).collect(),
+            limit_nano_usd: self.limit_nano.map(|limit| limit.to_string()),
+            limit_tokens: self.limit_tokens,
+            window: match self.window {
+                Window::Sliding(ns) => format!("{}s", ns / 1_000_000_000),
+                Window::Hour => "hour".to_owned(),
+                Window::Day => "day".to_owned(),
+                Window::Week => "week".to_owned(),
+                Window::Month => "month".to_owned(),
+            },
+            soft: f64::from(self.soft_milli) / 1e3,
+            over: self.window,
+        }
+    }
+
     pub(crate) fn window(&self) -> Window {
         self.window
     }
@@ -238,6 +257,24 @@ pub(crate) fn amount(span: &Span, before_acting: bool) -> Spent {
 }
 
 impl Key {
+    /// As a file writes it.
+    fn name(&self) -> String {
+        let plain = match self {
+            Self::Caller => "key",
+            Self::Model => "model",
+            Self::Provider => "provider",
+            Self::Agent => "agent",
+            Self::User => "user",
+            Self::Session => "session",
+            Self::Environment => "environment",
+            Self::Service => "service",
+            Self::Tool => "tool",
+            Self::Tag(name) => return format!("tag.{name}"),
+            Self::Metadata(name) => return format!("metadata.{name}"),
+        };
+        plain.to_owned()
+    }
+
     fn named(name: &str) -> Option<Self> {
         Some(match name {
             "key" | "api_key" => Self::Caller,

@@ -19,6 +19,8 @@ pub(super) struct Found {
     /// Not everything was looked at.
     pub(super) cut: bool,
     pub(super) too_deep: Vec<Place>,
+    /// Detectors that did not look at everything.
+    pub(super) cut_off: Vec<String>,
 }
 
 struct Walk<'a> {
@@ -56,6 +58,7 @@ pub(super) fn find(engine: &Engine, span: &Span) -> Found {
     for (n, link) in span.links.iter().enumerate() {
         walk.map(&link.attributes, |key| Root::LinkAttribute(n, key));
     }
+    walk.found.cut_off = walk.scratch.cut_off(engine).map(|detector| detector.id.clone()).collect();
     walk.found
 }
 

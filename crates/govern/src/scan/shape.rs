@@ -29,8 +29,6 @@ pub(super) struct Shapes {
     token: Vec<(usize, usize)>,
     token_min: usize,
     hex_groups: Vec<usize>,
-    /// By length of a run of digits.
-    runs: [Vec<usize>; 32],
 }
 
 /// Digits with separators between them that are no part of a word.
@@ -51,7 +49,7 @@ impl Shapes {
         let mut shapes = Self::default();
         for (index, detector) in detectors.iter().enumerate() {
             match detector.trigger {
-                Trigger::Keywords(_) => {}
+                Trigger::Keywords(_) | Trigger::Run(_) => {}
                 Trigger::At => shapes.at.push(index),
                 Trigger::Digits { min, runs } => shapes.digits.push((min, runs, index)),
                 Trigger::PlusDigits(min) => shapes.plus_digits.push((min, index)),
@@ -60,12 +58,6 @@ impl Shapes {
                 Trigger::LettersSpaceDigits => shapes.letters_space_digits.push(index),
                 Trigger::Token(min) => shapes.token.push((min, index)),
                 Trigger::HexGroups => shapes.hex_groups.push(index),
-                Trigger::Run(mask) => {
-                    let lengths = shapes.runs.iter_mut().enumerate();
-                    lengths
-                        .filter(|(length, _)| mask >> length & 1 == 1)
-                        .for_each(|(_, woken)| woken.push(index));
-                }
             }
         }
         let least = shapes.token.iter().map(|(min, _)| *min).min();
@@ -73,8 +65,14 @@ impl Shapes {
         shapes
     }
 
-    /// Calls back with detector and range for everything of interest.
-    pub(super) fn sweep(&self, text: &[u8], mut wake: impl FnMut(usize, usize, usize)) {
+    /// Calls back with detector and range for everything of interest, and with the range of every run of
+    /// digits.
+    pub(super) fn sweep(
+        &self,
+        text: &[u8],
+        mut wake: impl FnMut(usize, usize, usize),
+        mut run_of_digits: impl FnMut(usize, usize),
+    ) {
         let mut at = 0;
         let (mut group_end, mut token_end, mut hex_end, mut run_end) = (0, 0, 0, 0);
         while at < text.len() {
@@ -96,9 +94,7 @@ impl Shapes {
                         let rest = text[at..].iter();
                         let length = rest.take_while(|b| b.is_ascii_digit()).count();
                         run_end = at + length;
-                        if let Some(woken) = self.runs.get(length) {
-                            woken.iter().for_each(|detector| wake(*detector, at, run_end));
-                        }
+                        run_of_digits(at, run_end);
                     }
                     if at >= group_end {
                         self.wake_letters(text, at, &mut wake);

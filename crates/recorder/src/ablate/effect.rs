@@ -7,12 +7,30 @@ use crate::replay::diff;
 /// Draws of the bootstrap: enough for two digits of a 95 % interval.
 const DRAWS: usize = 1_000;
 
+fn read(text: &str) -> Option<Json> {
+    serde_json::from_str::<Json>(text).ok().filter(|v| v.is_object() || v.is_array())
+}
+
+/// By what [`distance`] measured answers.
+pub fn measured_by<'a>(answers: impl Iterator<Item = &'a String>) -> &'static str {
+    let (mut structured, mut plain) = (false, false);
+    for answer in answers {
+        if read(answer).is_some() {
+            structured = true;
+        } else {
+            plain = true;
+        }
+    }
+    match (structured, plain) {
+        (true, false) => "values",
+        (true, true) => "words and values",
+        _ => "words",
+    }
+}
+
 /// How far two answers are apart, 0 to 1. Structured answers are compared value by value, texts by
 /// words.
 pub fn distance(a: &str, b: &str) -> f64 {
-    let read = |text: &str| {
-        serde_json::from_str::<Json>(text).ok().filter(|v| v.is_object() || v.is_array())
-    };
     match (read(a), read(b)) {
         (Some(a), Some(b)) => {
             let (mut same, mut all) = (0_usize, 0_usize);

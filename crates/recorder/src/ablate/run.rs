@@ -1,38 +1,28 @@
 //! The measuring: variants, repeats, records.
 
+mod told;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use exhibit_model::{JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, Status, TraceId};
-use futures_util::{StreamExt as _, stream};
+use exhibit_provider::ChatRequest;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
-use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    Ablation, AblationError, CAUSES_MAX, Cause, CauseKind, Effect, Estimate, Graph, Options,
-    VERSION,
-    effect::{self, Dice},
-    explain,
-    graph::{Link, Node, Sankey},
+    Ablation, AblationError, CAUSES_MAX, Cause, CauseKind, Estimate, Graph, Options, VERSION,
+    effect::Dice,
 };
 use crate::replay::{
-    Answer, Around, ReplayError, Step, make, parameters, request, spoken, text_of,
+    Answer, Around, Progress, ReplayError, Step, make, parameters, request, spoken, text_of,
 };
 
 /// Calls at once: providers limit how many they take.
 const AT_ONCE: usize = 4;
-
-/// How far it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Progress {
-    /// Variants that are done.
-    pub done: usize,
-    /// All variants.
-    pub all: usize,
-}
 
 /// What is to be measured.
 struct Plan<'a> {
@@ -58,6 +48,9 @@ impl<'a> Plan<'a> {
         }
         if let Some(running) = steps.iter().find(|s| s.status == Status::Running) {
             return Err(ReplayError::Running(running.span_id.to_string()).into());
+        }
+        if let Some(held) = steps.iter().find(|s| s.withheld) {
+            return Err(ReplayError::Quarantined(held.span_id.to_string()).into());
         }
         if steps.iter().any(|s| s.redacted) {
             return Err(AblationError::Redacted);
@@ -153,8 +146,10 @@ pub(super) fn estimated(
         tokens_in: 0,
         tokens_out: 0,
         cost_nano_usd: Some(0),
+        budget_nano_usd: None,
         duration_ms: 0,
     };
+    let mut largest = Some(0);
     let mut count = |variant: &Variant, times: u64| {
         for call in &variant.path {
             let step = plan.step(*call);
@@ -169,10 +164,20 @@ pub(super) fn estimated(
             sum.duration_ms += times * step.duration_ms().unwrap_or(0) / AT_ONCE as u64;
             sum.cost_nano_usd =
                 sum.cost_nano_usd.zip(cost).map(|(a, b)| a.saturating_add(times_cost(b)));
+            let next = pricer.price(step.provider.as_deref(), model, &usage);
+            largest = largest.zip(next).map(|(a, b): (i64, NanoUsd)| a.max(b.0));
         }
     };
     plan.variants().iter().for_each(|v| count(v, u64::from(options.repeats)));
     plan.orders(options).iter().flatten().for_each(|v| count(v, 1));
+    if options.explain {
+        let words = Variant { name: String::new(), without: Vec::new(), path: vec![plan.target] };
+        count(&words, 1);
+    }
+    sum.budget_nano_usd = sum
+        .cost_nano_usd
+        .zip(largest)
+        .map(|(a, b)| a.saturating_add(b.saturating_mul(AT_ONCE as i64)));
     Ok(sum)
 }
 
@@ -198,30 +203,29 @@ pub async fn run(
     options: &Options,
     around: Around<'_>,
     resume: &[Step],
-    progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Ablation, AblationError> {
     let plan = Plan::of(steps, options)?;
     let now = around.clock.now();
-    let said = |step: &Step| {
-        step.content.output_messages.iter().map(text_of).collect::<Vec<_>>().join("\n")
-    };
     let root = resume.iter().find(|s| s.parent_id.is_none());
     let run = Run {
         plan: &plan,
         options,
         around,
-        trace_id: root.map_or_else(|| TraceId::mint(now.0, around.entropy), |r| r.trace_id.clone()),
+        trace_id: root
+            .map(|r| r.trace_id.clone())
+            .or_else(|| options.trace.clone())
+            .unwrap_or_else(|| TraceId::mint(now.0, around.entropy)),
         root: root.map_or_else(|| SpanId::mint(now.0, around.entropy), |r| r.span_id.clone()),
         spent: Mutex::new((0, Some(NanoUsd(0)))),
         stopped: AtomicBool::new(false),
         kept: resume
             .iter()
             .filter(|s| s.parent_id.is_some() && s.status == Status::Ok)
-            .map(|s| (s.name.clone(), said(s)))
+            .map(|s| (s.name.clone(), s.said()))
             .collect(),
     };
     run.record(run.opening(now)).await?;
-    let outcome = run.measured(progress).await;
+    let outcome = run.measured().await;
     let closing = match &outcome {
         Ok(found) => run.closing(now, found),
         Err(error) => {
@@ -238,10 +242,7 @@ pub async fn run(
 }
 
 impl Run<'_> {
-    async fn measured(
-        &self,
-        progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Ablation, AblationError> {
+    async fn measured(&self) -> Result<Ablation, AblationError> {
         let variants = self.plan.variants();
         let orders = self.plan.orders(self.options);
         let mut work: Vec<(&Variant, u32)> = Vec::new();
@@ -251,11 +252,14 @@ impl Run<'_> {
         work.extend(orders.iter().flatten().map(|variant| (variant, 0)));
         let all = work.len();
         let mut answers: HashMap<&str, Vec<String>> = HashMap::new();
-        let mut running = stream::iter(work.into_iter().map(|(variant, repeat)| async move {
-            let said = self.answer(variant, repeat).await;
-            (variant, said)
-        }))
-        .buffered(AT_ONCE);
+        // By number: a closure over references could not run on another thread.
+        let pieces: Vec<_> = (0..work.len())
+            .map(|at| {
+                let (variant, repeat) = work[at];
+                async move { (variant, self.answer(variant, repeat).await) }.boxed()
+            })
+            .collect();
+        let mut running = stream::iter(pieces).buffered(AT_ONCE);
         let mut done = 0;
         let mut failure = None;
         // After a failure no call begins, and those at hand are still recorded.
@@ -268,12 +272,19 @@ impl Run<'_> {
                 }
             }
             done += 1;
-            progress(Progress { done, all });
+            let spent = self.spent.lock().1.map(|s| s.0);
+            (self.around.progress)(Progress { done, all, spent_nano_usd: spent });
         }
         drop(running);
         match failure {
             Some(error) => Err(error),
-            None => Ok(self.told(&answers, &orders)),
+            None => {
+                let mut found = self.told(&answers, &orders);
+                if self.options.explain {
+                    self.add_words(&mut found).await;
+                }
+                Ok(found)
+            }
         }
     }
 
@@ -326,16 +337,23 @@ impl Run<'_> {
         messages.retain(|m| !m.parts.is_empty());
         let wanted = request(&asked)
             .map_err(|reason| ReplayError::Unsendable { span: step.span_id.to_string(), reason })?;
+        self.ask(step, wanted, name).await
+    }
+
+    /// Makes a call and records it.
+    async fn ask(
+        &self,
+        step: &Step,
+        wanted: ChatRequest,
+        name: String,
+    ) -> Result<Answer, AblationError> {
         self.within_budget(step)?;
         let provider = step.provider.as_deref();
         let begun = self.around.clock.now();
         let provider =
             self.around.models.provider(provider, &wanted.model).map_err(ReplayError::from)?;
-        let mut answer = make(&*provider, wanted.clone()).await;
-        let usage = answer.usage();
-        let price =
-            |usage| self.around.pricer.price(step.provider.as_deref(), &wanted.model, &usage);
-        answer.cost = usage.and_then(price);
+        let mut answer = make(&*provider, wanted.clone(), self.around.cancel).await;
+        answer.cost = answer.priced(self.around.pricer, step.provider.as_deref(), &wanted.model);
         {
             let mut spent = self.spent.lock();
             spent.0 += 1;
@@ -355,6 +373,7 @@ impl Run<'_> {
         fields.extend(answer.fields());
         self.record(fields).await?;
         match answer.failure {
+            Some((code, _)) if code == "cancelled" => Err(ReplayError::Cancelled.into()),
             Some((code, message)) => Err(AblationError::Call { code, message }),
             None => Ok(answer),
         }
@@ -373,138 +392,6 @@ impl Run<'_> {
             return Err(ReplayError::Budget { spent, budget, next: at_once }.into());
         }
         Ok(())
-    }
-
-    fn told(&self, answers: &HashMap<&str, Vec<String>>, orders: &[Vec<Variant>]) -> Ablation {
-        let none = Vec::new();
-        let of = |name: &str| answers.get(name).unwrap_or(&none);
-        let shares = self.shares(answers, orders);
-        let mut effects: Vec<Effect> = Vec::new();
-        for (place, (cause, path)) in self.plan.causes.iter().enumerate() {
-            let cause = &self.plan.graph.causes[*cause];
-            let baseline = of(&Plan::baseline(path));
-            let without = of(&format!("without {}", cause.id));
-            let measured =
-                effect::measure(baseline, without, self.options.seed.wrapping_add(place as u64));
-            let new = without.iter().filter(|a| !baseline.contains(a)).count();
-            effects.push(Effect {
-                cause: cause.clone(),
-                effect: measured.effect,
-                low: measured.low,
-                high: measured.high,
-                significant: measured.low > 0.0,
-                changed: new as f64 / without.len().max(1) as f64,
-                shapley: shares.get(&cause.id).copied(),
-                answers: without.clone(),
-            });
-        }
-        effects.sort_by(|a, b| b.effect.total_cmp(&a.effect));
-        let target = self.plan.step(self.plan.target);
-        let direct = Plan::baseline(&[self.plan.target]);
-        let baseline = answers.get(direct.as_str()).or_else(|| {
-            answers.iter().filter(|(n, _)| n.starts_with("baseline")).map(|(_, a)| a).next()
-        });
-        let baseline = baseline.cloned().unwrap_or_default();
-        let (calls, cost) = *self.spent.lock();
-        let captured = target.content.output_messages.iter().map(text_of).collect::<Vec<_>>();
-        let mut found = Ablation {
-            version: VERSION,
-            trace_id: self.trace_id.to_string(),
-            ablation_of: target.trace_id.to_string(),
-            target: target.span_id.to_string(),
-            captured: captured.join("\n"),
-            model: target.model_asked().unwrap_or_default().to_owned(),
-            repeats: self.options.repeats,
-            seed: self.options.seed,
-            noise: effect::noise(&baseline),
-            baseline,
-            sankey: self.sankey(&effects, target),
-            effects,
-            calls,
-            cost_nano_usd: cost.map(|c| c.0),
-            explanation: String::new(),
-        };
-        let tools: Vec<String> =
-            target.content.tool_calls.iter().map(|c| c.tool_name.clone()).collect();
-        found.explanation = explain::template(&found, &tools);
-        found
-    }
-
-    /// Shapley values by the drawn orders.
-    fn shares(
-        &self,
-        answers: &HashMap<&str, Vec<String>>,
-        orders: &[Vec<Variant>],
-    ) -> HashMap<String, f64> {
-        let mut shares: HashMap<String, f64> = HashMap::new();
-        let baseline: Vec<&String> = answers
-            .iter()
-            .filter(|(n, _)| n.starts_with("baseline"))
-            .flat_map(|(_, a)| a)
-            .collect();
-        for order in orders {
-            let mut before = 0.0;
-            for variant in order {
-                let said = answers.get(variant.name.as_str()).and_then(|a| a.first());
-                let (Some(said), Some(cause)) = (said, variant.without.last()) else { continue };
-                let far = baseline.iter().map(|b| effect::distance(said, b)).sum::<f64>()
-                    / baseline.len().max(1) as f64;
-                let share = (far - before) / orders.len() as f64;
-                *shares.entry(self.plan.graph.causes[*cause].id.clone()).or_default() += share;
-                before = far;
-            }
-        }
-        shares
-    }
-
-    fn sankey(&self, effects: &[Effect], target: &Step) -> Sankey {
-        let mut sankey = Sankey::default();
-        let kind =
-            |cause: &Cause| serde_json::to_value(cause.kind).ok()?.as_str().map(str::to_owned);
-        for effect in effects {
-            sankey.nodes.push(Node {
-                id: effect.cause.id.clone(),
-                kind: kind(&effect.cause).unwrap_or_default(),
-                label: effect.cause.label.clone(),
-                span_id: effect.cause.span_id.clone(),
-            });
-            let path = self
-                .plan
-                .causes
-                .iter()
-                .find(|(c, _)| self.plan.graph.causes[*c].id == effect.cause.id);
-            // A cause flows through every call on its way.
-            let mut from = effect.cause.id.clone();
-            for call in path.map(|(_, path)| path.as_slice()).unwrap_or_default() {
-                let step = self.plan.step(*call);
-                let to = step.span_id.to_string();
-                if !sankey.nodes.iter().any(|n| n.id == to) {
-                    let last = step.span_id == target.span_id;
-                    sankey.nodes.push(Node {
-                        id: to.clone(),
-                        kind: if last { "answer" } else { "call" }.to_owned(),
-                        label: step.name.clone(),
-                        span_id: Some(to.clone()),
-                    });
-                }
-                let value = effect.effect.max(0.0);
-                let held = sankey.links.iter_mut().find(|l| l.source == from && l.target == to);
-                match held {
-                    Some(link) => {
-                        link.value += value;
-                        link.significant |= effect.significant;
-                    }
-                    None => sankey.links.push(Link {
-                        source: from.clone(),
-                        target: to.clone(),
-                        value,
-                        significant: effect.significant,
-                    }),
-                }
-                from = to;
-            }
-        }
-        sankey
     }
 
     fn fields(&self, name: &str, kind: &str, begun: Nanos) -> JsonMap {

@@ -39,6 +39,13 @@ pub(crate) enum Act {
     Erased { erased: Erased },
     /// Somebody, or a rule, did something to a review; as it stands since.
     Reviewed { review: Review },
+    /// A rule file was written or removed by somebody, through the API.
+    RuleFileSet {
+        file: String,
+        /// SHA-256 of its text, hexadecimal; none when it was removed.
+        sha256: Option<String>,
+        by: String,
+    },
 }
 
 /// What is sealed of a user.
@@ -106,6 +113,7 @@ impl Act {
             Self::Erased { erased } if erased.cause == "retention" => LeafKind::Retention,
             Self::Erased { .. } => LeafKind::Erasure,
             Self::Reviewed { .. } => LeafKind::Review,
+            // `RuleFileSet` too: that other rules are in force is an entry of the installation's log.
             _ => LeafKind::Admin,
         }
     }
@@ -129,6 +137,7 @@ impl Act {
                 Some(ReviewDeed::Expired) => "review expired",
                 _ => "review changed",
             },
+            Self::RuleFileSet { .. } => "rule file set",
         }
     }
 }

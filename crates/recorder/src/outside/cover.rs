@@ -124,7 +124,10 @@ impl Recorder {
             let size = leaves.iter().rev().find_map(|bytes| {
                 let leaf = Leaf::parse(bytes).ok()?;
                 let ours = leaf.kind == LeafKind::Head
-                    && leaf.facts.get("log").is_some_and(|stated| *stated == origin);
+                    && leaf
+                        .facts
+                        .get("log")
+                        .is_some_and(|stated| self.present_name(stated) == origin);
                 leaf.facts.get("size").filter(|_| ours)?.parse::<u64>().ok()
             });
             if let Some(size) = size {

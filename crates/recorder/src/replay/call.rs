@@ -1,10 +1,15 @@
 //! One model call of a replay, measured.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
 
 use exhibit_model::{Json, JsonMap, NanoUsd, Usage};
 use exhibit_provider::{ChatEvent, ChatRequest, Finish, Provider, ReportedUsage, ToolCall};
 use serde_json::json;
+
+use super::Pricer;
 
 /// What a call gave.
 #[derive(Debug, Clone, Default)]
@@ -25,10 +30,40 @@ pub struct Answer {
     pub cost: Option<NanoUsd>,
 }
 
-/// Makes the call. Waits no longer than the provider's own limits.
-pub(crate) async fn make(provider: &dyn Provider, request: ChatRequest) -> Answer {
+/// How often a call looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Makes the call. Waits no longer than the provider's own limits, and ends it when it is to stop.
+pub(crate) async fn make(
+    provider: &dyn Provider,
+    request: ChatRequest,
+    cancel: &AtomicBool,
+) -> Answer {
     let begun = Instant::now();
     let mut answer = Answer::default();
+    tokio::select! {
+        () = listen(provider, request, begun, &mut answer) => {}
+        () = cancelled(cancel) => {}
+    }
+    if answer.finish.is_none() && answer.failure.is_none() {
+        answer.failure = Some(("cancelled".to_owned(), "the call was cancelled".to_owned()));
+    }
+    answer.latency_ms = begun.elapsed().as_secs_f64() * 1e3;
+    answer
+}
+
+async fn cancelled(cancel: &AtomicBool) {
+    while !cancel.load(Ordering::Relaxed) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn listen(
+    provider: &dyn Provider,
+    request: ChatRequest,
+    begun: Instant,
+    answer: &mut Answer,
+) {
     let failed = |error: &exhibit_provider::ProviderError| {
         Some((error.code().to_owned(), format!("{}: {error}", provider.name())))
     };
@@ -61,8 +96,6 @@ pub(crate) async fn make(provider: &dyn Provider, request: ChatRequest) -> Answe
             }
         },
     }
-    answer.latency_ms = begun.elapsed().as_secs_f64() * 1e3;
-    answer
 }
 
 impl Answer {
@@ -74,6 +107,21 @@ impl Answer {
             output_text: output_tokens(usage).unwrap_or(0),
             ..Usage::default()
         })
+    }
+
+    /// What it cost by the price of the model that answered, as its record will have it, else by that
+    /// of the one that was asked.
+    pub(crate) fn priced(
+        &self,
+        pricer: &dyn Pricer,
+        provider: Option<&str>,
+        asked: &str,
+    ) -> Option<NanoUsd> {
+        let usage = self.usage()?;
+        let answered = self.finish.as_ref().and_then(|f| f.response_model.as_deref());
+        answered
+            .and_then(|model| pricer.price(provider, model, &usage))
+            .or_else(|| pricer.price(provider, asked, &usage))
     }
 
     /// What it adds to a span, in the native API's words.

@@ -1,19 +1,20 @@
 //! The engine: walks the captured steps in order of their starts, runs what is to be run, copies the
 //! rest, and tells how both differ.
 
+mod span;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::atomic::{AtomicBool, Ordering},
 };
 
 use exhibit_model::{
-    Clock, Entropy, Json, JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, SpanKind, Status,
-    TraceId, Usage,
+    Clock, Entropy, Json, JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, Status, TraceId,
+    Usage,
 };
 use exhibit_provider as wire;
 use exhibit_provider::ChatRequest;
 use serde::Serialize;
-use serde_json::json;
 
 use super::{
     Answer, Desk, Models, Options, Pricer, ReplayError, Step, ToolMode,
@@ -22,9 +23,11 @@ use super::{
 };
 
 /// Lines of a diff that are kept of one step.
-const CHANGES_MAX: usize = 40;
+pub(super) const CHANGES_MAX: usize = 40;
 /// Output tokens that a call without a limit of its own is taken to give at most.
 const OUTPUT_TOKENS_GUESS: u64 = 1_024;
+/// A call that takes this long is shown as soon as it is over.
+const SLOW_NS: i64 = 200_000_000;
 /// What stands in the place of a tool's result that is left out.
 const SKIPPED: &str = "(this tool was not run)";
 
@@ -43,6 +46,19 @@ pub struct Around<'a> {
     pub entropy: &'a dyn Entropy,
     /// Becomes true when it is to stop.
     pub cancel: &'a AtomicBool,
+    /// Is told how far it is.
+    pub progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    /// Model calls, or variants of an ablation, that are done.
+    pub done: usize,
+    /// All of them.
+    pub all: usize,
+    /// Billionths of a dollar spent so far; none when a price is not known.
+    pub spent_nano_usd: Option<i64>,
 }
 
 /// What came of it.
@@ -76,6 +92,9 @@ pub(crate) fn executed<'a>(
     if let Some(running) = steps.iter().find(|s| s.status == Status::Running) {
         return Err(ReplayError::Running(running.span_id.to_string()));
     }
+    if let Some(held) = steps.iter().find(|s| s.withheld) {
+        return Err(ReplayError::Quarantined(held.span_id.to_string()));
+    }
     let first = match &options.from {
         None => 0,
         Some(id) => ordered(steps)
@@ -99,6 +118,13 @@ pub(crate) fn executed<'a>(
         }
     }
     Ok(calls)
+}
+
+/// What a call may use at most, by its limit or by what it used before.
+pub(super) fn most_usage(step: &Step, limit: Option<u32>) -> Usage {
+    let expected = step.expected_usage();
+    let guess = || expected.output_tokens().saturating_mul(4).max(OUTPUT_TOKENS_GUESS);
+    Usage { output_text: limit.map_or_else(guess, u64::from), ..expected }
 }
 
 /// Steps as they began; what claims no start comes first.
@@ -125,7 +151,10 @@ pub async fn run(
     let mut run = Run {
         options,
         around,
-        trace_id: TraceId::mint(around.clock.now().0, around.entropy),
+        trace_id: options
+            .trace
+            .clone()
+            .unwrap_or_else(|| TraceId::mint(around.clock.now().0, around.entropy)),
         original,
         redacted: steps.iter().any(|s| s.redacted),
         ids: HashMap::new(),
@@ -147,14 +176,27 @@ pub async fn run(
     }
     let enclosing: HashSet<&SpanId> = run.parents.values().copied().collect();
     let mut containers = Vec::new();
+    let told = |run: &Run<'_>| {
+        let (done, spent) = (run.diffs.len(), run.spent.map(|s| s.0));
+        (around.progress)(Progress { done, all: calls.len(), spent_nano_usd: spent });
+    };
+    told(&run);
     for step in ordered(steps) {
         let begun = around.clock.now();
         if enclosing.contains(&step.span_id) && !calls.contains(&step.span_id) {
+            // Whoever looks meanwhile sees whose replay it is; so does who finds it broken off.
+            if !step.parent_id.as_ref().is_some_and(|parent| run.ids.contains_key(parent)) {
+                run.open(step, begun);
+            }
             containers.push((step, begun));
         } else if run.failure.is_some() {
             continue;
         } else if calls.contains(&step.span_id) {
             run.call(step, begun).await?;
+            told(&run);
+            if around.clock.now().0.saturating_sub(begun.0) > SLOW_NS {
+                run.flush().await?;
+            }
         } else {
             run.copy(step, begun);
         }
@@ -225,7 +267,7 @@ impl<'a> Run<'a> {
         let elsewhere = self.options.model.is_some();
         let captured = step.provider.as_deref().filter(|_| !elsewhere);
         let mut answer = match self.around.models.provider(captured, &wanted.model) {
-            Ok(provider) => make(&*provider, wanted.clone()).await,
+            Ok(provider) => make(&*provider, wanted.clone(), self.around.cancel).await,
             Err(error) => {
                 let failure = Some((error.code().to_owned(), error.to_string()));
                 Answer { failure, ..Answer::default() }
@@ -303,12 +345,7 @@ impl<'a> Run<'a> {
 
     fn within_budget(&self, step: &Step, wanted: &ChatRequest) -> Result<(), ReplayError> {
         let Some(budget) = self.options.budget else { return Ok(()) };
-        let expected = step.expected_usage();
-        let most = wanted.output_tokens_max.map_or_else(
-            || expected.output_tokens().saturating_mul(4).max(OUTPUT_TOKENS_GUESS),
-            u64::from,
-        );
-        let usage = Usage { output_text: most, ..expected };
+        let usage = most_usage(step, wanted.output_tokens_max);
         let next = self.around.pricer.price(step.provider.as_deref(), &wanted.model, &usage);
         // What nobody can price cannot be capped.
         let next = next.unwrap_or(NanoUsd(i64::MAX));
@@ -321,10 +358,10 @@ impl<'a> Run<'a> {
 
     fn pay(&mut self, step: &Step, wanted: &ChatRequest, answer: &mut Answer) {
         let reported = answer.finish.as_ref().and_then(|f| f.usage.as_ref()?.cost_usd);
-        let cost = reported.and_then(NanoUsd::from_usd).or_else(|| {
-            let usage = answer.usage()?;
-            self.around.pricer.price(step.provider.as_deref(), &wanted.model, &usage)
-        });
+        let provider = step.provider.as_deref();
+        let cost = reported
+            .and_then(NanoUsd::from_usd)
+            .or_else(|| answer.priced(self.around.pricer, provider, &wanted.model));
         answer.cost = cost;
         if answer.finish.is_some() {
             self.spent = self.spent.zip(cost).map(|(a, b)| NanoUsd(a.0.saturating_add(b.0)));
@@ -389,148 +426,8 @@ impl<'a> Run<'a> {
         self.given.push(Given { old_text, new, new_text });
     }
 
-    /// A step that is not run: it stands in the new trace as it was captured, and costs nothing.
-    fn copy(&mut self, step: &'a Step, begun: Nanos) {
-        let mut fields = self.fields(step, begun, false);
-        let content = &step.content;
-        let mut put = |name: &str, value: Option<Json>| {
-            if let Some(value) = value {
-                fields.insert(name.to_owned(), value);
-            }
-        };
-        put("input", content.input.clone());
-        put("output", content.output.clone());
-        put("model", step.model.as_deref().map(Json::from));
-        if step.kind == SpanKind::Llm || step.cost.is_some() {
-            put("cost", Some(0.into()));
-        }
-        put("status", Some(if step.status == Status::Error { "error" } else { "ok" }.into()));
-        if step.kind == SpanKind::Tool {
-            match &self.options.tools {
-                ToolMode::Captured => {}
-                ToolMode::Skip => put("output", Some(json!({ "skipped": true }))),
-                ToolMode::Live(_) => {
-                    let by_id = step.tool_call_id.as_ref().and_then(|id| self.results.get(id));
-                    let name = step.tool.as_ref().unwrap_or(&step.name);
-                    if let Some(result) = by_id.or_else(|| self.results.get(name)) {
-                        put("output", Some(json!({ "result": result })));
-                    }
-                }
-            }
-        }
-        self.ended(step, &mut fields);
-        self.waiting.push(fields);
-    }
-
-    /// A step that encloses others ends when they have ended.
-    fn container(&mut self, step: &'a Step, begun: Nanos) {
-        let mut fields = self.fields(step, begun, false);
-        if let Some(input) = &step.content.input {
-            fields.insert("input".to_owned(), input.clone());
-        }
-        if let Some(mut output) = step.content.output.clone() {
-            self.renew(&mut output);
-            fields.insert("output".to_owned(), output);
-        }
-        match &self.failure {
-            None => fields.insert("status".to_owned(), "ok".into()),
-            Some((code, words)) => {
-                fields.insert("error_type".to_owned(), code.as_str().into());
-                fields.insert("error".to_owned(), words.as_str().into());
-                fields.insert("status".to_owned(), "error".into())
-            }
-        };
-        let end = self.ends.get(&step.span_id).copied().unwrap_or(begun);
-        fields.insert("end_time".to_owned(), end.to_rfc3339().into());
-        self.waiting.push(fields);
-    }
-
-    /// Texts that repeat an old answer get the new one.
-    fn renew(&self, value: &mut Json) {
-        match value {
-            Json::String(text) => {
-                if let Some(given) =
-                    self.given.iter().rev().find(|g| g.old_text.trim() == text.trim())
-                {
-                    text.clone_from(&given.new_text);
-                }
-            }
-            Json::Array(items) => items.iter_mut().for_each(|item| self.renew(item)),
-            Json::Object(map) => map.values_mut().for_each(|item| self.renew(item)),
-            _ => {}
-        }
-    }
-
-    /// What every span of a replay says.
-    fn fields(&self, step: &Step, begun: Nanos, executed: bool) -> JsonMap {
-        let id = |span: &SpanId| self.ids.get(span).map(|id| id.as_str().to_owned());
-        let mut fields = JsonMap::new();
-        let mut put = |name: &str, value: Json| {
-            if !value.is_null() {
-                fields.insert(name.to_owned(), value);
-            }
-        };
-        put("trace_id", self.trace_id.as_str().into());
-        put("span_id", id(&step.span_id).into());
-        let parent = step.parent_id.as_ref().and_then(id);
-        let root = parent.is_none();
-        put("parent_span_id", parent.into());
-        put("name", step.name.as_str().into());
-        put("span_type", step.kind.as_str().into());
-        put("start_time", begun.to_rfc3339().into());
-        put("provider", step.provider.as_deref().into());
-        put("tool_name", step.tool.as_deref().into());
-        put("tool_call_id", step.tool_call_id.as_deref().into());
-        put("service", "exhibit replay".into());
-        put(
-            "attributes",
-            json!({
-                "exhibit.replay.trace": self.original.as_str(),
-                "exhibit.replay.span": step.span_id.as_str(),
-                "exhibit.replay.executed": executed,
-                "exhibit.replay.diverged": self.diverged,
-            }),
-        );
-        if root {
-            let mut metadata = json!({
-                "replay_of": self.original.as_str(),
-                "replay_tools": self.options.tools.as_str(),
-                "replay_repeat": self.options.repeat.to_string(),
-            });
-            if let Some(from) = &self.options.from {
-                metadata["replay_from"] = from.as_str().into();
-            }
-            if let Some(model) = &self.options.model {
-                metadata["replay_model"] = model.as_str().into();
-            }
-            let mut tags = vec!["replay"];
-            if self.redacted {
-                metadata["redacted_inputs"] = "true".into();
-                tags.push("redacted-inputs");
-            }
-            put("metadata", metadata);
-            put("tags", tags.into());
-        }
-        fields
-    }
-
-    /// Notes the end of a step, also for what encloses it.
-    fn ended(&mut self, step: &'a Step, fields: &mut JsonMap) {
-        let end = self.around.clock.now();
-        fields.insert("end_time".to_owned(), end.to_rfc3339().into());
-        let mut at = Some(&step.span_id);
-        // Parents never form a cycle in a stored trace; a bound costs nothing.
-        for _ in 0..=self.parents.len() {
-            let Some(span) = at else { break };
-            self.ends.insert(span.clone(), end);
-            at = self.parents.get(span).copied();
-        }
-    }
-
     fn compare(&mut self, step: &Step, answer: &Answer, same_tools: bool) {
-        let old: String =
-            step.content.output_messages.iter().map(text_of).collect::<Vec<_>>().join("\n");
-        let new = answer.said();
+        let (old, new) = (step.said(), answer.said());
         let usage = answer.usage();
         let before = step.usage;
         let similarity = diff::similarity(&old, &new);

@@ -1,5 +1,7 @@
 //! One captured step of a trace, with what running it again needs.
 
+use std::collections::BTreeMap;
+
 use exhibit_model::{
     Content, Json, JsonMap, Message, NanoUsd, Nanos, Span, SpanId, SpanKind, Status, TraceId, Usage,
 };
@@ -45,6 +47,40 @@ pub struct Step {
     pub cost: Option<NanoUsd>,
     /// Whether any of its texts was redacted before it was stored.
     pub redacted: bool,
+    /// Whether it is quarantined, so that what it holds is not there.
+    pub withheld: bool,
+    /// Stable name of what went wrong.
+    pub error: Option<String>,
+    /// The same in words.
+    pub message: Option<String>,
+    /// What its sender said of it, by key.
+    pub metadata: BTreeMap<String, String>,
+    /// In a replay: the step that it repeats.
+    pub repeats: Option<Repeats>,
+}
+
+/// Which step another one repeats.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeats {
+    /// The original span.
+    pub span_id: String,
+    /// Whether it was run, or copied from the capture.
+    pub executed: bool,
+    /// Whether other tools had been asked for by then.
+    pub diverged: bool,
+}
+
+impl Repeats {
+    fn read<'a>(attribute: impl Fn(&str) -> Option<&'a Json>) -> Option<Self> {
+        let is = |name: &str| {
+            attribute(name).is_some_and(|v| v.as_bool().unwrap_or(v.as_str() == Some("true")))
+        };
+        Some(Self {
+            span_id: attribute("exhibit.replay.span")?.as_str()?.to_owned(),
+            executed: is("exhibit.replay.executed"),
+            diverged: is("exhibit.replay.diverged"),
+        })
+    }
 }
 
 impl From<&SpanDetail> for Step {
@@ -75,6 +111,11 @@ impl Step {
             usage: span.usage,
             cost: span.cost.amount,
             redacted: span.findings.iter().any(|f| f.redacted),
+            withheld: span.decision.is_quarantine() && span.attributes.is_empty(),
+            error: span.error_type.clone(),
+            message: span.status_message.clone(),
+            metadata: span.metadata.clone(),
+            repeats: Repeats::read(|name| span.attribute(name)),
         }
     }
 
@@ -120,7 +161,21 @@ impl Step {
                 .get("findings")
                 .and_then(Json::as_array)
                 .is_some_and(|findings| findings.iter().any(redacted)),
+            withheld: text("verdict").as_deref() == Some("quarantined")
+                && read("input").is_none()
+                && read("output").is_none(),
+            error: text("error_type"),
+            message: text("status_message"),
+            metadata: read("metadata")
+                .and_then(|m| serde_json::from_value(m).ok())
+                .unwrap_or_default(),
+            repeats: Repeats::read(|name| document.get("attributes")?.get(name)),
         })
+    }
+
+    /// What it answered, as one text, tool calls included.
+    pub fn said(&self) -> String {
+        self.content.output_messages.iter().map(super::text_of).collect::<Vec<_>>().join("\n")
     }
 
     /// The model to ask.

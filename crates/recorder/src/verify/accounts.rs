@@ -43,7 +43,10 @@ impl Derived {
             }
             Act::Erased { erased } => self.erased.extend(erased.leaves),
             // Derived from the acts whenever they are asked for.
-            Act::RetentionSet { .. } | Act::HoldPlaced { .. } | Act::HoldReleased { .. } => {}
+            Act::RetentionSet { .. }
+            | Act::HoldPlaced { .. }
+            | Act::HoldReleased { .. }
+            | Act::RuleFileSet { .. } => {}
             Act::KeyRevoked { key, at } => {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);

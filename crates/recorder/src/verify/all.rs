@@ -10,7 +10,7 @@ use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
 use serde::Serialize;
 
 use super::{Fault, Verdict, anchors::Vouched, log::Claimed, record, rollups};
-use crate::{Error, Recorder, accept, lock};
+use crate::{Error, Recorder, SuccessionWord, accept, lock};
 
 /// Traces read at once.
 const PAGE: usize = 256;
@@ -54,6 +54,9 @@ pub struct Report {
     pub pending: u64,
     /// What outsiders vouch for.
     pub vouched: Vouched,
+    /// Which signing key followed which, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub successions: Vec<SuccessionWord>,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -117,8 +120,12 @@ impl Recorder {
             leaves: 0,
             pending: 0,
             vouched: Vouched::default(),
+            successions: self.successions(),
             faults: Vec::new(),
         };
+        if report.successions.iter().any(|one| one.reason == "restore") {
+            report.qualifiers.push("restored");
+        }
         let workspaces = self.store.workspaces().await?;
         let mut total = 0;
         for workspace in &workspaces {
@@ -135,6 +142,8 @@ impl Recorder {
             self.check_log(LogId::Installation, &anchors.heads, None, progress).await?;
         report.leaves += installation.size;
         installation.faults.into_iter().for_each(|f| report.fault(f));
+        let successions = self.check_successions(&installation.successions);
+        successions.into_iter().for_each(|f| report.fault(f));
         let known: BTreeSet<String> =
             workspaces.iter().map(|w| self.log_origin(LogId::Workspace(w.id))).collect();
         for origin in installation.heads.keys().filter(|origin| !known.contains(*origin)) {

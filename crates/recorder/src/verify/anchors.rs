@@ -73,9 +73,7 @@ impl Recorder {
         };
         let signed = SignedCheckpoint::parse(anchor.note.as_bytes())
             .map_err(|_| fault(Verdict::Altered, "a kept checkpoint does not read"))?;
-        let known = self.known_keys(LogId::Installation);
-        let ours = known.iter().any(|key| signed.verify(&origin, key).is_ok());
-        if !ours {
+        if !self.is_signed(LogId::Installation, &signed) {
             return Err(fault(
                 Verdict::WrongKey,
                 "a kept checkpoint is not signed by this log's key",

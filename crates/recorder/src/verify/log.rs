@@ -6,7 +6,7 @@ use exhibit_ledger::{Frontier, Hash, Leaf, LeafKind, SignedCheckpoint, leaf_hash
 use exhibit_store::{LogId, StoredCheckpoint};
 
 use super::{Fault, Progress, Verdict};
-use crate::{Error, Recorder};
+use crate::{Error, Recorder, succession};
 
 /// Leaves read at once.
 const CHUNK: u64 = 4_096;
@@ -17,6 +17,8 @@ pub(super) struct LogPass {
     pub(super) size: u64,
     /// Heads of other logs that it states: origin to size to root.
     pub(super) heads: BTreeMap<String, BTreeMap<u64, Hash>>,
+    /// Successions of the signing key that it tells of, with their places.
+    pub(super) successions: Vec<(u64, String)>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -52,8 +54,7 @@ impl Recorder {
         };
         let signed = SignedCheckpoint::parse(stored.note.as_bytes())
             .map_err(|_| fault(Verdict::Altered, "the checkpoint does not read"))?;
-        let known = self.known_keys(stored.log);
-        if !known.iter().any(|key| signed.verify(&origin, key).is_ok()) {
+        if !self.is_signed(stored.log, &signed) {
             let what = "the checkpoint is not signed by this log's key";
             return Err(fault(Verdict::WrongKey, what));
         }
@@ -78,7 +79,12 @@ impl Recorder {
     ) -> Result<LogPass, Error> {
         let origin = self.log_origin(log);
         let head = self.store.head(log).await?;
-        let mut pass = LogPass { size: head.size, heads: BTreeMap::new(), faults: Vec::new() };
+        let mut pass = LogPass {
+            size: head.size,
+            heads: BTreeMap::new(),
+            successions: Vec::new(),
+            faults: Vec::new(),
+        };
         let fault = |verdict, index, what: String| {
             let mut fault = Fault::new(verdict, what);
             fault.log = Some(origin.clone());
@@ -136,7 +142,11 @@ impl Recorder {
                     let what = format!("the record of leaf {index} is not there");
                     pass.faults.push(fault(Verdict::Missing, Some(index), what));
                 }
-                note_head(&leaf, &mut pass.heads);
+                let told = leaf.facts.get(succession::FACT);
+                if let Some(note) = told.filter(|_| leaf.kind == LeafKind::KeyChange) {
+                    pass.successions.push((index, note.clone()));
+                }
+                self.note_head(&leaf, &mut pass.heads);
             }
             for tile in frontier.append_many(&hashes) {
                 let stored = self.store.hashes(log, tile.level, tile.index, tile.index + 1).await?;
@@ -161,17 +171,17 @@ impl Recorder {
         }
         Ok(pass)
     }
-}
 
-/// Remembers what a head leaf states about another log.
-fn note_head(leaf: &Leaf, heads: &mut BTreeMap<String, BTreeMap<u64, Hash>>) {
-    if leaf.kind != LeafKind::Head {
-        return;
-    }
-    let fact = |name: &str| leaf.facts.get(name).map(String::as_str);
-    let stated = fact("log").zip(fact("size").and_then(|s| s.parse().ok()));
-    let root = fact("root").and_then(|text| Hash::from_hex(text).ok());
-    if let (Some((log, size)), Some(root)) = (stated, root) {
-        heads.entry(log.to_owned()).or_default().insert(size, root);
+    /// Remembers what a head leaf states about another log, under the log's present name.
+    fn note_head(&self, leaf: &Leaf, heads: &mut BTreeMap<String, BTreeMap<u64, Hash>>) {
+        if leaf.kind != LeafKind::Head {
+            return;
+        }
+        let fact = |name: &str| leaf.facts.get(name).map(String::as_str);
+        let stated = fact("log").zip(fact("size").and_then(|s| s.parse().ok()));
+        let root = fact("root").and_then(|text| Hash::from_hex(text).ok());
+        if let (Some((log, size)), Some(root)) = (stated, root) {
+            heads.entry(self.present_name(log)).or_default().insert(size, root);
+        }
     }
 }

@@ -97,8 +97,9 @@ async fn run(
         clock: &SystemClock,
         entropy: &OsEntropy,
         cancel,
+        progress: &|_| {},
     };
-    ablate::run(steps, options, around, resume, &|_| {}).await
+    ablate::run(steps, options, around, resume).await
 }
 
 #[tokio::test]
@@ -241,4 +242,29 @@ fn long(spans: usize) -> Vec<Step> {
         steps.push(tool);
     }
     steps
+}
+
+#[tokio::test]
+async fn a_model_s_words_stand_beside_the_template_and_are_marked() {
+    let house = House::new().await;
+    let steps = planted(&house, 6).await;
+    let options = Options { repeats: 2, explain: true, ..Options::default() };
+    let estimate = ablate::estimate(&steps, &options, &*house.recorder).unwrap();
+    let inner = noisy(6, vec![1]);
+    let script = Scripted::new(move |request| {
+        let asked = request.messages.first();
+        if matches!(asked, Some(Message::System { text }) if text.starts_with("Explain")) {
+            return Ok(("Because of station 1.".to_owned(), Vec::new()));
+        }
+        inner.say(request)
+    });
+    let found = run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
+    assert_eq!(found.calls, estimate.calls);
+    let written = found.explanation_by_model.unwrap();
+    assert_eq!(
+        (written.model.as_str(), written.text.as_str()),
+        ("gpt-4o-mini", "Because of station 1.")
+    );
+    assert!(found.explanation.contains("Measured with 2 repeats"));
+    assert_eq!(found.measure, "words");
 }

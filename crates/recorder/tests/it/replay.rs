@@ -178,6 +178,7 @@ async fn run(house: &House, steps: &[Step], options: &Options, script: &Arc<Scri
         clock: &SystemClock,
         entropy: &OsEntropy,
         cancel: &AtomicBool::new(false),
+        progress: &|_| {},
     };
     replay::run(steps, options, around).await.unwrap()
 }
@@ -321,4 +322,50 @@ async fn what_is_unknown_running_or_empty_is_said() {
     };
     assert_eq!(refused(&steps), "running");
     assert_eq!(refused(&steps[..1]), "no_calls");
+}
+
+/// An agent of forty steps, every second one a call that is made again.
+async fn long(house: &House) -> Vec<Step> {
+    let model =
+        json!({"model": "gpt-4o-mini", "provider": "openai", "tokens_in": 20, "tokens_out": 8});
+    let mut spans = vec![span("root", None, "agent", 0)];
+    for at in 1..40_u32 {
+        let id = format!("s{at}");
+        let kind = if at % 2 == 1 { "llm" } else { "tool" };
+        let mut one = with(
+            span(&id, Some("root"), kind, at),
+            json!({"input": {"messages": [{"role": "user", "content": format!("question {at}")}]},
+                "output": {"messages": [{"role": "assistant", "content": format!("answer {at}")}]}}),
+        );
+        if kind == "llm" {
+            one = with(one, model.clone());
+        }
+        spans.push(one);
+    }
+    house.send(spans.into()).await;
+    house.recorder.steps(house.workspace, &TraceId::new("t1").unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn forty_steps_are_run_again_in_order_and_told_again_from_the_record() {
+    let house = House::new().await;
+    let steps = long(&house).await;
+    assert_eq!(steps.len(), 40);
+    let script = Scripted::new(|_| Ok(("something new".to_owned(), Vec::new())));
+    let begun = std::time::Instant::now();
+    let told = run(&house, &steps, &Options::default(), &script).await;
+    println!("replay of 40 spans, instant provider: {} ms", begun.elapsed().as_millis());
+    assert_eq!((told.steps.len(), script.seen().len()), (20, 20));
+    let id = TraceId::new(&told.trace_id).unwrap();
+    let stored = house.recorder.steps(house.workspace, &id).await.unwrap();
+    assert_eq!(stored.len(), 40);
+    let again = replay::retold(&steps, &stored, told.tools).unwrap();
+    assert_eq!(again.answer, told.answer);
+    let pairs = |told: &Replayed| -> Vec<(String, String, f64)> {
+        let pair = |s: &replay::diff::StepDiff| {
+            (s.span_id.clone(), s.replay_span_id.clone(), s.similarity)
+        };
+        told.steps.iter().map(pair).collect()
+    };
+    assert_eq!(pairs(&again), pairs(&told));
 }

@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use exhibit_capture::{Decoded, Encoding, native::SimpleTrace};
+use exhibit_capture::{Context, Decoded, Encoding, native::SimpleTrace};
 use exhibit_recorder::Caller;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse},
@@ -69,6 +69,57 @@ pub(crate) fn router() -> Router<Shared> {
     router
 }
 
+/// `POST /` of the OTLP port in JSON, for programs that send every signal to the address as it was given
+/// to them: the body's own first key says which signal it is.
+pub(crate) async fn export_to_root(State(app): State<Shared>, request: Request) -> Response {
+    let outcome = match content_type(request.headers()) {
+        Ok(Encoding::Json) => take_any(&app, request).await,
+        Ok(Encoding::Protobuf) => Err(Problem::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "OTLP over HTTP goes to /v1/traces, /v1/logs and /v1/metrics; only JSON is told apart here.",
+        )),
+        Err(problem) => Err(problem),
+    };
+    match outcome {
+        Ok((signal, outcome)) => success(signal, Encoding::Json, outcome),
+        Err(problem) => failure(&problem, Encoding::Json),
+    }
+}
+
+async fn take_any(app: &Shared, request: Request) -> Result<(Signal, Outcome), Problem> {
+    let (parts, body) = request.into_parts();
+    let peer = parts.extensions.get::<Peer>().map(|p| p.0);
+    let ask = Ask { headers: &parts.headers, method: &parts.method, uri: Some(&parts.uri), peer };
+    let caller = auth::authorise::<Ingest>(app, &ask).await?;
+    Coding::of(&parts.headers)?;
+    let received = body::receive(&app.budget, app.recorder.limits(), &parts.headers, body).await?;
+    let decode = |body: &[u8], context: &Context<'_>| {
+        let signal = signal_of(body);
+        super::decode(body, context, signal, Encoding::Json).map(|decoded| (signal, decoded))
+    };
+    let labels = labels(&parts.headers);
+    let ((signal, decoded), _share) =
+        app.decode(caller.workspace, "otlp", received, labels, decode).await?;
+    super::accept(app, &caller, decoded).await.map(|outcome| (signal, outcome))
+}
+
+/// Which signal a JSON request carries; traces where it says nothing.
+fn signal_of(body: &[u8]) -> Signal {
+    #[derive(serde::Deserialize)]
+    struct Keys {
+        #[serde(alias = "resource_logs", rename = "resourceLogs")]
+        logs: Option<serde::de::IgnoredAny>,
+        #[serde(alias = "resource_metrics", rename = "resourceMetrics")]
+        metrics: Option<serde::de::IgnoredAny>,
+    }
+    match serde_json::from_slice::<Keys>(body) {
+        Ok(Keys { logs: Some(_), .. }) => Signal::Logs,
+        Ok(Keys { metrics: Some(_), .. }) => Signal::Metrics,
+        _ => Signal::Traces,
+    }
+}
+
 async fn export(
     State(app): State<Shared>,
     request: Request,
@@ -86,6 +137,33 @@ async fn export(
         Ok(Answer::Other(response)) => response,
         Err(problem) => failure(&problem, answer_as),
     }
+}
+
+/// Takes traces in that came to another door, from somebody who is known already.
+pub(crate) async fn take_in(
+    app: &Shared,
+    caller: &Caller,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
+    let encoding = content_type(headers);
+    let answer_as = *encoding.as_ref().unwrap_or(&Encoding::Json);
+    let outcome = async {
+        let encoding = encoding?;
+        Coding::of(headers)?;
+        let limits = app.recorder.limits();
+        let received = body::receive(&app.budget, limits, headers, body).await?;
+        super::record(app, caller, Signal::Traces, encoding, labels(headers), received).await
+    };
+    match outcome.await {
+        Ok(outcome) => success(Signal::Traces, answer_as, outcome),
+        Err(problem) => failure(&problem, answer_as),
+    }
+}
+
+/// Whether a body is protobuf, by its `Content-Type`.
+pub(crate) fn is_protobuf(headers: &HeaderMap) -> bool {
+    matches!(content_type(headers), Ok(Encoding::Protobuf))
 }
 
 enum Answer {

@@ -41,6 +41,7 @@ use crate::{app::Shared, otlp::http::PREFIXES, problem::Problem};
         (name = "ledger", description = "Proofs, in the C2SP text formats"),
         (name = "governance", description = "Rules, what they say, and asking before acting"),
         (name = "reviews", description = "What waits for people"),
+        (name = "replay", description = "Traces run again, and what answers depend on"),
         (name = "settings", description = "Prices and rules in force"),
         (name = "keys", description = "API keys"),
         (name = "workspaces", description = "Workspaces and members"),

@@ -143,6 +143,19 @@ pub(crate) async fn policies(
     Ok(Data { data })
 }
 
+/// Lines of an answer about budgets.
+const BUDGETS: usize = 500;
+
+/// What was spent of the budgets in force, most used up first.
+#[utoipa::path(get, path = "/api/v1/govern/budgets", tag = "governance",
+    responses((status = 200, body = Data<Vec<Object>>), (status = 403, body = ProblemBody)))]
+pub(crate) async fn budgets(
+    State(app): State<Shared>,
+    caller: Caller<Read>,
+) -> Data<Vec<exhibit_recorder::BudgetBurn>> {
+    Data { data: app.recorder.budgets(caller.workspace, BUDGETS) }
+}
+
 /// What rules and detectors say of one span.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct SpanRuling {

@@ -40,6 +40,19 @@ pub(crate) async fn test(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Try a delivery again now.
+#[utoipa::path(post, path = "/api/v1/notifications/deliveries/{id}/retry", tag = "governance",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 202), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub(crate) async fn retry(
+    State(app): State<Shared>,
+    caller: Caller<Admin>,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    app.recorder.retry_delivery(caller.workspace, &id).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 /// One message to one channel.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct DeliveryView {

@@ -33,10 +33,10 @@ use tokio::sync::{OnceCell, Semaphore};
 use crate::{
     app::Shared,
     auth::{self, Ingest},
-    body,
+    body, otlp,
     problem::Problem,
 };
-use target::Target;
+use target::{Export, Target};
 
 /// Answers passed on at once.
 const CALLS_MAX: usize = 4_096;
@@ -131,8 +131,10 @@ fn without_own(headers: &HeaderMap) -> HeaderMap {
 async fn forward(app: &Shared, target: Target, request: Request) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     let known = caller(app, &target, &parts.headers).await?;
-    if parts.method == Method::POST && target.is_trace_export() {
-        return take_in(app, &known, &parts.headers, body).await;
+    if parts.method == Method::POST
+        && let Some(export) = target.export()
+    {
+        return take_in(app, &known, export, &parts.headers, body).await;
     }
     let permit = Arc::clone(&app.proxy.calls).try_acquire_owned();
     let permit = permit.map_err(|_| Problem::busy(1_000))?;
@@ -171,7 +173,7 @@ async fn forward(app: &Shared, target: Target, request: Request) -> Result<Respo
     let recorded = parts.method == Method::POST;
     let mut sent: Bytes = body;
     if recorded {
-        match app.recorder.rule_on_call(exchange.clone()).await? {
+        match app.recorder.rule_on_call(&known, exchange.clone()).await? {
             Ruling::Send => {}
             Ruling::SendInstead(body) => sent = body.into(),
             Ruling::Refuse { reasons } => {
@@ -238,11 +240,21 @@ fn unreachable(error: &ProviderError) -> Problem {
 async fn take_in(
     app: &Shared,
     known: &Known,
+    export: Export,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    if export == Export::Otlp || otlp::http::is_protobuf(headers) {
+        return Ok(otlp::http::take_in(app, known, headers, body).await);
+    }
     let door = "openai-agents";
-    let decode = openai_agents::ingest;
+    let decode = |body: &[u8], context: &exhibit_capture::Context<'_>| {
+        if otlp::is_json(body) {
+            otlp::decode(body, context, otlp::Signal::Traces, exhibit_capture::Encoding::Json)
+        } else {
+            openai_agents::ingest(body, context)
+        }
+    };
     let (decoded, _share) = app.intake(known.workspace, door, headers, body, decode).await?;
     let accepted = app.recorder.accept(known.workspace, decoded).await?;
     let answer = json!({ "accepted": accepted.accepted, "rejected": accepted.rejected.len() });

@@ -41,7 +41,10 @@ impl Bench {
         Self::made(rules, |_, _| {}).await
     }
 
-    async fn made(rules: RuleSource, change: impl FnOnce(&mut Config, &mut Limits)) -> Self {
+    pub(crate) async fn made(
+        rules: RuleSource,
+        change: impl FnOnce(&mut Config, &mut Limits),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut limits = Limits::default();
         let mut config = Config {
@@ -198,6 +201,13 @@ impl Answer {
     pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text());
         if self.body.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Asserts the status of an answer that is no JSON.
+    #[track_caller]
+    pub(crate) fn expect_text(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text());
+        self.text()
     }
 
     /// Asserts a problem document of that status and code.

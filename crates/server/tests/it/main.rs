@@ -19,3 +19,4 @@ mod live;
 mod otlp;
 mod proxy;
 mod query;
+mod rule_files;

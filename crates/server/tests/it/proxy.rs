@@ -301,3 +301,82 @@ async fn each_protocol_is_read_and_a_caller_s_trace_is_joined() {
     assert_eq!(span["model"], "gemini-2.5-flash");
     assert_eq!((&span["tokens_in"], &span["tokens_out"]), (&json!(4), &json!(3)), "{span}");
 }
+
+/// One span of a trace as OTLP's JSON has it.
+fn otlp_json() -> Value {
+    json!({"resourceSpans": [{"scopeSpans": [{"spans": [{
+        "traceId": "0af7651916cd43dd8448eb211c80319c", "spanId": "b7ad6b7169203331", "name": "step",
+        "startTimeUnixNano": "1795168800000000000", "endTimeUnixNano": "1795168801000000000"}]}]}]})
+}
+
+#[tokio::test]
+async fn otlp_that_an_exporter_sends_to_the_base_url_is_taken_in() {
+    use opentelemetry_proto::tonic::{
+        collector::trace::v1::ExportTraceServiceRequest,
+        trace::v1::{ResourceSpans, ScopeSpans, Span},
+    };
+    use prost::Message as _;
+    let provider = Provider::answering(200, "application/json", &["{}"]).await;
+    let bench = provider.bench().await;
+    let key = bench.key("ingest,read").await;
+    let span = Span {
+        trace_id: vec![7; 16],
+        span_id: vec![9; 8],
+        name: "step".to_owned(),
+        start_time_unix_nano: 1_795_168_800_000_000_000,
+        end_time_unix_nano: 1_795_168_801_000_000_000,
+        ..Span::default()
+    };
+    let scope_spans = vec![ScopeSpans { spans: vec![span], ..ScopeSpans::default() }];
+    let resource_spans = vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }];
+    let protobuf = ExportTraceServiceRequest { resource_spans }.encode_to_vec();
+    for path in [
+        "/proxy/openai/v1/traces",
+        "/proxy/openai/v1/v1/traces",
+        "/proxy/openai/v1/traces/ingest",
+        "/proxy/anthropic/v1/traces",
+    ] {
+        let post = || bench.post(path).header("x-exhibit-key", &key);
+        post().json(&otlp_json()).send().await.expect(200);
+        let answer = post().body("application/x-protobuf", protobuf.clone()).send().await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("content-type")),
+            (200, "application/x-protobuf")
+        );
+        bench.post(path).json(&otlp_json()).send().await.expect(401);
+    }
+    for id in ["0af7651916cd43dd8448eb211c80319c", "07070707070707070707070707070707"] {
+        let trace = bench.get(&format!("/api/v1/traces/{id}")).key(&key).send().await.expect(200);
+        assert_eq!(trace["data"]["span_count"], 1, "{trace}");
+    }
+    assert!(provider.seen().is_empty(), "nothing of it reaches the provider");
+}
+
+const SPENDING: &str = "version: 1
+policy: spending
+rules:
+  - id: little
+    title: The day's budget is spent
+    budget: {limit_usd: 0.000002, window: 1d}
+    then: {hard: [block]}
+";
+
+#[tokio::test]
+async fn a_budget_that_is_spent_stops_the_next_call_before_it_leaves() {
+    let provider = Provider::answering(200, "text/event-stream", &STREAM).await;
+    let at = provider.at;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("policies")).unwrap();
+    std::fs::write(dir.path().join("policies/spending.yaml"), SPENDING).unwrap();
+    let rules = exhibit_recorder::RuleSource { dir: Some(dir.path().to_owned()) };
+    let bench =
+        Bench::made(rules, |config, _| config.proxy.openai = format!("http://{at}/v1")).await;
+    let key = bench.key("ingest,read").await;
+    let path = "/proxy/openai/v1/chat/completions";
+    call(&bench, path, &key).send().await.expect_text(200);
+    let span = recorded(&bench, &key).await;
+    assert!(span["cost"].as_f64().unwrap() > 0.000_002, "{span}");
+    let refused = call(&bench, path, &key).send().await.expect(403);
+    assert_eq!(refused["error"]["code"], "blocked", "{refused}");
+    assert_eq!(provider.seen().len(), 1, "the second call was not made");
+}

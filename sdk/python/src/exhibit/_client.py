@@ -170,7 +170,8 @@ class Exhibit:
     ) -> Decision:
         """Asks the rules before a model or tool is called. Never raises.
 
-        `fail` says what holds when they cannot be asked: `"open"` goes on, `"closed"` blocks.
+        `arguments` of a tool are judged like an input. `cost_so_far` is in US dollars. `fail` says what
+        holds when the rules cannot be asked: `"open"` goes on, `"closed"` blocks.
         """
         if not self.enabled:
             return Decision("allow", True, input, "recording is switched off", asked=False)
@@ -181,22 +182,27 @@ class Exhibit:
             "model": model,
             "provider": provider,
             "tool": tool,
-            "arguments": arguments,
-            "workflow": workflow,
-            "cost_usd": cost_so_far,
-            "agent_name": common.get("agent_name"),
+            "kind": "tool" if tool is not None else None,
+            "metadata": {"workflow": workflow} if workflow is not None else None,
+            "agent": common.get("agent_name"),
             "environment": common.get("environment"),
-            "user_id": common.get("user_id"),
-            "session_id": common.get("session_id"),
-            "trace_id": trace.id if trace is not None else None,
+            "service": common.get("service"),
+            "user": common.get("user_id"),
+            "session": common.get("session_id"),
+            "tags": list(trace.tags) if trace is not None and trace.tags else None,
         }
-        return self._governor.ask(question, input, fail, timeout)
+        beside = {
+            "trace_id": trace.id if trace is not None else None,
+            "trace_cost_usd": cost_so_far,
+        }
+        return self._governor.ask(question, beside, input, arguments, fail, timeout)
 
     # -- delivery ---------------------------------------------------------------------------------
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Waits until everything recorded before is durable at the recorder. Returns after `timeout`
-        seconds at the latest; False when it took longer, or something was lost."""
+        seconds at the latest; False when it took longer, or when spans were dropped or refused since
+        the last flush: [`stats`] says how many."""
         return True if not self.enabled else self._delivery.flush(timeout)
 
     def shutdown(self, timeout: float = 10.0) -> bool:

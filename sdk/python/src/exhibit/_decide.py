@@ -35,9 +35,9 @@ class Decision:
     action: str
     #: Whether the step may happen.
     allowed: bool
-    #: The input to go on with: redacted where a rule says so, else as it was given.
+    #: The input (without one, the arguments) to go on with: redacted where a rule says so, else as given.
     input: Any = None
-    #: Why, in a sentence, where a rule gives one.
+    #: Why, in the words of the rules.
     reason: str | None = None
     findings: list[dict[str, Any]] = field(default_factory=list)
     evaluations: list[dict[str, Any]] = field(default_factory=list)
@@ -66,20 +66,33 @@ class Governor:
         self._privacy = privacy
         self._local = threading.local()
 
-    def ask(self, question: dict[str, Any], input: Any, fail: Fail, timeout: float) -> Decision:
+    def ask(
+        self,
+        question: dict[str, Any],
+        beside: dict[str, Any],
+        input: Any,
+        arguments: Any,
+        fail: Fail,
+        timeout: float,
+    ) -> Decision:
         """The rules' decision; when they cannot be asked, what `fail` says. Never raises."""
         try:
-            given, _ = snapshot(input)
+            both = input is not None and arguments is not None
+            given, _ = snapshot(
+                {"input": input, "arguments": arguments} if both else arguments if input is None else input
+            )
             # The rules judge what would be sent to a model, so switched-off storage does not apply;
             # the redaction hook does.
-            body = {"input": self._privacy.field("input", given)}
-            body.update({key: snapshot(value)[0] for key, value in question.items() if value is not None})
+            call = {"input": self._privacy.field("input", given)}
+            call.update({key: snapshot(value)[0] for key, value in question.items() if value is not None})
+            body = {"call": call}
+            body.update({key: value for key, value in beside.items() if value is not None})
             answer = self._transport().post(PATH, utf8(json.dumps(body, ensure_ascii=False)), None, timeout)
             if answer.status != 200:
                 warn(f"decide {answer.status}", "exhibit: the rules answered %d", answer.status)
                 return _unasked(input, fail, f"the rules answered {answer.status}")
             said = json.loads(answer.body)
-            return _read(said.get("data", said), input)
+            return _read(said.get("data", said), input, arguments, both)
         except Unreachable as error:
             warn("decide", "exhibit: the rules cannot be asked: %s", error)
             return _unasked(input, fail, "the rules cannot be asked")
@@ -97,19 +110,18 @@ class Governor:
         return held
 
 
-def _read(said: dict[str, Any], input: Any) -> Decision:
-    verdict = said.get("decision", said.get("action", "allow"))
-    reason = said.get("reason") or said.get("message")
-    if isinstance(verdict, dict):
-        reason = reason or verdict.get("reason") or verdict.get("message")
-        verdict = verdict.get("action", "allow")
-    action = str(verdict)
-    redacted = said.get("redacted_input", said.get("input"))
+def _read(said: dict[str, Any], input: Any, arguments: Any, both: bool) -> Decision:
+    action = str(said.get("decision", "allow"))
+    kept, words = said.get("input"), said.get("messages")
+    if not said.get("redacted") or kept is None:
+        kept = input if input is not None else arguments
+    elif both and isinstance(kept, dict):
+        kept = kept.get("input")
     return Decision(
         action=action,
         allowed=bool(said.get("allowed", action not in _STOPS)),
-        input=input if redacted is None else redacted,
-        reason=str(reason) if reason else None,
+        input=kept,
+        reason="; ".join(map(str, words)) if isinstance(words, list) and words else None,
         findings=_objects(said.get("findings")),
         evaluations=_objects(said.get("evaluations")),
         raw=said,

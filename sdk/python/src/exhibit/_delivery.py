@@ -1,22 +1,23 @@
-"""From ended spans to a recorder that has them: a bounded queue and one thread, two under load.
+"""From ended spans to requests that wait for the recorder: a bounded queue, one thread that packs, and
+one that sends, two under load.
 
-The application's side only appends to the queue. The thread redacts, encodes, compresses, sends, and
-comes again when the recorder is away or busy. What cannot wait any longer is dropped and counted; the
-sequence numbers of what is missing show the recorder that there was more.
+The application's side only appends to the queue. The packing thread redacts, encodes and compresses; full
+requests are packed ahead of a recorder that is slow or away, where a span takes a small part of the room.
+What finds no room any more is dropped and counted; the sequence numbers of what is missing show the
+recorder that there was more.
 """
 
 from __future__ import annotations
 
 import atexit
-import gzip
-import json
+import contextlib
 import os
-import random
 import sys
 import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,19 +26,17 @@ from ._faults import internal, warn
 from ._ids import new_source_id
 from ._privacy import Privacy
 from ._record import encode
+from ._sending import Batch, Sender
 from ._settings import Settings
-from ._transport import Answer, Transport, Unreachable
+from ._transport import Transport
 
 if TYPE_CHECKING:
     from ._span import Span
 
-PATH = "/api/v1/ingest/spans"
 #: Running spans that may wait to be announced; older ones give way, their end tells everything.
 ANNOUNCEMENTS_MAX = 4_096
-FIRST_RETRY_S, LAST_RETRY_S = 0.25, 30.0
-#: How often a batch is tried that the recorder fails on (500) rather than refuses.
-FAULTS_MAX = 6
-_BUSY = frozenset({408, 425, 429, 502, 503, 504, 507})
+#: Requests on their way at once.
+SENDERS_MAX = 2
 
 
 @dataclass(frozen=True)
@@ -50,17 +49,17 @@ class Stats:
     delivered: int
     #: Waiting, or on their way.
     waiting: int
-    #: Dropped because the queue was full, or the process ended.
+    #: Dropped because the queue was full, the recorder failed on them, or the process ended.
     dropped: int
     #: Refused by the recorder.
     rejected: int
 
 
 class Delivery:
-    """Takes spans of any thread; delivers them by one."""
+    """Takes spans of any thread; packs and sends them by its own."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._privacy = Privacy(settings)
         self._transport = Transport(settings.url, settings.api_key, settings.timeout)
         self._ends: deque[Span] = deque()
@@ -75,46 +74,59 @@ class Delivery:
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._settled_now = threading.Condition(threading.Lock())
+        self._packing = threading.Lock()
+        #: Guards `_packed`, `_senders`, `_senders_free`, `_closed`.
+        self._handing = threading.Condition(threading.Lock())
+        self._packed: deque[Batch] = deque()
+        self._senders = self._senders_free = 0
+        self._closed = False
+        #: Packed and not settled, by the first sequence number, oldest first.
+        self._open: dict[int, Batch] = {}
+        #: The first sequence number of what is being packed.
+        self._in_hand = 0
         self._thread: threading.Thread | None = None
-        self._relief: threading.Thread | None = None
         self._ends.clear()
         self._starts.clear()
-        self._bytes = 0
+        self._bytes_plain = self._bytes_packed = 0
         self._ended = self._delivered = self._dropped = self._rejected = 0
+        #: Losses that a flush has told of.
+        self._told = 0
         self._idle = True
-        self._hurry = False
-        self._stopping = False
-        self._failing = False
+        #: How many wait for a flush.
+        self.hurry = 0
+        self.stopping = False
+        self.failing = False
         self.source = new_source_id()
 
     # -- the application's side -------------------------------------------------------------------
 
     def started(self, span: Span) -> None:
         """Announces a running span, soon, unless it ends before."""
-        if self._settings.live and not self._stopping:
+        if self.settings.live and not self.stopping:
             self._starts.append(span)
             if self._idle:
                 self._rouse()
 
     def ended(self, span: Span) -> None:
         """Queues an ended span."""
+        settings = self.settings
         with self._lock:
-            self._ended += 1
-            span.sequence = self._ended
+            self._ended = span.sequence = self._ended + 1
+            waiting = span.sequence - self._delivered - self._dropped - self._rejected
             if (
-                self._stopping
-                or len(self._ends) >= self._settings.queue_spans
-                or self._bytes + span.size > self._settings.queue_bytes
+                self.stopping
+                or waiting > settings.queue_spans
+                or self._bytes_plain + self._bytes_packed + span.size > settings.queue_bytes
             ):
                 self._dropped += 1
                 dropped = True
             else:
                 self._ends.append(span)
-                self._bytes += span.size
+                self._bytes_plain += span.size
                 dropped = False
         if dropped:
             warn("dropped", "exhibit: the queue is full; spans are dropped and counted")
-        elif self._idle or len(self._ends) == self._settings.batch_spans:
+        elif self._idle or len(self._ends) == settings.batch_spans:
             self._rouse()
 
     def _rouse(self) -> None:
@@ -125,13 +137,11 @@ class Delivery:
 
     def _begin(self) -> None:
         with self._lock:
-            if self._thread is not None or self._stopping:
+            if self._thread is not None or self.stopping:
                 return
-            thread = threading.Thread(target=self._run, name="exhibit-delivery", daemon=True)
             try:
-                # In a context of its own: the thread belongs to no span.
-                Context().run(thread.start)
-                self._thread = thread
+                self._add_sender()
+                self._thread = _start(self._run, "exhibit-packing")
             except RuntimeError:  # the interpreter is ending: `flush` delivers by itself
                 self._idle = True
 
@@ -144,131 +154,174 @@ class Delivery:
             )
 
     def flush(self, timeout: float) -> bool:
-        """Waits until everything ended before is settled. False when the time was too short, or some
-        of it was lost."""
+        """Waits until everything ended before is settled. False when the time was too short, or when
+        spans were lost since the last flush told so."""
         try:
             deadline = time.monotonic() + max(0.0, timeout)
-            before = self.stats()
-            target = before.ended
-            if before.waiting or self._starts:
-                self._hurry = True
-                self._rouse()
-                if self._thread is None or not self._thread.is_alive():
-                    self._drain(deadline)
-                with self._settled_now:
-                    while self._settled() < target and not (self._stopping and self._failing):
-                        left = deadline - time.monotonic()
-                        if left <= 0:
-                            break
-                        self._settled_now.wait(min(left, 0.1))
-            after = self.stats()
-            lost = after.dropped + after.rejected > before.dropped + before.rejected
-            return self._settled() >= target and not lost
+            with self._lock:
+                self.hurry += 1
+                target = self._ended
+            try:
+                done = self._wait_for(target, deadline)
+            finally:
+                with self._lock:
+                    self.hurry -= 1
+            with self._lock:
+                lost = self._dropped + self._rejected
+                complete = done and lost == self._told
+                self._told = lost
+            return complete
         except Exception:
             internal("flushing")
             return False
-        finally:
-            self._hurry = False
+
+    def _wait_for(self, target: int, deadline: float) -> bool:
+        if self._ends or self._starts or self._open:
+            self._rouse()
+            if self._thread is None or not self._thread.is_alive():
+                self._drain(deadline)
+        with self._settled_now:
+            while self._oldest() <= target and not (self.stopping and self.failing):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._settled_now.wait(min(left, 0.1))
+        return self._oldest() > target
+
+    def _oldest(self) -> float:
+        """The sequence number of the oldest span that waits."""
+        with self._lock:
+            for first in self._open:
+                return first
+            if self._in_hand:
+                return self._in_hand
+            return self._ends[0].sequence if self._ends else float("inf")
 
     def shutdown(self, timeout: float) -> bool:
         """Flushes, and takes nothing more."""
         done = self.flush(timeout)
         with self._lock:
-            self._stopping = True
+            self.stopping = True
         self._wake.set()
         return done
 
-    def _settled(self) -> int:
-        return self._delivered + self._dropped + self._rejected
-
-    # -- the thread's side ------------------------------------------------------------------------
+    # -- the packing thread's side ----------------------------------------------------------------
 
     def _run(self) -> None:
         while True:
             try:
                 self._wake.wait()
                 self._wake.clear()
-                if not self._hurry and not self._stopping:
+                if not self.hurry and not self.stopping:
                     self._linger()
-                while self._work(self._transport, None):
-                    self._relieve()
+                while self._worth_packing() and (batch := self._pack(self._sender_waits())):
+                    self._hand_on(batch)
                 self._idle = True
-                if self._ends or self._starts:
+                if self._worth_packing():
                     self._idle = False
                     self._wake.set()
-                elif self._stopping:
-                    self._transport.close()
+                elif self.stopping:
+                    with self._handing:
+                        self._closed = True
+                        self._handing.notify_all()
                     return
             except Exception:
-                internal("the delivery thread")
+                internal("the packing thread")
                 time.sleep(0.05)
 
     def _linger(self) -> None:
-        until = time.monotonic() + self._settings.interval
+        until = time.monotonic() + self.settings.interval
         while (left := until - time.monotonic()) > 0:
-            if self._hurry or self._stopping or len(self._ends) >= self._settings.batch_spans:
+            if self.hurry or self.stopping or self._full():
                 return
             self._wake.wait(left)
             self._wake.clear()
 
+    def _full(self) -> bool:
+        """Whether what waits makes a whole request."""
+        settings = self.settings
+        return len(self._ends) >= settings.batch_spans or self._bytes_plain >= settings.batch_bytes
+
+    def _sender_waits(self) -> bool:
+        return self._senders_free > len(self._packed)
+
+    def _worth_packing(self) -> bool:
+        """Whole requests are packed ahead; fewer spans wait for a sender and grow meanwhile."""
+        if self._ends and (self._full() or self.stopping):
+            return True
+        return bool(self._ends or self._starts) and self._sender_waits()
+
+    def _hand_on(self, batch: Batch) -> None:
+        with self._handing:
+            self._packed.append(batch)
+            self._handing.notify()
+            behind = len(self._packed) > self._senders_free and not self.failing
+        if behind and self._senders < SENDERS_MAX and len(self._packed) > 1:
+            with contextlib.suppress(RuntimeError):  # no thread to be had: the first one goes on
+                self._add_sender()
+
     def _drain(self, deadline: float) -> None:
-        while self._work(self._transport, deadline) and time.monotonic() < deadline:
-            pass
-
-    def _relieve(self) -> None:
-        """A second thread encodes while the first waits for an answer, as long as there is a backlog."""
-        backlog = 2 * self._settings.batch_spans
-        if len(self._ends) < backlog or self._relief is not None and self._relief.is_alive():
-            return
-
-        def relieve() -> None:
-            transport = self._transport.another()
+        """Packs and sends in the caller's thread, where no other can be started."""
+        sender = Sender(self, self._transport)
+        while time.monotonic() < deadline:
+            batch = self._packed.popleft() if self._packed else self._pack(True)
+            if batch is None:
+                return
             try:
-                while len(self._ends) >= self._settings.batch_spans and not self._failing:
-                    self._work(transport, None)
-            except Exception:
-                internal("the second delivery thread")
+                sender.deliver(batch, deadline)
             finally:
-                transport.close()
+                self._close(batch)
 
-        self._relief = threading.Thread(target=relieve, name="exhibit-delivery-2", daemon=True)
-        Context().run(self._relief.start)
-
-    def _work(self, transport: Transport, deadline: float | None) -> bool:
-        """Delivers one batch. False when nothing waits."""
-        if not self._ends and not self._starts:
-            return False
+    def _pack(self, with_starts: bool) -> Batch | None:
+        """The next request. None when nothing waits."""
         records: list[bytes] = []
-        ends = self._take_ends(records)
-        self._take_starts(records)
-        if records:
-            self._deliver(transport, records, ends, deadline)
-        return True
-
-    def _take_ends(self, records: list[bytes]) -> int:
-        taken, size = 0, 0
-        while self._ends and taken < self._settings.batch_spans and size < self._settings.batch_bytes:
+        with self._packing:
+            ends, plain = self._take_ends(records)
+            if with_starts:
+                self._take_starts(records)
+            try:
+                batch = Batch(records, ends, self._in_hand if ends else 0) if records else None
+            except Exception:
+                internal("compressing spans")
+                self.settle(dropped=ends)
+                batch = None
             with self._lock:
-                if not self._ends:
+                # What is recorded on a span after its end is not in the sum.
+                self._bytes_plain = self._bytes_plain - plain if self._ends else 0
+                if batch is not None:
+                    self._bytes_packed += len(batch.body)
+                    if ends:
+                        self._open[batch.first] = batch
+                self._in_hand = 0
+            return batch
+
+    def _take_ends(self, records: list[bytes]) -> tuple[int, int]:
+        """Encodes ended spans: how many, and how much room they took in the queue."""
+        settings, ends = self.settings, self._ends
+        taken = size = plain = 0
+        while ends and taken < settings.batch_spans and size < settings.batch_bytes:
+            with self._lock:
+                if not ends:
                     break
-                span = self._ends.popleft()
-                self._bytes -= span.size
+                span = ends.popleft()
+                self._in_hand = self._in_hand or span.sequence
+            plain += span.size
             try:
                 record = encode(span, self.source, self._privacy, ended=True)
             except Exception:
                 internal("encoding a span")
-                self._settle(dropped=1)
+                self.settle(dropped=1)
                 continue
             records.append(record)
             taken += 1
             size += len(record)
-        return taken
+        return taken, plain
 
     def _take_starts(self, records: list[bytes]) -> None:
         size = 0
         # Only what is there now: a span that is announced may come again with more.
         for _ in range(len(self._starts)):
-            if size > self._settings.batch_bytes:
+            if size > self.settings.batch_bytes:
                 return
             try:
                 span = self._starts.popleft()
@@ -285,132 +338,73 @@ class Delivery:
             records.append(record)
             size += len(record)
 
-    def _deliver(
-        self, transport: Transport, records: list[bytes], ends: int, deadline: float | None
-    ) -> None:
-        """Until the recorder has them, refuses them, or there is no more time. The first `ends` of the
-        records count."""
-        body = gzip.compress(b'{"batch":[' + b",".join(records) + b"]}", 1)
-        wait, faults = FIRST_RETRY_S, 0
-        while True:
-            answer = self._post(transport, body)
-            if answer is not None:
-                if self._judge(transport, answer, records, ends, deadline):
-                    self._failing = False
-                    return
-                faults += answer.status == 500
-                if faults >= FAULTS_MAX:
-                    self._settle(dropped=ends)
-                    return
-            self._failing = True
-            with self._settled_now:
-                self._settled_now.notify_all()
-            if not ends and answer is None:
-                return  # nobody is there to watch them run
-            pause = wait * random.uniform(0.8, 1.2)
-            wait = min(wait * 2, LAST_RETRY_S)
-            if not self._pause(pause, _retry_after(answer), deadline):
-                warn("gone", "exhibit: the recorder cannot be reached; %d spans are dropped", ends)
-                self._settle(dropped=ends)
-                return
+    # -- the senders' side ------------------------------------------------------------------------
 
-    def _post(self, transport: Transport, body: bytes) -> Answer | None:
-        try:
-            return transport.post(PATH, body, "gzip")
-        except Unreachable as error:
-            warn("away", "exhibit: no answer from %s (%s); spans wait", self._settings.url, error)
-            return None
+    def _add_sender(self) -> None:
+        with self._handing:
+            first = self._senders == 0
+            transport = self._transport if first else self._transport.another()
+            _start(lambda: self._send(Sender(self, transport), stays=first), "exhibit-sending")
+            self._senders += 1
 
-    def _judge(
-        self,
-        transport: Transport,
-        answer: Answer,
-        records: list[bytes],
-        ends: int,
-        deadline: float | None,
-    ) -> bool:
-        """Settles what the answer settles. False when it has to be tried again."""
-        status = answer.status
-        if 200 <= status < 300:
-            self._settle(delivered=ends)
-        elif status in _BUSY or status == 500:
-            warn(f"busy {status}", "exhibit: the recorder answered %d; spans wait", status)
-            return False
-        elif status == 422 and (refused := _refused(answer)) is not None:
-            lost = sum(1 for index in refused if index < ends)
-            warn("refused", "exhibit: the recorder refused %d spans: %s", len(refused), _why(answer))
-            self._settle(delivered=ends - lost, rejected=lost)
-        elif status in (400, 413, 422) and len(records) > 1:
-            # One of them spoils the batch, or it is too large: the halves tell which.
-            half = len(records) // 2
-            self._deliver(transport, records[:half], min(ends, half), deadline)
-            self._deliver(transport, records[half:], max(0, ends - half), deadline)
-        else:
-            warn(f"refused {status}", "exhibit: %s answered %d: %s", self._settings.url, status, _why(answer))
-            self._settle(rejected=ends)
-        return True
+    def _send(self, sender: Sender, stays: bool) -> None:
+        while (batch := self._next(stays)) is not None:
+            try:
+                sender.deliver(batch, None)
+            except Exception:
+                internal("the sending thread")
+            finally:
+                self._close(batch)
+        sender.transport.close()
 
-    def _pause(self, seconds: float, least: float, deadline: float | None) -> bool:
-        """Waits before the next try, `least` seconds at least. False when there is none."""
-        began = time.monotonic()
-        while True:
-            # Somebody who waits for a flush is spared our patience, not the recorder's wish.
-            wanted = max(least, min(seconds, FIRST_RETRY_S) if self._hurry else seconds)
-            left = began + wanted - time.monotonic()
-            if left <= 0:
-                return True
-            if self._stopping or deadline is not None and time.monotonic() + left > deadline:
-                return False
-            time.sleep(min(left, 0.05))
+    def _next(self, stays: bool) -> Batch | None:
+        """The next request, waited for by the sender that stays. None: this sender ends."""
+        with self._handing:
+            while not self._packed:
+                if not stays or self._closed:
+                    self._senders -= 1
+                    return None
+                self._senders_free += 1
+                if self._ends or self._starts:
+                    self._wake.set()
+                self._handing.wait()
+                self._senders_free -= 1
+            return self._packed.popleft()
 
-    def _settle(self, delivered: int = 0, dropped: int = 0, rejected: int = 0) -> None:
+    def _close(self, batch: Batch) -> None:
+        with self._lock:
+            self._bytes_packed -= len(batch.body)
+            self._open.pop(batch.first, None)
+        self.tell()
+
+    def settle(self, delivered: int = 0, dropped: int = 0, rejected: int = 0) -> None:
+        """Counts what became of spans."""
         with self._lock:
             self._delivered += delivered
             self._dropped += dropped
             self._rejected += rejected
+
+    def tell(self) -> None:
+        """Wakes who waits for a flush."""
         with self._settled_now:
             self._settled_now.notify_all()
 
 
-def _refused(answer: Answer) -> list[int] | None:
-    try:
-        return [int(one["index"]) for one in json.loads(answer.body)["rejected"]]
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _why(answer: Answer) -> str:
-    try:
-        said = json.loads(answer.body)
-        return str(said.get("detail") or said.get("title") or said)[:500]
-    except (ValueError, AttributeError):
-        return answer.body[:200].decode(errors="replace")
-
-
-def _retry_after(answer: Answer | None) -> float:
-    if answer is None or not answer.retry_after:
-        return 0.0
-    try:
-        return min(max(float(answer.retry_after), 0.0), 300.0)
-    except ValueError:
-        pass
-    try:
-        from email.utils import parsedate_to_datetime
-
-        at = parsedate_to_datetime(answer.retry_after).timestamp()
-        return min(max(at - time.time(), 0.0), 300.0)
-    except (TypeError, ValueError):
-        return 0.0
+def _start(run: Callable[[], None], name: str) -> threading.Thread:
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    # In a context of its own: the thread belongs to no span.
+    Context().run(thread.start)
+    return thread
 
 
 def _at_exit(reference: weakref.ref[Delivery]) -> None:
     delivery = reference()
     if delivery is None or not delivery.stats().waiting:
         return
-    deadline = time.monotonic() + delivery._settings.exit_timeout
+    deadline = time.monotonic() + delivery.settings.exit_timeout
     # Who could not be reached so far gets one more second, not the whole time.
-    delivery.flush(min(1.0, delivery._settings.exit_timeout))
-    while delivery.stats().waiting and not delivery._failing and time.monotonic() < deadline:
+    delivery.flush(min(1.0, delivery.settings.exit_timeout))
+    while delivery.stats().waiting and not delivery.failing and time.monotonic() < deadline:
         delivery.flush(deadline - time.monotonic())
     left = delivery.stats().waiting
     if left:

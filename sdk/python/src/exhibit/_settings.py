@@ -35,9 +35,9 @@ class Settings:
     redact: Redact | None = None
     propagate_threads: bool = True
     #: Finished spans that may wait; beyond it new ones are dropped and counted.
-    queue_spans: int = 32_768
-    #: Bytes of content that may wait.
-    queue_bytes: int = 256 * 1024 * 1024
+    queue_spans: int = 1_000_000
+    #: Bytes that may wait: content and 1 KiB for each span, until it is packed; then compressed.
+    queue_bytes: int = 128 * 1024 * 1024
     #: Spans of one request.
     batch_spans: int = 1_000
     #: Bytes of one request, before compression.

@@ -71,7 +71,7 @@ class Span:
         self.attributes: dict[str, Json] | None = None
         self.tool_calls: list[Json] | None = None
         self.sequence = 0
-        self.size = 256
+        self.size = 1024
         self.announced = False
         #: A model call whose inner calls are the same call, seen again.
         self.leaf = False

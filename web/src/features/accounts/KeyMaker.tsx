@@ -10,6 +10,7 @@ const SCOPES: [scope: string, may: string][] = [
   ["read", "read the workspace"],
   ["review", "act on reviews"],
   ["export", "export"],
+  ["replay", "run traces again, which costs money"],
   ["admin", "keys and members"],
 ];
 

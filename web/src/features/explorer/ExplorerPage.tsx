@@ -10,6 +10,7 @@ import { Button, IconButton } from "../../ui/controls";
 import { count } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
+import { usePane } from "../../ui/Splitter";
 import { FirstRun } from "../landing/FirstRun";
 import { ask } from "../overview/fns/range";
 import { RangePicker } from "../overview/RangePicker";
@@ -35,6 +36,7 @@ export function ExplorerPage() {
   const scroller = useRef<HTMLDivElement>(null);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [exporting, setExporting] = useState(false);
+  const pane = usePane("peek", "Width of the preview", { width: 416, min: 300, max: 900, grows: "right" });
   const [facetsOpen, setFacetsOpen] = useState(() => innerWidth >= 1100);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the parameters depend on these only
@@ -150,9 +152,12 @@ export function ExplorerPage() {
           )}
         </div>
         {peeked && (
-          <div className="fixed inset-x-0 bottom-0 z-30 h-[70dvh] border-t shadow-2xl lg:static lg:z-auto lg:h-auto lg:w-[26rem] lg:shrink-0 lg:border-t-0 lg:border-l lg:shadow-none">
-            <Peek trace={peeked} onStep={step} onClose={() => go({ ...search, peek: undefined })} />
-          </div>
+          <>
+            {pane.bar}
+            <div style={pane.style} className="fixed inset-x-0 bottom-0 z-30 h-[70dvh] border-t shadow-2xl lg:static lg:z-auto lg:h-auto lg:w-(--pane) lg:shrink-0 lg:border-t-0 lg:shadow-none">
+              <Peek trace={peeked} onStep={step} onClose={() => go({ ...search, peek: undefined })} />
+            </div>
+          </>
         )}
       </div>
       <footer className="flex h-7 items-center gap-3 border-t px-4 text-xs text-muted">

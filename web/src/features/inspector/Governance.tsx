@@ -57,7 +57,7 @@ export function SpanFindings({ span }: { span: Span }) {
               {from > 0 && "…"}<Marked text={text.slice(from, to)} spots={moved} />{to < text.length && "…"}
             </blockquote>
             <figcaption className="border-t bg-sunken px-3 py-1.5">
-              <ul className="space-y-1">{list.map((spot) => <Line key={spot.finding.fingerprint + spot.from} finding={spot.finding} />)}</ul>
+              <ul className="space-y-1">{list.map((spot) => <li key={spot.finding.fingerprint + spot.from}><Line finding={spot.finding} /></li>)}</ul>
             </figcaption>
           </figure>
         );

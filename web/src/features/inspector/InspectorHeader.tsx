@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { meQuery, verificationQuery } from "../../api/queries";
 import type { Trace } from "../../api/types";
 import { Button, copyText } from "../../ui/controls";
@@ -11,9 +11,12 @@ import { Time } from "../../ui/Time";
 import { quoteIfNeeded } from "../explorer/fns/filter";
 import type { View } from "./fns/search";
 
+const ReplayDialog = lazy(() => import("./ReplayDialog").then((it) => ({ default: it.ReplayDialog })));
+
 /** What the trace is, how it stands, and what can be done with it. */
-export function InspectorHeader({ trace, onView }: { trace: Trace; onView: (view: View) => void }) {
+export function InspectorHeader({ trace, selected, onView }: { trace: Trace; selected: string | undefined; onView: (view: View) => void }) {
   const me = useQuery(meQuery).data;
+  const [replaying, setReplaying] = useState(false);
   // A trace of ordinary size is verified by the server when it is opened; a large one when asked.
   const small = trace.span_count <= 500 && trace.seal != null;
   const proof = useQuery({ ...verificationQuery(trace.trace_id), enabled: small }).data;
@@ -35,6 +38,7 @@ export function InspectorHeader({ trace, onView }: { trace: Trace; onView: (view
         </button>
         <div className="ml-auto flex flex-wrap items-center gap-1.5">
           <Button small icon="seal" onClick={() => onView("verification")}>Verify</Button>
+          {me?.scopes.includes("replay") && <Button small icon="play" onClick={() => setReplaying(true)}>Replay</Button>}
           {me?.scopes.includes("export") && (
             <a href={`/api/v1/traces/${encodeURIComponent(trace.trace_id)}/evidence${place}`} download className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover" title="A zip with records, proofs, keys and a report; verifies offline">
               <Icon name="download" size={14} />Evidence
@@ -58,6 +62,7 @@ export function InspectorHeader({ trace, onView }: { trace: Trace; onView: (view
         {trace.tags.slice(0, 6).map((tag) => <span key={tag} className="rounded bg-hover px-1.5 text-xs text-muted" dir="auto">{tag}</span>)}
         <button type="button" className="num text-xs text-muted hover:text-ink" title={`${trace.trace_id}: copy`} onClick={() => void copyText(trace.trace_id)}>{ends(trace.trace_id)}</button>
       </div>
+      {replaying && <Suspense fallback={null}><ReplayDialog traceId={trace.trace_id} span={selected} onClose={() => setReplaying(false)} /></Suspense>}
     </header>
   );
 }

@@ -6,6 +6,7 @@ import { ErrorNote, Skeleton } from "../../ui/notes";
 import { Icon } from "../../ui/Icon";
 import { count } from "../../ui/format";
 import { Flame } from "./Flame";
+import { askedBy } from "./fns/job";
 import { Fold, type InspectorSearch, VIEW_LABEL, VIEWS, type View } from "./fns/search";
 import { Governance } from "./Governance";
 import { InspectorHeader } from "./InspectorHeader";
@@ -19,6 +20,7 @@ import { VerificationView } from "./Verification";
 import { useQuery } from "@tanstack/react-query";
 import { spanQuery } from "../../api/queries";
 
+const Sankey = lazy(() => import("./Sankey").then((it) => ({ default: it.Sankey })));
 const Dag = lazy(() => import("./Dag").then((it) => ({ default: it.Dag })));
 
 /** One trace: several views over one selection. */
@@ -90,7 +92,7 @@ function Inspector({ traceId }: { traceId: string }) {
   if (!trace || !model) return <Skeleton rows={14} />;
   return (
     <div className="flex h-full min-h-0 flex-col">
-      <InspectorHeader trace={trace} onView={(next) => set({ view: next })} />
+      <InspectorHeader trace={trace} selected={search.span} onView={(next) => set({ view: next })} />
       <div className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b bg-surface px-2 md:px-3">
         <div role="tablist" aria-label="Views" className="flex min-w-0 gap-0.5 overflow-x-auto">
           {VIEWS.map((name, i) => (
@@ -126,6 +128,7 @@ function Inspector({ traceId }: { traceId: string }) {
             {view === "dag" && <Dag model={model} version={version} now={now} selected={search.span} name={trace.name ?? traceId} onSelect={select} />}
             {view === "transcript" && <Transcript traceId={traceId} model={model} version={version} selected={search.span} onSelect={select} />}
             {view === "flame" && <Flame model={model} version={version} whole={whole} now={now} by={search.by ?? "time"} selected={search.span} onBy={(by) => set({ by: by === "time" ? undefined : by })} onSelect={select} />}
+            {view === "sankey" && <Sankey key={search.target} traceId={traceId} target={search.target} nameOf={(span) => model.byId.get(span)?.name} onTarget={(target) => set({ target })} onSelect={select} />}
             {view === "governance" && <Governance traceId={traceId} nodes={model.all()} onSelect={select} />}
             {view === "verification" && <VerificationView traceId={traceId} />}
             {view === "raw" && <Raw trace={trace} spanId={search.span} />}
@@ -133,7 +136,7 @@ function Inspector({ traceId }: { traceId: string }) {
         </div>
         {search.span && view !== "raw" && (
           <div className="fixed inset-x-0 bottom-0 z-30 h-[72dvh] border-t shadow-2xl lg:static lg:z-auto lg:h-auto lg:w-[clamp(22rem,34%,40rem)] lg:shrink-0 lg:border-t-0 lg:border-l lg:shadow-none">
-            <SpanDetail key={search.span} traceId={traceId} spanId={search.span} tab={search.tab} onTab={(tab) => set({ tab: tab === "content" ? undefined : tab })} onSelect={select} onClose={() => set({ span: undefined, tab: undefined })} />
+            <SpanDetail key={search.span} traceId={traceId} spanId={search.span} tab={search.tab} onTab={(tab) => set({ tab: tab === "content" ? undefined : tab })} onSelect={select} onClose={() => set({ span: undefined, tab: undefined })} onWhy={node?.kind === "tool" ? () => set({ view: "sankey", target: askedBy(model.nodes, node) }) : undefined} />
           </div>
         )}
       </div>

@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { type ReactNode, useMemo } from "react";
 import { spanQuery } from "../../api/queries";
 import type { Span } from "../../api/types";
-import { CopyButton, IconButton } from "../../ui/controls";
+import { Button, CopyButton, IconButton } from "../../ui/controls";
 import { count, duration, ends, exact, money } from "../../ui/format";
 import { CostBadge, KindGlyph, StatusMark, VerdictMark } from "../../ui/marks";
 import { ErrorNote, Skeleton } from "../../ui/notes";
@@ -22,10 +22,12 @@ interface Props {
   onTab: (tab: string) => void;
   onSelect: (id: string) => void;
   onClose: () => void;
+  /** Asks why a tool was called. */
+  onWhy?: (() => void) | undefined;
 }
 
 /** The span that is chosen. */
-export function SpanDetail({ traceId, spanId, tab = "content", onTab, onSelect, onClose }: Props) {
+export function SpanDetail({ traceId, spanId, tab = "content", onTab, onSelect, onClose, onWhy }: Props) {
   const span = useQuery(spanQuery(traceId, spanId));
   const it = span.data;
   const spots = useMemo(() => (it ? spotsByText(it) : new Map()), [it]);
@@ -47,6 +49,7 @@ export function SpanDetail({ traceId, spanId, tab = "content", onTab, onSelect, 
             <span className="num">{duration(it.duration_ms)}</span>
             {it.model && <span className="num text-muted">{it.model}</span>}
             {it.cost_nano_usd != null && <span className="inline-flex items-center gap-1 num">{money(it.cost_nano_usd)}<CostBadge source={it.cost_source} /></span>}
+            {onWhy && <Button small onClick={onWhy}>Why this tool?</Button>}
           </div>
           <div role="tablist" aria-label="About this step" className="-mx-1 flex gap-1 overflow-x-auto">
             {TABS.map((name) => (

@@ -9,7 +9,9 @@ import { Page } from "../../shell/Page";
 import { count, duration, money, percent, short } from "../../ui/format";
 import { CostBadge } from "../../ui/marks";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
+import { precisionQuery } from "../reviews/queries";
 import { FirstRun } from "../landing/FirstRun";
+import { Budgets } from "./Budgets";
 import { Breakdown, toSearch } from "./Breakdown";
 import { ask, type RangeSearch } from "./fns/range";
 import { RangePicker } from "./RangePicker";
@@ -94,10 +96,40 @@ export function OverviewPage() {
         <Breakdown title="Cost by agent" by="agent" search={search} />
         <Breakdown title="Cost by user" by="user" search={search} />
         <Breakdown title="Verdicts" by="verdict" measure="spans" search={search} />
+        <Budgets />
+        <Judged />
         <TraceList title="Failed lately" filter="status = error" empty="Nothing has failed." />
         <TraceList title="Found by rules lately" filter="findings > 0" empty="No rule has found anything." />
       </div>
     </Page>
+  );
+}
+
+const JUDGED = 7;
+
+/** What people decided, and what the rules asked of them. */
+function Judged() {
+  const answer = useQuery({ ...precisionQuery, retry: false });
+  const rules = [...(answer.data ?? [])].sort((a, b) => b.waiting - a.waiting || b.asked - a.asked).slice(0, JUDGED);
+  return (
+    <Panel title="Reviews by rule" aside={<Link to="/reviews" className="text-xs text-accent hover:underline">The queue</Link>}>
+      {answer.error ? <div className="p-3"><ErrorNote error={answer.error} retry={() => void answer.refetch()} /></div> : !answer.data ? <Skeleton rows={4} height={28} /> : rules.length === 0 ? <p className="p-4 text-sm text-muted">No rule has asked anybody yet.</p> : (
+        <div className="overflow-x-auto">
+          <table className="w-full text-sm">
+            <thead className="text-xs text-muted"><tr><th className="px-3 py-1.5 text-left font-normal">Rule</th>{["Asked", "Waiting", "Expired", "Right"].map((head) => <th key={head} className="px-3 text-right font-normal">{head}</th>)}</tr></thead>
+            <tbody>
+              {rules.map((it) => (
+                <tr key={it.policy + it.rule} className="border-t">
+                  <td className="max-w-56 truncate px-3 py-1.5 num"><Link to="/reviews" search={{ rule: it.rule } as never} className="hover:underline">{it.policy}/{it.rule}</Link></td>
+                  <td className="px-3 text-right tnum">{count(it.asked)}</td><td className="px-3 text-right tnum">{count(it.waiting)}</td><td className="px-3 text-right tnum">{count(it.expired)}</td>
+                  <td className="px-3 text-right tnum" title="Of what reviewers told">{it.precision === null ? "–" : percent(it.right, it.right + it.wrong)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </Panel>
   );
 }
 

@@ -1,4 +1,5 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api } from "../../api/client";
 import { meQuery, membersQuery, pricingQuery, rulesQuery } from "../../api/queries";
@@ -8,6 +9,10 @@ import { count, ends } from "../../ui/format";
 import { CostBadge } from "../../ui/marks";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { Keys } from "../accounts/ProfilePage";
+import { Budgets } from "../overview/Budgets";
+import { Channels } from "./Channels";
+import { PriceDialog } from "./PriceDialog";
+import { RepriceDialog } from "./RepriceDialog";
 
 /** How this workspace is set up. */
 export function SettingsPage() {
@@ -15,21 +20,24 @@ export function SettingsPage() {
   const admin = me?.scopes.includes("admin") ?? false;
   return (
     <Page title="Settings" narrow>
-      <Pricing />
+      <Pricing mayEdit={admin && me?.workspace === "default"} />
       <Rules />
+      <Budgets most={50} />
+      {admin && <Channels />}
       <Keys mayManage={admin} />
       {admin && <Members />}
     </Page>
   );
 }
 
-function Pricing() {
+function Pricing({ mayEdit }: { mayEdit: boolean }) {
+  const [open, setOpen] = useState<"add" | "again" | null>(null);
   const pricing = useQuery(pricingQuery);
   const [find, setFind] = useState("");
   const it = pricing.data;
   const models = it?.models.filter((m) => m.model.toLowerCase().includes(find.toLowerCase())) ?? [];
   return (
-    <Panel title="Model pricing">
+    <Panel title="Model pricing" aside={mayEdit && <span className="flex gap-2"><Button small onClick={() => setOpen("again")}>Price again…</Button><Button small look="main" icon="plus" onClick={() => setOpen("add")}>Add a price</Button></span>}>
       {pricing.error ? <div className="p-3"><ErrorNote error={pricing.error} /></div> : !it ? <Skeleton rows={5} /> : (
         <div className="space-y-4 p-4 text-sm">
           <ol className="space-y-2">
@@ -58,9 +66,11 @@ function Pricing() {
               </table>
             </div>
           </div>
-          <p className="text-muted">Prices are kept in <span className="num">{it.file}</span> of the rules directory, so that a change is a change of a file that can be reviewed. It is read again when it changes; what was recorded keeps the price it had. Fingerprint of the file: <span className="num">{ends(it.hash)}</span></p>
+          <p className="text-muted">Prices are kept in <span className="num">{it.file}</span> of the rules directory, so that a change is a change of a file that can be reviewed. It is read again when it changes; what was recorded keeps the price it had until it is priced again. <Link to="/policies" search={{ file: "pricing.yaml" } as never} className="text-accent underline underline-offset-2">Open the file</Link>. Fingerprint of the file: <span className="num">{ends(it.hash)}</span></p>
         </div>
       )}
+      {open === "add" && <PriceDialog onClose={() => setOpen(null)} />}
+      {open === "again" && <RepriceDialog onClose={() => setOpen(null)} />}
     </Panel>
   );
 }
@@ -69,13 +79,16 @@ function Rules() {
   const rules = useQuery(rulesQuery);
   const it = rules.data;
   return (
-    <Panel title="Rules in force" aside={it && <span className="text-xs text-muted">{it.loaded} rules</span>}>
+    <Panel title="Rules in force" aside={it && <span className="flex gap-3 text-xs text-muted">{it.loaded} rules <Link to="/policies" className="text-accent hover:underline">Policies</Link></span>}>
       {rules.error ? <div className="p-3"><ErrorNote error={rules.error} /></div> : !it ? <Skeleton rows={4} /> : (
         <>
           {it.last_error && <p role="alert" className="isolate-text m-3 rounded-md bg-error-soft p-3 text-sm">The files on disk do not load, the rules before them stay in force: {it.last_error}</p>}
-          <ul className="text-sm">
-            {it.files.map((file) => <li key={file.name} className="flex items-center gap-3 border-t px-4 py-1.5 first:border-t-0"><span className="num">{file.name}</span><span className="ml-auto num text-xs text-muted" title={file.sha256}>{ends(file.sha256)}</span></li>)}
-          </ul>
+          <details>
+            <summary className="px-4 py-2.5 text-sm text-muted">{it.files.length} files with their fingerprints</summary>
+            <ul className="border-t text-sm">
+              {it.files.map((file) => <li key={file.name} className="flex items-center gap-3 border-t px-4 py-1.5 first:border-t-0"><span className="num">{file.name}</span><span className="ml-auto num text-xs text-muted" title={file.sha256}>{ends(file.sha256)}</span></li>)}
+            </ul>
+          </details>
         </>
       )}
     </Panel>

@@ -10,10 +10,12 @@ import { count } from "../../ui/format";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { Time } from "../../ui/Time";
 import { quoteIfNeeded } from "../explorer/fns/filter";
+import { ErasureDialog } from "./ErasureDialog";
+import { type Preset, RetentionEditor, type RetentionRule } from "./RetentionEditor";
 
 interface Rules {
-  rules: { name: string; filter: string; keep_days: number | null }[];
-  presets: { name: string; keep_days: number; duty: string }[];
+  rules: RetentionRule[];
+  presets: Preset[];
 }
 interface Hold {
   id: string;
@@ -45,6 +47,7 @@ export function VaultPage() {
     <Page title="Vault" narrow>
       <Holds mayPlace={admin} />
       <Retention mayRun={admin} />
+      {admin && <Erasures />}
       <Compliance />
     </Page>
   );
@@ -115,10 +118,11 @@ function HoldDialog({ hold, onClose }: { hold: Hold | null; onClose: () => void 
 
 function Retention({ mayRun }: { mayRun: boolean }) {
   const rules = useQuery(get<Rules>("rules", "/api/v1/retention/rules"));
+  const [editing, setEditing] = useState(false);
   const dry = useMutation({ mutationFn: async () => (await api.post<{ data: Run }>("/api/v1/retention/run", { dry_run: true })).data });
   const sum = (it: Record<string, number>) => Object.values(it).reduce((a, b) => a + b, 0);
   return (
-    <Panel title="Retention" aside={mayRun && <Button small disabled={dry.isPending} onClick={() => dry.mutate()}>What would go now?</Button>}>
+    <Panel title="Retention" aside={mayRun && <span className="flex gap-2"><Button small disabled={dry.isPending} onClick={() => dry.mutate()}>What would go now?</Button><Button small disabled={!rules.data} onClick={() => setEditing(true)}>Edit</Button></span>}>
       {dry.error && <div className="p-3"><ErrorNote error={dry.error} /></div>}
       {dry.data && (
         <p role="status" className="m-3 rounded-md bg-info-soft p-3 text-sm">
@@ -140,10 +144,22 @@ function Retention({ mayRun }: { mayRun: boolean }) {
             </ol>
           )}
           <p className="border-t px-4 py-2.5 text-sm text-muted">
-            The first rule that finds a trace decides; what none finds is kept. Rules are set with <code className="num">exhibit retention set</code>; presets: {rules.data.presets.map((it) => `${it.name} (${count(it.keep_days)} days)`).join(", ")}.
+            The first rule that finds a trace decides; what none finds is kept. Presets: {rules.data.presets.map((it) => `${it.name} (${count(it.keep_days)} days)`).join(", ")}.
           </p>
         </>
       )}
+      {editing && rules.data && <RetentionEditor rules={rules.data.rules} presets={rules.data.presets} onClose={() => setEditing(false)} onSaved={() => { setEditing(false); dry.mutate(); }} />}
+    </Panel>
+  );
+}
+
+/** Erasure on request. */
+function Erasures() {
+  const [open, setOpen] = useState(false);
+  return (
+    <Panel title="Erasure" aside={<Button small look="danger" onClick={() => setOpen(true)}>Erase records…</Button>}>
+      <p className="p-4 text-sm text-muted">Takes the contents of a trace, of everything of a user, or of what a filter finds, for ever; a certificate in the log says so. Holds beat it.</p>
+      {open && <ErasureDialog onClose={() => setOpen(false)} />}
     </Panel>
   );
 }

@@ -26,6 +26,8 @@ struct Evidence {
     checkpoint: Option<String>,
     records: Vec<Record>,
     #[serde(default)]
+    successions: Vec<String>,
+    #[serde(default)]
     faults: Vec<Value>,
 }
 
@@ -128,8 +130,10 @@ fn judge(evidence: Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
         finding.verdict = finding.verdict.max(Verdict::Unverifiable);
     }
     if let Some(pin) = pin {
+        let notes: Vec<&str> = evidence.successions.iter().map(String::as_str).collect();
         pin.apply(
             &evidence.key,
+            &notes,
             &mut finding.verdict,
             &mut finding.qualifiers,
             &mut finding.faults,

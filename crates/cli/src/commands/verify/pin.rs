@@ -1,6 +1,9 @@
 //! A verifier key from outside: without one, the key beside the data vouches for itself.
 
-use exhibit_ledger::VerifierKey;
+use exhibit_ledger::{
+    Succession, VerifierKey,
+    succession::{self, Reason},
+};
 use exhibit_recorder::verify::{Fault, Verdict};
 
 use crate::failure::Failure;
@@ -28,16 +31,38 @@ impl Pin {
             && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Drops the qualifier that the key vouches for itself, or says that it is another key.
+    /// Whether the pinned key handed over to that of the log, each on the way to the next.
+    fn handed_over(&self, key: &str, notes: &[&str]) -> bool {
+        let Ok(key) = key.parse::<VerifierKey>() else { return false };
+        let chain: Result<Vec<Succession>, _> =
+            notes.iter().map(|note| Succession::open(note)).collect();
+        let Some(last) = chain.ok().and_then(|chain| chain.last().cloned()) else { return false };
+        // The chain is the installation's; the key may be that of a log below it.
+        let Some(below) = key.name().strip_prefix(last.new.name()) else { return false };
+        let Ok(chain) = succession::chain(notes.iter().copied(), &last.new) else { return false };
+        let from = chain.iter().rposition(|one| one.hands_over_from(&self.0, below));
+        let way = from.and_then(|from| chain.get(from..));
+        key.public_key() == last.new.public_key()
+            && (below.is_empty() || below.starts_with('/'))
+            && way.is_some_and(|way| way.iter().all(|one| one.reason != Reason::Compromise))
+    }
+
+    /// Drops the qualifier that the key vouches for itself, or says that it is another key. `notes` are
+    /// the successions of the installation's key.
     pub(super) fn apply(
         &self,
         key: &str,
+        notes: &[&str],
         verdict: &mut Verdict,
         qualifiers: &mut Vec<&'static str>,
         faults: &mut Vec<Fault>,
     ) {
         qualifiers.retain(|q| *q != "key-self-asserted");
         if self.fits(key) {
+            return;
+        }
+        if self.handed_over(key, notes) {
+            qualifiers.push("key-succeeded");
             return;
         }
         *verdict = (*verdict).max(Verdict::WrongKey);

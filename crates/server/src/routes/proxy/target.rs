@@ -76,10 +76,24 @@ impl Target {
         format!("{}{}{query}", base.trim_end_matches('/'), self.path)
     }
 
-    /// Whether it is an export of traces, which belongs to us.
-    pub(crate) fn is_trace_export(&self) -> bool {
-        self.wire == Wire::OpenAi && self.path == "/traces/ingest"
+    /// What is exported to it, which belongs to us: no provider takes traces at these paths.
+    pub(crate) fn export(&self) -> Option<Export> {
+        // An exporter adds `/v1/traces` to a base URL, whether that ends with a version or not.
+        match self.path.strip_prefix("/v1").unwrap_or(&self.path) {
+            "/traces/ingest" => Some(Export::Either),
+            "/traces" => Some(Export::Otlp),
+            _ => None,
+        }
     }
+}
+
+/// Traces that a client exports to its base URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Export {
+    /// OTLP over HTTP.
+    Otlp,
+    /// The OpenAI Agents SDK's own form, or OTLP.
+    Either,
 }
 
 #[cfg(test)]
@@ -99,7 +113,14 @@ mod tests {
         let target = find("/proxy/exk_abc/anthropic/v1/messages").unwrap();
         assert_eq!(target.url(&proxy), "https://api.anthropic.com/v1/messages");
         assert_eq!(target.key.as_deref(), Some("exk_abc"));
-        assert!(find("/proxy/openai/v1/traces/ingest").unwrap().is_trace_export());
+        let export = |uri| find(uri).unwrap().export();
+        assert_eq!(export("/proxy/openai/v1/traces/ingest"), Some(Export::Either));
+        for uri in
+            ["/proxy/openai/v1/traces", "/proxy/openai/v1/v1/traces", "/proxy/anthropic/v1/traces"]
+        {
+            assert_eq!(export(uri), Some(Export::Otlp), "{uri}");
+        }
+        assert_eq!(export("/proxy/anthropic/v1/messages"), None);
         assert_eq!(find("/api/proxy/openai/responses").unwrap().path, "/responses");
         for wrong in ["/proxy/nobody/v1/x", "/proxy/openai/v2/x", "/proxy/openai/v1/../x"] {
             assert_eq!(find(wrong), None, "{wrong}");

@@ -4,7 +4,7 @@ export const COLUMNS = [
   { id: "started", label: "Started", width: 104 },
   { id: "name", label: "Name", width: 170, grow: 2 },
   { id: "status", label: "Status", width: 96, field: "status" },
-  { id: "verdict", label: "Verdict", width: 112, field: "verdict" },
+  { id: "verdict", label: "Verdict", width: 124, field: "verdict" },
   { id: "agent", label: "Agent", width: 120, grow: 1, field: "agent" },
   { id: "model", label: "Models", width: 150, grow: 1, field: "model" },
   { id: "latency", label: "Duration", width: 106, right: true },

@@ -1,10 +1,10 @@
 /** What the inspector shows, as it stands in the address. */
 
-export const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "governance", "verification", "raw"] as const;
+export const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "sankey", "governance", "verification", "raw"] as const;
 export type View = (typeof VIEWS)[number];
 
 export const VIEW_LABEL: Record<View, string> = {
-  spans: "Spans", timeline: "Timeline", dag: "DAG", transcript: "Transcript", flame: "Flame",
+  spans: "Spans", timeline: "Timeline", dag: "DAG", transcript: "Transcript", flame: "Flame", sankey: "Sankey",
   governance: "Governance", verification: "Verification", raw: "Raw",
 };
 
@@ -18,15 +18,17 @@ export interface InspectorSearch {
   /** The time window, milliseconds from the trace's start: `from-to`. */
   w?: string;
   by?: "tokens" | "cost";
+  /** The model call whose causes are looked at. */
+  target?: string;
 }
 
 export function readInspectorSearch(search: Record<string, unknown>): InspectorSearch {
   const found: InspectorSearch = {};
-  const text = (name: "span" | "tab" | "q" | "fold") => {
+  const text = (name: "span" | "tab" | "q" | "fold" | "target") => {
     const value = search[name];
     if ((typeof value === "string" && value) || typeof value === "number") found[name] = String(value);
   };
-  for (const name of ["span", "tab", "q", "fold"] as const) text(name);
+  for (const name of ["span", "tab", "q", "fold", "target"] as const) text(name);
   const view = VIEWS.find((v) => v === search.view);
   if (view) found.view = view;
   if (typeof search.w === "string" && /^-?[\d.]+~[\d.]+$/.test(search.w)) found.w = search.w;

@@ -2,7 +2,7 @@
 //
 //   npm run build && EXHIBIT_URL=… EXHIBIT_API_KEY=… npm run bench
 
-import { Exhibit } from "../dist/esm/index.js";
+import { Exhibit } from "../../sdk/typescript/dist/esm/index.js";
 
 const text = "The quarterly report says that revenue grew by eleven percent. ".repeat(14);
 const input = { messages: [{ role: "user", content: text }], customer: 7, top: ["a", "b", "c"] };

@@ -1,0 +1,22 @@
+import { expect, test } from "vitest";
+import { costAt, fits, withPrice } from "./prices";
+
+const price = { model: "my-model", input: "0.15", output: "0.6" };
+
+test("a price is put under models, and all else stays", () => {
+  const text = "# why\ndefault: {input: 1, output: 3}\nmodels:\n  # ours\n  \"vllm/*\": {input: 0, output: 0}\n";
+  expect(withPrice(text, price)).toBe(text.replace("models:\n", 'models:\n  "my-model": {input: 0.15, output: 0.6}\n'));
+  expect(withPrice("default: {input: 1}", { ...price, from: "2026-01-01" })).toBe('default: {input: 1}\nmodels:\n  "my-model": {input: 0.15, output: 0.6, from: 2026-01-01}\n');
+});
+
+test("a model that has an entry is left to the editor", () => {
+  expect(withPrice("models:\n  my-model:\n    input: 1\n", price)).toBeNull();
+  expect(withPrice("models: {a: {input: 1}}\n", price)).toBeNull();
+});
+
+test("a pattern names models, and a preview counts tokens", () => {
+  expect(fits("gpt-*", "gpt-4o")).toBe(true);
+  expect(fits("gpt-4o", "openai/gpt-4o")).toBe(true);
+  expect(fits("gpt-4", "gpt-4o")).toBe(false);
+  expect(costAt({ tokens_in: 1_000_000, tokens_out: 0 }, price)).toBe(150_000_000);
+});
