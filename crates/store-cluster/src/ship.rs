@@ -464,8 +464,11 @@ async fn erased(shared: &Shared) -> Result<bool> {
     Ok(true)
 }
 
+/// A statement that removes rows, and their keys in one or two columns.
+type Removal<'a> = (&'a str, &'a Vec<i64>, Option<&'a Vec<i64>>);
+
 /// Removes what was shipped, if this node still leads.
-async fn record(shared: &Shared, removals: &[(&str, &Vec<i64>, Option<&Vec<i64>>)]) -> Result<()> {
+async fn record(shared: &Shared, removals: &[Removal<'_>]) -> Result<()> {
     let doing = "recording what was shipped";
     let mut client = shared.client().await?;
     let db = client.transaction().await.when(doing)?;
