@@ -62,13 +62,31 @@ class Postgres:
             raise RuntimeError(f"{name}: {done.stdout}{done.stderr}")
 
     def start(self):
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
-        options += " -c max_connections=300" + "".join(f" -c {s}" for s in self.settings)
-        log = os.path.join(self.directory, "log")
-        self.run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", options, "start")
+        """Starts it. It ends with this process, however this ends."""
+        settings = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=300"]
+        command = ["setpriv", "--pdeathsig", "INT"]
+        if os.getuid() == 0:
+            command += ["--reuid", "postgres", "--regid", "postgres", "--init-groups"]
+        command += ["--", os.path.join(self.bin, "postgres"), "-D", self.data, "-p", str(self.port)]
+        for setting in settings + self.settings:
+            command += ["-c", setting]
+        with open(os.path.join(tempfile.gettempdir(), f"exhibit-pg-{self.port}.log"), "wb") as log:
+            self.log = log.name
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
+        ready = [os.path.join(self.bin, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        for _ in range(600):
+            if subprocess.run(ready, check=False).returncode == 0:
+                return
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.05)
+        with open(self.log) as log:
+            raise RuntimeError(f"PostgreSQL did not start: {log.read()}")
 
     def stop(self, mode="fast"):
-        self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+        """`fast` ends sessions and writes what there is; `immediate` is as if it had been killed."""
+        self.process.send_signal({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+        self.process.wait(60)
 
     def url(self, database="postgres"):
         login = "exhibit" if self.password is None else f"exhibit:{self.password}"
@@ -83,11 +101,10 @@ class Postgres:
         return done.stdout.strip()
 
     def close(self):
-        try:
+        if self.process.poll() is None:
             self.stop("immediate")
-        except RuntimeError:
-            pass
         shutil.rmtree(self.directory, ignore_errors=True)
+        os.unlink(self.log)
 
 
 class ClickHouse:
@@ -106,7 +123,8 @@ class ClickHouse:
         self.start()
 
     def start(self):
-        args = [sys.executable, os.path.join(HERE, "clickhouse_front.py"), self.directory]
+        python = os.environ.get("CHDB_PYTHON", sys.executable)
+        args = [python, os.path.join(HERE, "clickhouse_front.py"), self.directory]
         args += ["--port", str(self.port)]
         if self.password is not None:
             args += ["--password", self.password]

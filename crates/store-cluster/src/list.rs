@@ -33,7 +33,7 @@ struct Found {
 
 /// What is in the outbox of a workspace.
 struct Unshipped {
-    /// Changed traces that a filter holds for.
+    /// Traces that a filter holds for, of those that have changed or whose words are not shipped yet.
     rows: Vec<Listed>,
     /// Traces whose rows over there do not count: changed, or erased.
     hidden: Vec<i64>,
@@ -54,8 +54,9 @@ impl ClusterStore {
     async fn unshipped(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Unshipped> {
         let doing = "reading the outbox";
         let sql = format!(
-            "SELECT {TRACE}, {SEAL} FROM outbox_traces AS o JOIN {TRACES_WITH_SEAL} \
-             ON t.id = o.trace WHERE o.workspace = $1"
+            "SELECT {TRACE}, {SEAL} FROM (SELECT trace FROM outbox_traces WHERE workspace = $1 \
+             UNION SELECT trace FROM outbox_texts WHERE workspace = $1) AS o \
+             JOIN {TRACES_WITH_SEAL} ON t.id = o.trace"
         );
         let client = self.client().await?;
         let statement = client.prepare_cached(&sql).await.when(doing)?;

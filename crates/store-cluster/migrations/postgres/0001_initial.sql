@@ -238,6 +238,7 @@ CREATE TABLE outbox_texts (
   text      bytea NOT NULL
 );
 CREATE INDEX outbox_texts_of_trace ON outbox_texts (trace);
+CREATE INDEX outbox_texts_of_workspace ON outbox_texts (workspace, trace);
 
 -- What commits added to rollups.
 CREATE TABLE outbox_deltas (
