@@ -287,6 +287,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ledger/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One recorded interaction with its place in the ledger. */
+        get: operations["get_api_ledger_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/public/otel/v1/logs": {
         parameters: {
             query?: never;
@@ -373,6 +390,26 @@ export interface paths {
         get: operations["get_api_v1_analytics"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/demo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Look at the demo without an account: sets the cookie of a session that may read the workspace
+         *     `demo` and nothing else. The first visit fills it; installations without registration have none.
+         */
+        post: operations["post_api_v1_auth_demo"];
         delete?: never;
         options?: never;
         head?: never;
@@ -467,6 +504,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What Exhibit can show now for each duty of record keeping, and what it cannot. */
+        get: operations["get_api_v1_compliance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/dead-letters": {
         parameters: {
             query?: never;
@@ -480,6 +534,23 @@ export interface paths {
         post?: never;
         /** Remove all of them. They are no evidence; nothing that was recorded is touched. */
         delete: operations["delete_api_v1_dead_letters"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/erasures": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Erase records for ever, with a certificate. Their leaves stay, so everything else still proves. */
+        post: operations["post_api_v1_erasures"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -505,6 +576,150 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/govern/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was spent of the budgets in force, most used up first. */
+        get: operations["get_api_v1_govern_budgets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check a rule file with all others around it, its examples and tests included. Nothing is changed. */
+        post: operations["post_api_v1_govern_check"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/decide": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask before acting: the rules in force, about a call that has not been made yet. Nothing is recorded;
+         *     what the call would cost is reserved in budgets until its span arrives.
+         */
+        post: operations["post_api_v1_govern_decide"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rule files: those of the directory, those that are shipped, and packs to take over. */
+        get: operations["get_api_v1_govern_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/files/{*name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule file with its text. */
+        get: operations["get_api_v1_govern_files_name"];
+        /**
+         * Write a rule file, or remove it. It is in force when this answers; one that does not load is refused
+         *     with what is wrong in `problems`, and the rules in force stay.
+         */
+        put: operations["put_api_v1_govern_files_name"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The policies and detectors in force, and why the last change did not take effect, if it did not. */
+        get: operations["get_api_v1_govern_policies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/simulations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Simulate a rule file over what is recorded in the workspace. */
+        post: operations["post_api_v1_govern_simulations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/govern/simulations/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a simulation stands, and once it is done what it found. */
+        get: operations["get_api_v1_govern_simulations_id"];
+        put?: never;
+        post?: never;
+        /** Cancel a simulation. */
+        delete: operations["delete_api_v1_govern_simulations_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/health": {
         parameters: {
             query?: never;
@@ -516,6 +731,41 @@ export interface paths {
         get: operations["get_api_v1_health"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Legal holds, released ones included. */
+        get: operations["get_api_v1_holds"];
+        put?: never;
+        /** Place a legal hold. It beats every rule and every erasure until it is released. */
+        post: operations["post_api_v1_holds"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/holds/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Release a legal hold. */
+        post: operations["post_api_v1_holds_id_release"];
         delete?: never;
         options?: never;
         head?: never;
@@ -564,6 +814,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs/{job_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A job, under way or over. */
+        get: operations["get_api_v1_jobs_job_id"];
+        put?: never;
+        post?: never;
+        /** Stop a job. Calls at hand are broken off, no other begins, and what was made stays recorded. */
+        delete: operations["delete_api_v1_jobs_job_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/keys": {
         parameters: {
             query?: never;
@@ -594,6 +862,23 @@ export interface paths {
         post?: never;
         /** Revoke a key: it stops working at once. */
         delete: operations["delete_api_v1_keys_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/anchors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How it stands with witnesses and time-stamp authorities of the installation's log. */
+        get: operations["get_api_v1_ledger_anchors"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -693,6 +978,23 @@ export interface paths {
         };
         /** The way from an entry of the installation's log to its latest checkpoint. */
         get: operations["get_api_v1_ledger_installation_proof_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/installation/successions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Notes by which signing keys of the installation handed over to the next, oldest first. */
+        get: operations["get_api_v1_ledger_installation_successions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -804,6 +1106,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The channels in force, without what is secret about them. */
+        get: operations["get_api_v1_notifications_channels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a test message to a channel; what becomes of it stands in the delivery log. */
+        post: operations["post_api_v1_notifications_channels_name_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was told to channels, newest first, and what came of it. */
+        get: operations["get_api_v1_notifications_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/deliveries/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try a delivery again now. */
+        post: operations["post_api_v1_notifications_deliveries_id_retry"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/otel/v1/logs": {
         parameters: {
             query?: never;
@@ -906,6 +1276,166 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ready": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether requests can be answered: for balancers, which leave a node out meanwhile. */
+        get: operations["get_api_v1_ready"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/remap": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Map stored spans again with today's mapping, some traces at a time, newest first: call it again
+         *     with `next_cursor` until that is null. What reads otherwise becomes a new revision.
+         */
+        post: operations["post_api_v1_remap"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rules in force (the first that finds a trace decides; what none finds is kept), and presets. */
+        get: operations["get_api_v1_retention_rules"];
+        /** Set the rules of retention. The change is an entry of the log; nothing goes before the next run. */
+        put: operations["put_api_v1_retention_rules"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/retention/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take away what the rules no longer keep. */
+        post: operations["post_api_v1_retention_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reviews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reviews, newest first. */
+        get: operations["get_api_v1_reviews"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reviews/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The same act on many reviews; each succeeds or fails by itself. */
+        post: operations["post_api_v1_reviews_bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reviews/precision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How often each rule was right, in the words of reviewers. */
+        get: operations["get_api_v1_reviews_precision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reviews/{review_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One review with all its acts. */
+        get: operations["get_api_v1_reviews_review_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/reviews/{review_id}/acts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Claim, give back, assign, comment on, approve, reject or escalate a review. Each act is a leaf of
+         *     the workspace's log.
+         */
+        post: operations["post_api_v1_reviews_review_id_acts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -915,6 +1445,23 @@ export interface paths {
         };
         /** Sessions, newest first, of the traces that a filter finds. */
         get: operations["get_api_v1_sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/{session_id}/sequence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which events of a coding agent's session never arrived: its events are numbered. */
+        get: operations["get_api_v1_sessions_session_id_sequence"];
         put?: never;
         post?: never;
         delete?: never;
@@ -935,6 +1482,25 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/provider": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Which provider replays and ablations call. */
+        get: operations["get_api_v1_settings_provider"];
+        /** Set the provider of this workspace. */
+        put: operations["put_api_v1_settings_provider"];
+        post?: never;
+        /** Forget the provider of this workspace and its key. */
+        delete: operations["delete_api_v1_settings_provider"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1015,6 +1581,61 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/ablations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The ablations of a trace, newest first, without their results. */
+        get: operations["get_api_v1_traces_trace_id_ablations"];
+        put?: never;
+        /**
+         * Look for what an answer depends on: every input is taken away alone, and what follows from it is
+         *     generated again. Answers at once; ask for the job until it is over.
+         */
+        post: operations["post_api_v1_traces_trace_id_ablations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/ablations/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What looking for causes would take. Nothing is spent. */
+        post: operations["post_api_v1_traces_trace_id_ablations_estimate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Evaluations, findings and decisions of a trace and its spans. */
+        get: operations["get_api_v1_traces_trace_id_evaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}/evidence": {
         parameters: {
             query?: never;
@@ -1026,6 +1647,44 @@ export interface paths {
         get: operations["get_api_v1_traces_trace_id_evidence"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/replays": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The replays of a trace, newest first, without their results. */
+        get: operations["get_api_v1_traces_trace_id_replays"];
+        put?: never;
+        /**
+         * Run a trace again: a new trace, linked to the original, which stays as it is. Answers at once; ask
+         *     for the job until it is over.
+         */
+        post: operations["post_api_v1_traces_trace_id_replays"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/replays/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What running a trace again would take. Nothing is spent. */
+        post: operations["post_api_v1_traces_trace_id_replays_estimate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1066,6 +1725,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/spans/{span_id}/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Evaluations, findings and decision of a span. */
+        get: operations["get_api_v1_traces_trace_id_spans_span_id_evaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/traces/{trace_id}/spans/{span_id}/verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether a span is still what was sealed, with its proof. */
+        get: operations["get_api_v1_traces_trace_id_spans_span_id_verification"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}/verification": {
         parameters: {
             query?: never;
@@ -1094,6 +1787,23 @@ export interface paths {
         get: operations["get_api_v1_workspaces"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/verification/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whether an interaction is still what was sealed. */
+        post: operations["post_api_verification_verify"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1160,6 +1870,23 @@ export interface paths {
         };
         /** The same, where clients of other products look for it. */
         get: operations["get_health"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same for Prometheus, in its text format. */
+        get: operations["get_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1366,6 +2093,40 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description How to look for causes. */
+        AblationRequest: {
+            /**
+             * @description The model call in question; the one that gave the final answer unless given. Name the call that
+             *     asked for a tool to learn why it did.
+             */
+            target?: string | null;
+            /**
+             * Format: int32
+             * @description Repeats of every variant, 2 to 50; 5 unless given.
+             */
+            repeats?: number | null;
+            /**
+             * Format: int32
+             * @description Random orders for Shapley values, at most 50; none unless given.
+             */
+            orders?: number | null;
+            /**
+             * Format: int64
+             * @description Seed of intervals and orders.
+             */
+            seed?: number | null;
+            /** @description Have the model put the findings into words, beside the fixed template. */
+            explain?: boolean;
+            /** @description An ablation that was broken off, to go on with; its own target, repeats, orders and seed hold. */
+            resume?: string | null;
+            /**
+             * Format: double
+             * @description The most that may be spent, US dollars. Not needed for an estimate.
+             */
+            budget_usd?: number | null;
+            /** @description Confirms that there is no cap, where prices are not known. */
+            uncapped?: boolean;
+        };
         /** @description An account. */
         Account: {
             /** @description Its id. */
@@ -1378,6 +2139,32 @@ export interface components {
             display_name?: string | null;
             /** @description The workspaces it may enter, the personal one first. */
             workspaces: components["schemas"]["Place"][];
+        };
+        /** @description What somebody does to a review. */
+        ActRequest: {
+            /** @description `claimed`, `released`, `assigned`, `commented`, `approved`, `rejected`, `escalated`. */
+            deed: string;
+            /** @description With a decision: `true_positive`, `false_positive`, `accepted_risk`, `remediated`, `other`. */
+            reason?: string | null;
+            /** @description In words. */
+            comment?: string | null;
+            /** @description To whom, when it is assigned or escalated. */
+            assignee?: string | null;
+            /** @description With a decision, what becomes of what is quarantined: `release`, `redact`, `erase`. */
+            handling?: string | null;
+        };
+        /** @description What somebody did. */
+        ActView: {
+            /** @description When, RFC 3339. */
+            at: string;
+            /** @description `user:<id>`, `key:<id>`, `local`, `rule` or `clock`. */
+            by: string;
+            /** @description What. */
+            deed: string;
+            /** @description `true_positive`, `false_positive`, `accepted_risk`, `remediated`, `other`. */
+            reason?: string | null;
+            /** @description In words. */
+            comment?: string | null;
         };
         /** @description Sums, a series, and a breakdown where one was asked for. */
         AnalyticsView: {
@@ -1400,6 +2187,28 @@ export interface components {
             groups: components["schemas"]["GroupView"][];
             other?: components["schemas"]["MeasuresView"] | null;
         };
+        /** @description What to verify. */
+        Attestation: {
+            /** @description The trace's id, as the ingest answer and `GET /api/ledger/{id}` give it. */
+            attestation_id: string;
+            /** @description A fingerprint that one of its records or seals should have. */
+            interaction_hash?: string | null;
+        };
+        /** @description One act on many reviews. */
+        BulkRequest: {
+            /** @description The reviews, at most 500. */
+            ids: string[];
+            /** @description The act, as for one. */
+            act: components["schemas"]["ActRequest"];
+        };
+        /** @description What came of one of many. */
+        BulkResult: {
+            /** @description The review. */
+            review_id: string;
+            review?: components["schemas"]["ReviewView"] | null;
+            /** @description Why it failed. */
+            error?: string | null;
+        };
         /** @description What a bundle shall hold. */
         BundleRequest: {
             /** @description One trace. */
@@ -1414,6 +2223,17 @@ export interface components {
             cursor?: string | null;
             /** @description Most traces; 1,000,000 unless given. */
             limit?: number | null;
+        };
+        /** @description What came of a check. */
+        Checked: {
+            /** @description Whether the rules would load with it. */
+            ok: boolean;
+            /** @description What is wrong, in all files at once. */
+            problems: components["schemas"]["ProblemInFile"][];
+            /** @description The policies that the file holds, with their rules and how many tests of each passed. */
+            policies: Record<string, never>[];
+            /** @description The detectors that it holds. */
+            detectors: Record<string, never>[];
         };
         /** @description The claim of a new installation. */
         Claim: components["schemas"]["Registration"] & {
@@ -1474,6 +2294,20 @@ export interface components {
             };
         };
         /** @description The envelope of every `GET` answer. */
+        Data_Checked: {
+            /** @description What came of a check. */
+            data: {
+                /** @description Whether the rules would load with it. */
+                ok: boolean;
+                /** @description What is wrong, in all files at once. */
+                problems: components["schemas"]["ProblemInFile"][];
+                /** @description The policies that the file holds, with their rules and how many tests of each passed. */
+                policies: Record<string, never>[];
+                /** @description The detectors that it holds. */
+                detectors: Record<string, never>[];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
         Data_Consistency: {
             /** @description A consistency proof. */
             data: {
@@ -1489,6 +2323,118 @@ export interface components {
                 new: number;
                 /** @description The proof (RFC 9162, section 2.1.4), base64. */
                 hashes: string[];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_DecideAnswer: {
+            /** @description What the rules say. */
+            data: {
+                /** @description The strongest action: `allow`, `tag`, `notify`, `redact`, `flag`, `review`, `quarantine`, `block`. */
+                decision: string;
+                /** @description Whether the call may be made. */
+                allowed: boolean;
+                /** @description All actions, strongest first. */
+                actions: string[];
+                /** @description `pass`, `warning`, `fail`, `review`, `quarantined`. */
+                verdict: string;
+                /** @description The input as it may be sent: with what rules replace replaced. */
+                input: Record<string, never>;
+                /** @description The output as it may be shown. */
+                output: Record<string, never>;
+                /** @description Whether anything was replaced. */
+                redacted: boolean;
+                /** @description What detectors found. */
+                findings: components["schemas"]["FindingView"][];
+                /** @description What rules say. */
+                evaluations: Record<string, never>[];
+                /** @description Words of the rules for people. */
+                messages: string[];
+                /** @description Tags that rules put on it. */
+                tags: string[];
+                /** @description What it is expected to cost, billionths of a US dollar. */
+                cost_nano_usd?: string | null;
+                /** @description Hash of the rules in force, hex. */
+                rules: string;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_EstimateView: {
+            /** @description What a job would take, before any of it is spent. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description Model calls.
+                 */
+                calls: number;
+                /** @description Causes that are tried; null of a replay. */
+                causes?: number | null;
+                /**
+                 * Format: int64
+                 * @description Input tokens.
+                 */
+                tokens_in: number;
+                /**
+                 * Format: int64
+                 * @description Output tokens, if answers are as long as they were.
+                 */
+                tokens_out: number;
+                /** @description Billionths of a US dollar; null when a model's price is not known. */
+                cost_nano_usd?: string | null;
+                /**
+                 * @description A budget with which every call would begin, should each cost what is expected: a call begins
+                 *     only when the budget covers a long answer. Billionths of a US dollar.
+                 */
+                budget_nano_usd?: string | null;
+                /**
+                 * Format: int64
+                 * @description Milliseconds, if calls take as long as they did.
+                 */
+                duration_ms: number;
+                /** @description Whether captured inputs were redacted before they were stored: answers may differ for that. */
+                redacted_inputs: boolean;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_InForce: {
+            /** @description What is in force now. */
+            data: {
+                /** @description Hash over prices, detectors and policies, hex. */
+                hash: string;
+                /** @description How many rules and detectors. */
+                loaded: number;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_JobView: {
+            /** @description A replay or an ablation. */
+            data: {
+                /** @description Its name: the trace that it records first. */
+                job_id: string;
+                /** @description `replay` or `ablation`. */
+                kind: string;
+                /** @description The trace in question. */
+                trace_id: string;
+                /** @description Of an ablation: the model call in question; null while it is the one of the final answer. */
+                target?: string | null;
+                /** @description `running`, `done`, `failed`, `cancelled`, or `interrupted`: the program ended before it did. */
+                state: string;
+                /** @description How far it is. */
+                progress: components["schemas"]["ProgressView"];
+                /** @description When it began. */
+                started_at: string;
+                /** @description When it ended. */
+                ended_at?: string | null;
+                /** @description Traces that it recorded. */
+                traces: string[];
+                error?: components["schemas"]["JobErrorView"] | null;
+                /** @description Whether an ablation can go on where this one stopped: start one with `resume` set to its id. */
+                resumable: boolean;
+                /**
+                 * @description What came of it. Of a replay: `replays` (the comparison of each repeat with the original),
+                 *     `determinism` (1: all answers equal) and `distinct_answers`. Of an ablation: `effects`,
+                 *     `sankey`, `explanation` and how they were measured. Null in lists.
+                 */
+                result: Record<string, never>;
             };
         };
         /** @description The envelope of every `GET` answer. */
@@ -1542,6 +2488,81 @@ export interface components {
             };
         };
         /** @description The envelope of every `GET` answer. */
+        Data_ProviderView: {
+            /** @description Which provider is called. Its key is never shown. */
+            data: {
+                /** @description `workspace`: set here; `environment`: the server's; `none`. */
+                source: string;
+                /** @description Its name. */
+                provider?: string | null;
+                /** @description The model that is called when nothing else is said. */
+                model?: string | null;
+                /** @description Why no provider can be used, and what to set; null when one can. */
+                missing?: string | null;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_ReviewView: {
+            /** @description What somebody is asked to look at. */
+            data: {
+                /** @description Its id. */
+                review_id: string;
+                /** @description The trace. */
+                trace_id: string;
+                /** @description The span; null for a rule on the whole trace. */
+                span_id?: string | null;
+                /** @description The policy. */
+                policy: string;
+                /** @description The rule. */
+                rule: string;
+                /** @description What the rule says, in words. */
+                title: string;
+                /** @description `low`, `medium`, `high`, `critical`. */
+                severity: string;
+                /** @description The queue. */
+                queue: string;
+                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+                state: string;
+                /** @description Who has it. */
+                assignee?: string | null;
+                /** @description Whether two people must approve. */
+                four_eyes: boolean;
+                /** @description When it was opened, RFC 3339. */
+                opened_at: string;
+                /** @description When it expires. */
+                due_at?: string | null;
+                /** @description When it was decided. */
+                decided_at?: string | null;
+                /** @description What was done, oldest first. */
+                acts: components["schemas"]["ActView"][];
+                /**
+                 * Format: int64
+                 * @description Grows with every act.
+                 */
+                version: number;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_RuleFileText: {
+            /** @description A rule file with its text. */
+            data: Record<string, never> & {
+                /** @description Its text. */
+                text: string;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_RuleFilesView: {
+            /** @description The rule files there are. */
+            data: {
+                /** @description Whether the caller may write them. */
+                may_write: boolean;
+                /** @description Why nobody can, where there is no directory to write to. */
+                not_writable?: string | null;
+                /** @description The files: `name`, `origin` (`own`, `shipped`, `pack`), `in_force`, `shipped`, `sha256`. */
+                files: Record<string, never>[];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
         Data_Rules: {
             /** @description Rules in force. */
             data: {
@@ -1556,6 +2577,78 @@ export interface components {
             };
         };
         /** @description The envelope of every `GET` answer. */
+        Data_SequenceBody: {
+            /** @description The numbers of a session's events. */
+            data: {
+                /**
+                 * Format: int64
+                 * @description How many events with a number there are.
+                 */
+                seen: number;
+                /**
+                 * Format: int64
+                 * @description The smallest number; null where events have none.
+                 */
+                first?: number | null;
+                /**
+                 * Format: int64
+                 * @description The largest number.
+                 */
+                last?: number | null;
+                /**
+                 * Format: int64
+                 * @description How many numbers between them are missing: events that were lost.
+                 */
+                missing_count: number;
+                /** @description Ranges of missing numbers. */
+                missing: components["schemas"]["Missing"][];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_SimulationView: {
+            /** @description A simulation. */
+            data: {
+                /** @description Its id. */
+                id: string;
+                /** @description The file. */
+                name: string;
+                /** @description `running`, `done`, `failed`, `cancelled`. */
+                state: string;
+                /**
+                 * Format: int64
+                 * @description Traces looked at.
+                 */
+                traces: number;
+                /**
+                 * Format: int64
+                 * @description Traces known so far; it grows while they are read.
+                 */
+                known: number;
+                /** @description What would change, once it is done. */
+                result: Record<string, never>;
+                /** @description Why it failed. */
+                error?: string | null;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_SpanRuling: {
+            /** @description What rules and detectors say of one span. */
+            data: {
+                /** @description The span; null for what is said of the trace as a whole. */
+                span_id?: string | null;
+                /** @description Its name. */
+                name?: string | null;
+                /** @description `pass`, `warning`, `fail`, `review`, `quarantined`. */
+                verdict: string;
+                /** @description What followed, strongest first. */
+                decision: string[];
+                /** @description What each rule says. */
+                evaluations: Record<string, never>[];
+                /** @description What was found. */
+                findings: components["schemas"]["FindingView"][];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
         Data_TraceDocument: {
             /** @description A trace with its spans. */
             data: components["schemas"]["Trace"] & {
@@ -1564,6 +2657,61 @@ export interface components {
                 /** @description Whether there are more; read them from `/api/v1/traces/{id}/spans`. */
                 spans_truncated: boolean;
             };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_TraceRulings: {
+            /** @description What is said of a trace. */
+            data: {
+                /** @description How the trace stands. */
+                verdict: string;
+                trace?: components["schemas"]["SpanRuling"] | null;
+                /** @description Spans of which rules or detectors say anything, in order of start. */
+                spans: components["schemas"]["SpanRuling"][];
+                /** @description Whether there were more spans than are looked through. */
+                truncated: boolean;
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_Vec_BulkResult: {
+            data: {
+                /** @description The review. */
+                review_id: string;
+                review?: components["schemas"]["ReviewView"] | null;
+                /** @description Why it failed. */
+                error?: string | null;
+            }[];
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_Vec_JobView: {
+            data: {
+                /** @description Its name: the trace that it records first. */
+                job_id: string;
+                /** @description `replay` or `ablation`. */
+                kind: string;
+                /** @description The trace in question. */
+                trace_id: string;
+                /** @description Of an ablation: the model call in question; null while it is the one of the final answer. */
+                target?: string | null;
+                /** @description `running`, `done`, `failed`, `cancelled`, or `interrupted`: the program ended before it did. */
+                state: string;
+                /** @description How far it is. */
+                progress: components["schemas"]["ProgressView"];
+                /** @description When it began. */
+                started_at: string;
+                /** @description When it ended. */
+                ended_at?: string | null;
+                /** @description Traces that it recorded. */
+                traces: string[];
+                error?: components["schemas"]["JobErrorView"] | null;
+                /** @description Whether an ablation can go on where this one stopped: start one with `resume` set to its id. */
+                resumable: boolean;
+                /**
+                 * @description What came of it. Of a replay: `replays` (the comparison of each repeat with the original),
+                 *     `determinism` (1: all answers equal) and `distinct_answers`. Of an ablation: `effects`,
+                 *     `sankey`, `explanation` and how they were measured. Null in lists.
+                 */
+                result: Record<string, never>;
+            }[];
         };
         /** @description The envelope of every `GET` answer. */
         Data_Vec_Key: {
@@ -1613,6 +2761,174 @@ export interface components {
                 /** @description The role there. */
                 role?: string | null;
             }[];
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_Vec_PrecisionView: {
+            data: {
+                policy: string;
+                rule: string;
+                /**
+                 * Format: int64
+                 * @description Reviews it asked for.
+                 */
+                asked: number;
+                /**
+                 * Format: int64
+                 * @description Of them still waiting.
+                 */
+                waiting: number;
+                /**
+                 * Format: int64
+                 * @description Expired without a decision.
+                 */
+                expired: number;
+                /**
+                 * Format: int64
+                 * @description Where reviewers say that the rule was right.
+                 */
+                right: number;
+                /**
+                 * Format: int64
+                 * @description Where they say that it was wrong.
+                 */
+                wrong: number;
+                /**
+                 * Format: double
+                 * @description `right / (right + wrong)`; null where nothing tells yet.
+                 */
+                precision?: number | null;
+                /**
+                 * Format: int64
+                 * @description Median time from opening to decision.
+                 */
+                median_decision_ms?: number | null;
+            }[];
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_Vec_String: {
+            data: string[];
+        };
+        /** @description What the rules say. */
+        DecideAnswer: {
+            /** @description The strongest action: `allow`, `tag`, `notify`, `redact`, `flag`, `review`, `quarantine`, `block`. */
+            decision: string;
+            /** @description Whether the call may be made. */
+            allowed: boolean;
+            /** @description All actions, strongest first. */
+            actions: string[];
+            /** @description `pass`, `warning`, `fail`, `review`, `quarantined`. */
+            verdict: string;
+            /** @description The input as it may be sent: with what rules replace replaced. */
+            input: Record<string, never>;
+            /** @description The output as it may be shown. */
+            output: Record<string, never>;
+            /** @description Whether anything was replaced. */
+            redacted: boolean;
+            /** @description What detectors found. */
+            findings: components["schemas"]["FindingView"][];
+            /** @description What rules say. */
+            evaluations: Record<string, never>[];
+            /** @description Words of the rules for people. */
+            messages: string[];
+            /** @description Tags that rules put on it. */
+            tags: string[];
+            /** @description What it is expected to cost, billionths of a US dollar. */
+            cost_nano_usd?: string | null;
+            /** @description Hash of the rules in force, hex. */
+            rules: string;
+        };
+        /** @description A call somebody is about to make, and what was done before it. */
+        DecideRequest: {
+            /**
+             * @description The call: `input`, `output`, `kind`, `model`, `provider`, `tool`, `name`, `agent`, `user`,
+             *     `session`, `environment`, `service`, `tags`, `metadata`, `cost_usd`, `tokens`, `id`, `parent`.
+             */
+            call: Record<string, never>;
+            /** @description The trace it belongs to; approvals of its reviews count. */
+            trace_id?: string | null;
+            /** @description The steps made so far, oldest first, each like the call. */
+            steps?: Record<string, never>[];
+            /**
+             * Format: double
+             * @description What the trace cost so far beside the steps, USD.
+             */
+            trace_cost_usd?: number | null;
+            /**
+             * Format: int64
+             * @description Tokens the trace took so far beside the steps.
+             */
+            trace_tokens?: number | null;
+        };
+        /** @description One message to one channel. */
+        DeliveryView: {
+            /** @description Its id, the same on every attempt. */
+            id: string;
+            /** @description The channel. */
+            channel: string;
+            /** @description What it is about. */
+            event: string;
+            /** @description What was or will be sent. */
+            body: Record<string, never>;
+            /** @description When it came up, RFC 3339. */
+            created_at: string;
+            /**
+             * Format: int32
+             * @description Attempts so far.
+             */
+            attempts: number;
+            /** @description When it is tried next; null when it is done or given up. */
+            next_at?: string | null;
+            /** @description When it was taken. */
+            delivered_at?: string | null;
+            /** @description What came of the last attempt. */
+            last?: string | null;
+        };
+        /** @description What to erase: exactly one of `trace_id`, `user`, `filter`. */
+        Erasure: {
+            /** @description One trace. */
+            trace_id?: string | null;
+            /** @description Everything of an end user. */
+            user?: string | null;
+            /** @description What a filter finds. */
+            filter?: string | null;
+            /** @description Why; name no person here, it stays in the certificate. */
+            reason: string;
+            /** @description Only say what would go. */
+            dry_run?: boolean;
+        };
+        /** @description What a job would take, before any of it is spent. */
+        EstimateView: {
+            /**
+             * Format: int64
+             * @description Model calls.
+             */
+            calls: number;
+            /** @description Causes that are tried; null of a replay. */
+            causes?: number | null;
+            /**
+             * Format: int64
+             * @description Input tokens.
+             */
+            tokens_in: number;
+            /**
+             * Format: int64
+             * @description Output tokens, if answers are as long as they were.
+             */
+            tokens_out: number;
+            /** @description Billionths of a US dollar; null when a model's price is not known. */
+            cost_nano_usd?: string | null;
+            /**
+             * @description A budget with which every call would begin, should each cost what is expected: a call begins
+             *     only when the budget covers a long answer. Billionths of a US dollar.
+             */
+            budget_nano_usd?: string | null;
+            /**
+             * Format: int64
+             * @description Milliseconds, if calls take as long as they did.
+             */
+            duration_ms: number;
+            /** @description Whether captured inputs were redacted before they were stored: answers may differ for that. */
+            redacted_inputs: boolean;
         };
         /** @description A timed event. */
         EventView: {
@@ -1763,6 +3079,50 @@ export interface components {
              */
             uptime_seconds: number;
         };
+        /** @description What is in force now. */
+        InForce: {
+            /** @description Hash over prices, detectors and policies, hex. */
+            hash: string;
+            /** @description How many rules and detectors. */
+            loaded: number;
+        };
+        /** @description What ended a job. */
+        JobErrorView: {
+            /** @description Stable name, such as `budget`, `timeout`, `rate_limited`, `interrupted`. */
+            code: string;
+            /** @description For people. */
+            message: string;
+        };
+        /** @description A replay or an ablation. */
+        JobView: {
+            /** @description Its name: the trace that it records first. */
+            job_id: string;
+            /** @description `replay` or `ablation`. */
+            kind: string;
+            /** @description The trace in question. */
+            trace_id: string;
+            /** @description Of an ablation: the model call in question; null while it is the one of the final answer. */
+            target?: string | null;
+            /** @description `running`, `done`, `failed`, `cancelled`, or `interrupted`: the program ended before it did. */
+            state: string;
+            /** @description How far it is. */
+            progress: components["schemas"]["ProgressView"];
+            /** @description When it began. */
+            started_at: string;
+            /** @description When it ended. */
+            ended_at?: string | null;
+            /** @description Traces that it recorded. */
+            traces: string[];
+            error?: components["schemas"]["JobErrorView"] | null;
+            /** @description Whether an ablation can go on where this one stopped: start one with `resume` set to its id. */
+            resumable: boolean;
+            /**
+             * @description What came of it. Of a replay: `replays` (the comparison of each repeat with the original),
+             *     `determinism` (1: all answers equal) and `distinct_answers`. Of an ablation: `effects`,
+             *     `sankey`, `explanation` and how they were measured. Null in lists.
+             */
+            result: Record<string, never>;
+        };
         /** @description A key, without its secret. */
         Key: {
             /** @description Its id. */
@@ -1829,6 +3189,37 @@ export interface components {
             attributes: Record<string, never>;
         };
         /** @description A page of a list. */
+        Listing_DeliveryView: {
+            /** @description The rows. */
+            data: {
+                /** @description Its id, the same on every attempt. */
+                id: string;
+                /** @description The channel. */
+                channel: string;
+                /** @description What it is about. */
+                event: string;
+                /** @description What was or will be sent. */
+                body: Record<string, never>;
+                /** @description When it came up, RFC 3339. */
+                created_at: string;
+                /**
+                 * Format: int32
+                 * @description Attempts so far.
+                 */
+                attempts: number;
+                /** @description When it is tried next; null when it is done or given up. */
+                next_at?: string | null;
+                /** @description When it was taken. */
+                delivered_at?: string | null;
+                /** @description What came of the last attempt. */
+                last?: string | null;
+            }[];
+            /** @description Hand this back as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+        };
+        /** @description A page of a list. */
         Listing_Letter: {
             /** @description The rows. */
             data: {
@@ -1865,6 +3256,51 @@ export interface components {
                 bytes: number;
                 /** @description Keyed digest: equal for entries that came again, hex. */
                 digest: string;
+            }[];
+            /** @description Hand this back as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+        };
+        /** @description A page of a list. */
+        Listing_ReviewView: {
+            /** @description The rows. */
+            data: {
+                /** @description Its id. */
+                review_id: string;
+                /** @description The trace. */
+                trace_id: string;
+                /** @description The span; null for a rule on the whole trace. */
+                span_id?: string | null;
+                /** @description The policy. */
+                policy: string;
+                /** @description The rule. */
+                rule: string;
+                /** @description What the rule says, in words. */
+                title: string;
+                /** @description `low`, `medium`, `high`, `critical`. */
+                severity: string;
+                /** @description The queue. */
+                queue: string;
+                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+                state: string;
+                /** @description Who has it. */
+                assignee?: string | null;
+                /** @description Whether two people must approve. */
+                four_eyes: boolean;
+                /** @description When it was opened, RFC 3339. */
+                opened_at: string;
+                /** @description When it expires. */
+                due_at?: string | null;
+                /** @description When it was decided. */
+                decided_at?: string | null;
+                /** @description What was done, oldest first. */
+                acts: components["schemas"]["ActView"][];
+                /**
+                 * Format: int64
+                 * @description Grows with every act.
+                 */
+                version: number;
             }[];
             /** @description Hand this back as `cursor` for the next page; null at the end. */
             next_cursor?: string | null;
@@ -2214,6 +3650,13 @@ export interface components {
             /** @description `admin`, `member`, `reviewer` or `auditor`. */
             role: string;
         };
+        /** @description A range of missing numbers. */
+        Missing: {
+            /** Format: int64 */
+            from: number;
+            /** Format: int64 */
+            to: number;
+        };
         /**
          * @description What the native API calls the fields of a span. What a native client sent reads back exactly,
          *     fields of its own included.
@@ -2285,6 +3728,46 @@ export interface components {
             /** @description The role there. */
             role?: string | null;
         };
+        /** @description What reviewers made of one rule's questions. */
+        PrecisionView: {
+            policy: string;
+            rule: string;
+            /**
+             * Format: int64
+             * @description Reviews it asked for.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description Of them still waiting.
+             */
+            waiting: number;
+            /**
+             * Format: int64
+             * @description Expired without a decision.
+             */
+            expired: number;
+            /**
+             * Format: int64
+             * @description Where reviewers say that the rule was right.
+             */
+            right: number;
+            /**
+             * Format: int64
+             * @description Where they say that it was wrong.
+             */
+            wrong: number;
+            /**
+             * Format: double
+             * @description `right / (right + wrong)`; null where nothing tells yet.
+             */
+            precision?: number | null;
+            /**
+             * Format: int64
+             * @description Median time from opening to decision.
+             */
+            median_decision_ms?: number | null;
+        };
         /** @description An RFC 9457 problem document. */
         ProblemBody: {
             /**
@@ -2303,6 +3786,53 @@ export interface components {
             code: string;
             /** @description What happened and what to do about it. */
             detail: string;
+        };
+        /** @description Something that is wrong with a file. */
+        ProblemInFile: {
+            /** @description The file. */
+            file: string;
+            /** @description The line, counted from 1. */
+            line?: number | null;
+            /** @description Where in it, such as a rule. */
+            place: string;
+            /** @description What is wrong, and what to do. */
+            message: string;
+        };
+        /** @description How far a job is. */
+        ProgressView: {
+            /** @description Calls or variants that are done. */
+            done: number;
+            /** @description All of them. */
+            all: number;
+            /** @description Spent so far, billionths of a US dollar; null when a price is not known. */
+            spent_nano_usd?: string | null;
+        };
+        /** @description A file to be checked. */
+        Proposed: {
+            /** @description Its name, such as `policies/gdpr.yaml`. */
+            name: string;
+            /** @description Its text. */
+            text: string;
+        };
+        /** @description A provider of the workspace's own. */
+        ProviderRequest: {
+            /** @description `openai`, `anthropic`, `gemini` or `openrouter`. */
+            provider: string;
+            /** @description Its key. It is kept encrypted under the installation's keys and never given back. */
+            api_key: string;
+            /** @description The model to call when nothing else is said. */
+            model?: string | null;
+        };
+        /** @description Which provider is called. Its key is never shown. */
+        ProviderView: {
+            /** @description `workspace`: set here; `environment`: the server's; `none`. */
+            source: string;
+            /** @description Its name. */
+            provider?: string | null;
+            /** @description The model that is called when nothing else is said. */
+            model?: string | null;
+            /** @description Why no provider can be used, and what to set; null when one can. */
+            missing?: string | null;
         };
         /** @description A span that was refused while the others went on. */
         Refused: {
@@ -2345,12 +3875,114 @@ export interface components {
             /** @description Name to show. */
             display_name?: string | null;
         };
+        /** @description Why a hold ends. */
+        Release: {
+            /** @description Why, and who says so. */
+            reason: string;
+        };
+        /** @description How to run a trace again. */
+        ReplayRequest: {
+            /**
+             * @description Where tools' results come from: `captured` (default) or `skip`. Live tools run where their
+             *     programs are: with `exhibit replay --tools live`.
+             */
+            tools?: string | null;
+            /** @description The first span that is run; everything before it is the exact captured prefix. */
+            from?: string | null;
+            /** @description Another model for every call. */
+            model?: string | null;
+            /**
+             * Format: double
+             * @description Another temperature for every call.
+             */
+            temperature?: number | null;
+            /** @description Another system prompt. */
+            system?: string | null;
+            /** @description Another text in the place of the first call's last user message. */
+            prompt?: string | null;
+            /**
+             * Format: int32
+             * @description How often, 1 to 50; 1 unless given.
+             */
+            repeats?: number | null;
+            /**
+             * Format: double
+             * @description The most that may be spent, US dollars. Not needed for an estimate.
+             */
+            budget_usd?: number | null;
+            /** @description Confirms that there is no cap, where prices are not known. */
+            uncapped?: boolean;
+        };
+        /** @description What somebody is asked to look at. */
+        ReviewView: {
+            /** @description Its id. */
+            review_id: string;
+            /** @description The trace. */
+            trace_id: string;
+            /** @description The span; null for a rule on the whole trace. */
+            span_id?: string | null;
+            /** @description The policy. */
+            policy: string;
+            /** @description The rule. */
+            rule: string;
+            /** @description What the rule says, in words. */
+            title: string;
+            /** @description `low`, `medium`, `high`, `critical`. */
+            severity: string;
+            /** @description The queue. */
+            queue: string;
+            /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+            state: string;
+            /** @description Who has it. */
+            assignee?: string | null;
+            /** @description Whether two people must approve. */
+            four_eyes: boolean;
+            /** @description When it was opened, RFC 3339. */
+            opened_at: string;
+            /** @description When it expires. */
+            due_at?: string | null;
+            /** @description When it was decided. */
+            decided_at?: string | null;
+            /** @description What was done, oldest first. */
+            acts: components["schemas"]["ActView"][];
+            /**
+             * Format: int64
+             * @description Grows with every act.
+             */
+            version: number;
+        };
+        /** @description A rule of retention. */
+        Rule: {
+            /** @description Its name. */
+            name: string;
+            /** @description Which traces, in the filter language without full text; empty for all. */
+            filter?: string;
+            /**
+             * Format: int32
+             * @description How many days they are kept after they were last added to; null: for ever.
+             */
+            keep_days?: number | null;
+        };
         /** @description A rule file. */
         RuleFile: {
             /** @description Its name. */
             name: string;
             /** @description SHA-256 of its content, hex. */
             sha256: string;
+        };
+        /** @description A rule file with its text. */
+        RuleFileText: Record<string, never> & {
+            /** @description Its text. */
+            text: string;
+        };
+        /** @description The rule files there are. */
+        RuleFilesView: {
+            /** @description Whether the caller may write them. */
+            may_write: boolean;
+            /** @description Why nobody can, where there is no directory to write to. */
+            not_writable?: string | null;
+            /** @description The files: `name`, `origin` (`own`, `shipped`, `pack`), `in_force`, `shipped`, `sha256`. */
+            files: Record<string, never>[];
         };
         /** @description Rules in force. */
         Rules: {
@@ -2362,6 +3994,11 @@ export interface components {
             files: components["schemas"]["RuleFile"][];
             /** @description Why the last change did not take effect; null when it did. */
             last_error?: string | null;
+        };
+        /** @description How to run. */
+        Run: {
+            /** @description Only say what would go. */
+            dry_run?: boolean;
         };
         /** @description A seal over a trace. */
         Seal: {
@@ -2388,6 +4025,31 @@ export interface components {
             email: string;
             /** @description `admin`, `member`, `reviewer` or `auditor`. */
             role: string;
+        };
+        /** @description The numbers of a session's events. */
+        SequenceBody: {
+            /**
+             * Format: int64
+             * @description How many events with a number there are.
+             */
+            seen: number;
+            /**
+             * Format: int64
+             * @description The smallest number; null where events have none.
+             */
+            first?: number | null;
+            /**
+             * Format: int64
+             * @description The largest number.
+             */
+            last?: number | null;
+            /**
+             * Format: int64
+             * @description How many numbers between them are missing: events that were lost.
+             */
+            missing_count: number;
+            /** @description Ranges of missing numbers. */
+            missing: components["schemas"]["Missing"][];
         };
         /** @description A session. */
         SessionView: {
@@ -2431,6 +4093,38 @@ export interface components {
             cost_nano_usd: string;
             /** @description End users seen. */
             user_ids: string[];
+        };
+        /** @description What to simulate. */
+        SimulationRequest: {
+            /** @description Name of the file, such as `policies/gdpr.yaml`. */
+            name: string;
+            /** @description Its text. */
+            text: string;
+            /** @description How far back: such as `-90d`, or RFC 3339. Thirty days unless given. */
+            from?: string | null;
+        };
+        /** @description A simulation. */
+        SimulationView: {
+            /** @description Its id. */
+            id: string;
+            /** @description The file. */
+            name: string;
+            /** @description `running`, `done`, `failed`, `cancelled`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description Traces looked at.
+             */
+            traces: number;
+            /**
+             * Format: int64
+             * @description Traces known so far; it grows while they are read.
+             */
+            known: number;
+            /** @description What would change, once it is done. */
+            result: Record<string, never>;
+            /** @description Why it failed. */
+            error?: string | null;
         };
         /** @description A span in a window of a large trace: no payload, short texts only. */
         SpanPreview: {
@@ -2478,6 +4172,39 @@ export interface components {
             log_index?: number | null;
             /** @description SHA-256 leaf hash; null while it runs. */
             fingerprint?: string | null;
+        };
+        /** @description What rules and detectors say of one span. */
+        SpanRuling: {
+            /** @description The span; null for what is said of the trace as a whole. */
+            span_id?: string | null;
+            /** @description Its name. */
+            name?: string | null;
+            /** @description `pass`, `warning`, `fail`, `review`, `quarantined`. */
+            verdict: string;
+            /** @description What followed, strongest first. */
+            decision: string[];
+            /** @description What each rule says. */
+            evaluations: Record<string, never>[];
+            /** @description What was found. */
+            findings: components["schemas"]["FindingView"][];
+        };
+        /** @description How far to go. */
+        Step: {
+            /**
+             * @description `next_cursor` of the step before.
+             * @default null
+             */
+            cursor: string | null;
+            /**
+             * @description Traces of this step; 100 unless given.
+             * @default null
+             */
+            limit: number | null;
+            /**
+             * @description Map those as well that today's version has mapped.
+             * @default false
+             */
+            all: boolean;
         };
         /** @description A step of a series. */
         StepView: components["schemas"]["MeasuresView"] & {
@@ -2621,6 +4348,16 @@ export interface components {
             /** @description Whether there are more; read them from `/api/v1/traces/{id}/spans`. */
             spans_truncated: boolean;
         };
+        /** @description What is said of a trace. */
+        TraceRulings: {
+            /** @description How the trace stands. */
+            verdict: string;
+            trace?: components["schemas"]["SpanRuling"] | null;
+            /** @description Spans of which rules or detectors say anything, in order of start. */
+            spans: components["schemas"]["SpanRuling"][];
+            /** @description Whether there were more spans than are looked through. */
+            truncated: boolean;
+        };
         Value: unknown;
         /** @description A key to be made. */
         Wanted: {
@@ -2642,6 +4379,17 @@ export interface components {
             expires_in_days?: number | null;
             /** @description `exk_` (the default), `akt_` or `sk-at-`: for clients that look at it. */
             prefix?: string | null;
+        };
+        /** @description A hold to be placed. */
+        WantedHold: {
+            /** @description Which traces, in the filter language without full text; empty for all. */
+            filter?: string;
+            /** @description Or one trace. */
+            trace_id?: string | null;
+            /** @description Why, such as the name of a case. */
+            reason: string;
+            /** @description Who answers for it. */
+            owner: string;
         };
     };
     responses: never;
@@ -3430,6 +5178,36 @@ export interface operations {
             };
         };
     };
+    get_api_ledger_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     otlp_api_public_otel_logs: {
         parameters: {
             query?: never;
@@ -3763,6 +5541,33 @@ export interface operations {
             };
         };
     };
+    post_api_v1_auth_demo: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Account"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     post_api_v1_auth_login: {
         parameters: {
             query?: never;
@@ -3940,6 +5745,25 @@ export interface operations {
             };
         };
     };
+    get_api_v1_compliance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_dead_letters: {
         parameters: {
             query?: {
@@ -3990,6 +5814,53 @@ export interface operations {
                 };
             };
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_erasures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Erasure"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4054,6 +5925,326 @@ export interface operations {
             };
         };
     };
+    get_api_v1_govern_budgets: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_govern_check: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Proposed"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Checked"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_govern_decide: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DecideRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_DecideAnswer"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_govern_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_RuleFilesView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_govern_files_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Such as `policies/gdpr.yaml` */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_RuleFileText"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_api_v1_govern_files_name: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Such as `policies/gdpr.yaml` */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Wanted"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_InForce"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_govern_policies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_govern_simulations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SimulationRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_SimulationView"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_govern_simulations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_SimulationView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_api_v1_govern_simulations_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The simulation's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_health: {
         parameters: {
             query?: never;
@@ -4069,6 +6260,96 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    get_api_v1_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_holds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WantedHold"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_holds_id_release: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The hold's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Release"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -4158,6 +6439,74 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_jobs_job_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_JobView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_api_v1_jobs_job_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job's id */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_JobView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4257,6 +6606,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_ledger_anchors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
                 };
             };
         };
@@ -4424,6 +6792,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_ledger_installation_successions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Vec_String"];
                 };
             };
         };
@@ -4616,6 +7003,129 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_notifications_channels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_notifications_channels_name_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The channel's name */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_notifications_deliveries: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Most rows of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_DeliveryView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_notifications_deliveries_id_retry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The delivery's id */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5021,6 +7531,318 @@ export interface operations {
             };
         };
     };
+    get_api_v1_ready: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    post_api_v1_remap: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Step"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_retention_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    put_api_v1_retention_rules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rule"][];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_retention_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Run"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_reviews: {
+        parameters: {
+            query?: {
+                /**
+                 * @description States, separated by commas: `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`;
+                 *     `waiting` stands for those that still need somebody.
+                 */
+                state?: string;
+                /** @description The queue. */
+                queue?: string;
+                /** @description Who has it; `me` for the caller. */
+                assignee?: string;
+                /** @description The rule that asked. */
+                rule?: string;
+                /** @description The trace. */
+                trace_id?: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+                /** @description Most rows of a page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_ReviewView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_reviews_bulk: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Vec_BulkResult"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_reviews_precision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Vec_PrecisionView"];
+                };
+            };
+        };
+    };
+    get_api_v1_reviews_review_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The review's id */
+                review_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_ReviewView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_reviews_review_id_acts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The review's id */
+                review_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_ReviewView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_sessions: {
         parameters: {
             query?: {
@@ -5100,6 +7922,36 @@ export interface operations {
             };
         };
     };
+    get_api_v1_sessions_session_id_sequence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The session's id */
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_SequenceBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_settings_pricing: {
         parameters: {
             query?: never;
@@ -5118,6 +7970,103 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_settings_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_ProviderView"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    put_api_v1_settings_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProviderRequest"];
+            };
+        };
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    delete_api_v1_settings_provider: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5323,6 +8272,174 @@ export interface operations {
             };
         };
     };
+    get_api_v1_traces_trace_id_ablations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Vec_JobView"];
+                };
+            };
+        };
+    };
+    post_api_v1_traces_trace_id_ablations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AblationRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_JobView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_traces_trace_id_ablations_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AblationRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_EstimateView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_evaluations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_TraceRulings"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_traces_trace_id_evidence: {
         parameters: {
             query?: never;
@@ -5352,6 +8469,144 @@ export interface operations {
                 };
             };
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_replays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Vec_JobView"];
+                };
+            };
+        };
+    };
+    post_api_v1_traces_trace_id_replays: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_JobView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_traces_trace_id_replays_estimate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplayRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_EstimateView"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5430,6 +8685,70 @@ export interface operations {
             };
         };
     };
+    get_api_v1_traces_trace_id_spans_span_id_evaluations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+                /** @description The span's id */
+                span_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_SpanRuling"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_spans_span_id_verification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+                /** @description The span's id */
+                span_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
     get_api_v1_traces_trace_id_verification: {
         parameters: {
             query?: never;
@@ -5475,6 +8794,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Data_Vec_Place"];
+                };
+            };
+        };
+    };
+    post_api_verification_verify: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Attestation"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };
@@ -5595,6 +8945,25 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
+                };
+            };
+        };
+    };
+    get_metrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
         };
