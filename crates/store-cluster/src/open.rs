@@ -9,6 +9,7 @@ use std::{
 };
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use exhibit_model::Limits;
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
@@ -281,7 +282,7 @@ impl ClusterStore {
             lead: Mutex::new(None),
             full: AtomicBool::new(false),
             backlog: AtomicI64::new(0),
-            foreign: broadcast::channel(1_024).0,
+            foreign: broadcast::channel(Limits::default().live_backlog_max).0,
         });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();

@@ -13,8 +13,9 @@ pub(crate) use need::Need;
 const PATTERN_BYTES_MAX: usize = 2 << 20;
 /// Largest cache of one pattern and thread, bytes: a hundred patterns must not fill memory on odd text.
 const CACHE_BYTES_MAX: usize = 128 << 10;
-/// The same for several patterns as one.
+/// Largest set of patterns that are tried as one, compiled, bytes.
 const SET_BYTES_MAX: usize = 16 << 20;
+/// Largest cache of such a set and thread, bytes: one set stands for fifty patterns.
 const SET_CACHE_BYTES_MAX: usize = 4 << 20;
 
 /// A pattern with ASCII semantics: linear time whatever the text is.

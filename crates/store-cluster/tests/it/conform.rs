@@ -23,7 +23,7 @@ mod unshipped {
     use super::*;
 
     async fn store(limits: Limits) -> Subject {
-        subject(limits, Duration::from_secs(3_600)).await
+        subject(limits, Duration::from_hours(1)).await
     }
 
     exhibit_store::store_conformance!(store);

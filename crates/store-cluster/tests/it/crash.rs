@@ -203,7 +203,7 @@ async fn a_commit_that_stops_between_any_two_steps_is_there_whole_or_not_at_all(
 async fn a_node_that_lost_the_lead_records_nothing() {
     let Some(databases) = Databases::make().await else { return };
     let mut options = databases.options(Limits::default());
-    options.ship_interval = Duration::from_secs(3_600);
+    options.ship_interval = Duration::from_hours(1);
     let store = ClusterStore::open(options).await.unwrap();
     assert!(store.leads());
     let psql = databases.psql().await;

@@ -32,12 +32,14 @@ pub(crate) struct Waiting {
 /// How much waits, by workspace.
 pub(crate) type WaitingDeltas = HashMap<i64, Waiting>;
 
-/// Writes what a transaction adds to the rollups of a workspace; what waits afterwards.
+/// Writes what a transaction adds to the rollups of a workspace; what waits afterwards. With `at_once`
+/// nothing waits: what was erased must not stay in deltas that name it.
 pub(crate) fn flush(
     db: &Connection,
     workspace: i64,
     waiting: Option<Waiting>,
     sum: Accumulator,
+    at_once: bool,
 ) -> Result<Waiting> {
     let doing = "writing rollups";
     let mut waiting = match waiting {
@@ -50,7 +52,8 @@ pub(crate) fn flush(
     }
     let mut blob = Vec::with_capacity(cells.len() * 48);
     cells.iter().for_each(|(key, cell)| put_cell(&mut blob, &key_bytes(key), cell));
-    if waiting.rows + 1 < DELTA_ROWS_MAX && waiting.cells + cells.len() < DELTA_CELLS_MAX {
+    let few = waiting.rows + 1 < DELTA_ROWS_MAX && waiting.cells + cells.len() < DELTA_CELLS_MAX;
+    if few && !at_once {
         db.prepare_cached("INSERT INTO rollup_deltas (workspace, cells) VALUES (?1, ?2)")
             .and_then(|mut s| s.execute((workspace, blob)))
             .when(doing)?;

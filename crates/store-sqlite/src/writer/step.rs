@@ -174,10 +174,11 @@ impl<'w> Step<'w> {
             erased.push(*trace);
         }
         let facets = changes.write(self.db, self.kept.facets)?;
+        let erasing = !erased.is_empty();
         let mut waiting = Vec::with_capacity(self.rollups.len());
         for (workspace, sum) in std::mem::take(&mut self.rollups) {
             let before = self.kept.waiting.get(&workspace).copied();
-            waiting.push((workspace, rollup::flush(self.db, workspace, before, sum)?));
+            waiting.push((workspace, rollup::flush(self.db, workspace, before, sum, erasing)?));
         }
         self.logs.flush(self.db, &mut self.kept.compressor)?;
         self.counters.save(self.db, self.kept.counters)?;
