@@ -27,8 +27,8 @@ if ! cmp -s tests/cluster/requirements.txt "$VENV/installed.txt"; then
   cp tests/cluster/requirements.txt "$VENV/installed.txt"
 fi
 
-# The whole workspace is named, so that crates which others build too get the features that `make test` gives them:
-# then only the cluster's own clients, this crate and the binary are compiled.
+# The whole workspace is named, and always a test with it, so that crates which others build too get the features that
+# `make test` gives them: then only the cluster's own clients, this crate and the binary are compiled.
 WHOLE=(--locked --workspace --features exhibit-cli/cluster)
 SECONDS=0
 say() { printf '\n== %s (after %s s)\n' "$1" "$SECONDS"; }
@@ -36,7 +36,7 @@ say() { printf '\n== %s (after %s s)\n' "$1" "$SECONDS"; }
 say clippy
 cargo clippy "${WHOLE[@]}" --all-targets -- -D warnings
 say build
-cargo build "${WHOLE[@]}" --bin exhibit
+cargo build "${WHOLE[@]}" --bin exhibit --test engines
 # One process for all of them: they share the engines and keep apart by databases of their own.
 mapfile -t TESTS < <(cargo test "${WHOLE[@]}" --no-run --lib --test engines --message-format=json |
   "$VENV/bin/python" -c '
