@@ -23,6 +23,7 @@ mod job;
 mod keys;
 mod live;
 mod lock;
+pub mod meters;
 mod notes;
 mod notice;
 mod others;
@@ -139,6 +140,7 @@ pub struct Recorder {
     to_follow_up: tokio::sync::watch::Sender<usize>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
+    meters: meters::Meters,
     started: Nanos,
 }
 
@@ -193,6 +195,7 @@ impl Recorder {
             entropy: parts.entropy,
             keys: parts.keys,
             search: parts.search,
+            meters: meters::Meters::default(),
             started,
         }))
     }
@@ -200,6 +203,11 @@ impl Recorder {
     /// Threads for work that keeps a core busy.
     pub fn cores(&self) -> &Cores {
         &self.cores
+    }
+
+    /// What this process has done so far.
+    pub fn meters(&self) -> &meters::Meters {
+        &self.meters
     }
 
     /// The bounds in force.
