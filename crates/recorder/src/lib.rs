@@ -248,7 +248,12 @@ impl Recorder {
             _ = clocks => {}
             () = async { while !*stop.borrow() { if stop.changed().await.is_err() { break } } } => {}
         }
-        if let Err(error) = self.publish_checkpoints().await {
+        // The clock may have been stopped between publishing a head and signing it.
+        let last = async {
+            self.publish_checkpoints().await?;
+            self.sign_published().await
+        };
+        if let Err(error) = last.await {
             tracing::error!(%error, "the last checkpoint could not be signed");
         }
         self.flush_key_touches().await;
