@@ -4,6 +4,9 @@ FROM node:22-bookworm-slim AS dashboard
 WORKDIR /src
 COPY web web
 COPY verifiers/typescript verifiers/typescript
+COPY examples examples
+COPY sdk/python/pyproject.toml sdk/python/
+COPY sdk/typescript/package.json sdk/typescript/
 RUN web/build.sh
 
 FROM rust:1-bookworm AS build

@@ -9,7 +9,7 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null ||
   echo "No Node 20.19 or newer here: the dashboard is left out, plain pages stand in."
   exit 0
 fi
-if [[ -f dist/index.html ]] && [[ -z $(find src ../verifiers/typescript/src public index.html package-lock.json vite.config.ts -newer dist/index.html -print -quit) ]]; then
+if [[ -f dist/index.html ]] && [[ -z $(find src ../verifiers/typescript/src ../examples ../sdk/python/pyproject.toml ../sdk/typescript/package.json public index.html package-lock.json vite.config.ts -newer dist/index.html -print -quit) ]]; then
   exit 0
 fi
 if ! cmp -s package-lock.json node_modules/installed.json; then

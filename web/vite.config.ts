@@ -41,8 +41,8 @@ export default defineConfig({
     // The polyfill is an inline script in disguise, and every supported browser preloads modules.
     modulePreload: { polyfill: false },
   },
-  // The verifier of bundles is shared with the command line's.
-  server: { proxy, fs: { allow: [".", "../verifiers/typescript/src"] } },
+  // The verifier of bundles is shared with the command line's; the quick start shows the examples.
+  server: { proxy, fs: { allow: [".", "../verifiers/typescript/src", "../examples", "../sdk"] } },
   preview: { proxy },
   test: { include: ["src/**/*.test.ts"] },
 });

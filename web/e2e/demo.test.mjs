@@ -69,7 +69,7 @@ test("30,000 spans: every view, a bounded page, and the last span in sight", asy
   await page.getByText("1 found").waitFor();
 });
 
-const PAGES = ["/", "/traces", "/sessions", "/failures", "/costs", "/users", "/ledger", "/vault", "/reviews", "/policies", "/policies?file=policies/default.yaml", "/policies?file=policies/gdpr.yaml&part=source", "/settings", "/profile", "/compare", "/verify"];
+const PAGES = ["/", "/traces", "/sessions", "/failures", "/costs", "/users", "/ledger", "/vault", "/reviews", "/policies", "/policies?file=policies/default.yaml", "/policies?file=policies/gdpr.yaml&part=source", "/settings", "/profile", "/compare", "/verify", "/quick-start"];
 const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "sankey", "governance", "verification", "raw"];
 
 for (const colorScheme of ["light", "dark"]) {

@@ -33,7 +33,7 @@ export async function eventually(check, seconds = 15) {
   throw new Error(`it did not happen within ${seconds} s${last ? `: ${last.message}` : ""}`);
 }
 
-/** A running server: `{ url, setup, key, send(batch), stop() }`. More variables may come first. */
+/** A running server: `{ url, setup, key, send(batch), end(), start(), stop() }`. More variables may come first. */
 export async function startExhibit(...all) {
   const [variables, more] = typeof all[0] === "object" ? [all[0], all.slice(1)] : [{}, all];
   const home = mkdtempSync(join(tmpdir(), "exhibit-web-"));
@@ -41,10 +41,19 @@ export async function startExhibit(...all) {
   const url = `http://127.0.0.1:${port}`;
   const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(EXHIBIT_|OTEL_)/.test(name))), ...variables };
   const options = ["--listen", `127.0.0.1:${port}`, "--otlp-http", "off", "--otlp-grpc", "off", "--seal-after", "1s"];
-  const server = spawn(BINARY, ["serve", "--data-dir", join(home, "data"), ...options, ...more], { cwd: home, env });
   let out = "";
-  for (const stream of [server.stdout, server.stderr]) stream.on("data", (piece) => { out += piece; });
-  await eventually(async () => (await fetch(`${url}/api/v1/health`)).ok);
+  let server;
+  const start = async () => {
+    server = spawn(BINARY, ["serve", "--data-dir", join(home, "data"), ...options, ...more], { cwd: home, env });
+    for (const stream of [server.stdout, server.stderr]) stream.on("data", (piece) => { out += piece; });
+    await eventually(async () => (await fetch(`${url}/api/v1/health`)).ok);
+  };
+  const end = async () => {
+    const ended = new Promise((resolve) => server.once("exit", resolve));
+    server.kill("SIGTERM");
+    await ended;
+  };
+  await start();
   const setup = await eventually(async () => out.match(/\/setup\?token=\w+/)?.[0]);
   const key = await eventually(async () => out.match(/exk_\w+/)?.[0]);
   return {
@@ -59,10 +68,11 @@ export async function startExhibit(...all) {
       });
       assert.equal(answer.status, 201, await answer.text());
     },
+    /** Away, and back on the same data and address. */
+    end,
+    start,
     async stop() {
-      const ended = new Promise((resolve) => server.once("exit", resolve));
-      server.kill("SIGTERM");
-      await ended;
+      await end();
       rmSync(home, { recursive: true });
     },
   };

@@ -7,10 +7,15 @@ import {
   lazyRouteComponent,
   Navigate,
   Outlet,
+  parseSearchWith,
   redirect,
+  stringifySearchWith,
   useRouterState,
 } from "@tanstack/react-router";
+import { useEffect, useState } from "react";
 import { meQuery } from "./api/queries";
+import { session } from "./api/session";
+import type { Me } from "./api/types";
 import { LoginPage, RegisterPage, SetupPage } from "./features/accounts/EntryPages";
 import { readCompareSearch } from "./features/compare/search";
 import { readExplorerSearch } from "./features/explorer/fns/search";
@@ -48,9 +53,22 @@ const verify = createRoute({
   component: lazyRouteComponent(() => import("./features/bundle/BundlePage"), "BundlePage"),
 });
 
+/** Outside as well: who integrates reads it before there is an account. */
+const start = createRoute({
+  getParentRoute: () => root,
+  path: "/quick-start",
+  component: lazyRouteComponent(() => import("./features/start/QuickStartPage"), "QuickStartPage"),
+});
+
 /** The landing page for visitors at `/`, the log-in for visitors elsewhere, the shell for users. */
 function Entrance() {
   const me = useQuery(meQuery);
+  // Whoever was in stays on the page when the session ends; the shell asks to log in again.
+  const [known, setKnown] = useState<Me>();
+  useEffect(() => {
+    if (me.data) setKnown(me.data);
+    else if (me.data === null && known) session.set(true);
+  }, [me.data, known]);
   // The address that is shown, not one that is on its way: until that is there, this is drawn on.
   const location = useRouterState({ select: (state) => state.resolvedLocation ?? state.location });
   if (me.isPending) return null;
@@ -61,7 +79,7 @@ function Entrance() {
       </div>
     );
   }
-  if (me.data) return <Shell me={me.data} />;
+  if (me.data ?? known) return <Shell me={(me.data ?? known) as Me} />;
   if (location.pathname === "/") return <Landing />;
   return <Navigate to="/login" search={{ next: location.href } as never} replace />;
 }
@@ -158,12 +176,30 @@ const keys = createRoute({
   },
 });
 
+/**
+ * What stands in an address is text. Only what this page itself writes as JSON is read as such: an id that looks
+ * like a number (`?span=4127e12`, sixteen digits) stays what it is.
+ */
+const readSearch = (text: string) => {
+  if (/^(["[{]|(true|false|null)$)/.test(text)) return JSON.parse(text);
+  throw new SyntaxError("text");
+};
+
 export const router = createRouter({
+  // Within the frame: what breaks is one page.
+  defaultErrorComponent: ({ error, reset }) => (
+    <div className="mx-auto max-w-xl p-8">
+      <ErrorNote error={error} retry={reset} />
+    </div>
+  ),
+  parseSearch: parseSearchWith(readSearch),
+  stringifySearch: stringifySearchWith(JSON.stringify, readSearch),
   routeTree: root.addChildren([
     login,
     register,
     setup,
     verify,
+    start,
     inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, reviews, policies, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",

@@ -1,4 +1,5 @@
 /** The way to the API: same origin, cookie session, problem documents as errors. */
+import { session } from "./session";
 import type { Problem } from "./types";
 
 /** An answer that is not a success. `message` says what to do. */
@@ -14,10 +15,23 @@ export class ApiError extends Error {
 
 const PLACE = "exhibit.workspace";
 
-/** The workspace this browser acts in; the personal one unless chosen. */
+/**
+ * The workspace this tab acts in; the personal one unless chosen. A new tab begins in the one chosen last, and stays
+ * there whatever is chosen in another: nothing is done in a workspace that the page does not show.
+ */
 export const workspace = {
-  get: () => localStorage.getItem(PLACE),
-  set: (id: string | null) => (id ? localStorage.setItem(PLACE, id) : localStorage.removeItem(PLACE)),
+  get: (): string | null => {
+    const here = sessionStorage.getItem(PLACE);
+    if (here !== null) return here || null;
+    const last = localStorage.getItem(PLACE);
+    sessionStorage.setItem(PLACE, last ?? "");
+    return last;
+  },
+  set: (id: string | null) => {
+    sessionStorage.setItem(PLACE, id ?? "");
+    if (id) localStorage.setItem(PLACE, id);
+    else localStorage.removeItem(PLACE);
+  },
 };
 
 export type Params = Record<string, string | number | undefined | null>;
@@ -57,7 +71,15 @@ async function send(method: string, path: string, body?: unknown, signal?: Abort
     throw new ApiError(0, "unreachable", "The server does not answer. Check that it runs, then try again.");
   }
   if (response.ok) return response;
+  if (response.status === 401 && !path.startsWith("/api/v1/auth/")) void askWhetherEnded();
   throw await problem(response);
+}
+
+/** A workspace may refuse while the session holds: only the server knows which it was. */
+async function askWhetherEnded() {
+  if (session.ended) return;
+  const answer = await fetch("/api/v1/auth/me").catch(() => null);
+  if (answer?.status === 401) session.set(true);
 }
 
 async function json<T>(response: Response): Promise<T> {

@@ -1,6 +1,7 @@
 /** Columns over time. Dragging across them chooses a range; hovering tells the numbers. */
 import { type PointerEvent, useRef, useState } from "react";
 import { exact } from "../ui/format";
+import { Axis } from "./Axis";
 
 export interface Part {
   label: string;
@@ -38,62 +39,100 @@ export function Bars({ label, starts, parts, stepMs, height = 72, format = Strin
       const [a, b] = [Math.min(...drag), Math.max(...drag)];
       const from = starts[a];
       const last = starts[b];
-      if (from && last) onRange(new Date(from).toISOString(), new Date(Date.parse(last) + stepMs).toISOString());
+      if (from && last)
+        onRange(new Date(from).toISOString(), new Date(Date.parse(last) + stepMs).toISOString());
     }
     setDrag(null);
   };
   const width = WIDTH / n;
+  // The label of the highest stands above it.
+  const room = height >= 100 ? 16 : 4;
   return (
-    <div
-      ref={ref}
-      role="img"
-      aria-label={`${label}: ${format(sums.reduce((a, b) => a + b, 0))} in ${starts.length} steps, at most ${format(Math.max(0, ...sums))} in one`}
-      className={`relative touch-none select-none ${onRange ? "cursor-crosshair" : ""}`}
-      onPointerDown={(event) => {
-        if (!onRange || event.button !== 0) return;
-        event.currentTarget.setPointerCapture(event.pointerId);
-        setDrag([at(event), at(event)]);
-      }}
-      onPointerMove={(event) => {
-        const here = at(event);
-        setHover(here);
-        setDrag((now) => (now ? [now[0], here] : now));
-      }}
-      onPointerUp={choose}
-      onPointerCancel={() => setDrag(null)}
-      onPointerLeave={() => setHover(null)}
-    >
-      <svg aria-hidden="true" viewBox={`0 0 ${WIDTH} ${height}`} preserveAspectRatio="none" width="100%" height={height} className="block">
-        <line x1="0" x2={WIDTH} y1={height - 0.5} y2={height - 0.5} stroke="var(--line)" />
-        {starts.map((start, i) => {
-          let y = height;
-          return parts.map((part) => {
-            const value = part.values[i] ?? 0;
-            const tall = value > 0 ? Math.max(1.5, (value / top) * (height - 4)) : 0;
-            y -= tall;
-            return tall > 0 ? (
-              <rect key={start + part.label} x={i * width + width * 0.08} y={y} width={Math.max(0.5, width * 0.84)} height={tall} fill={part.color} opacity={hover === i ? 1 : 0.82} />
-            ) : null;
-          });
-        })}
-        {drag && (
-          <rect x={Math.min(...drag) * width} width={(Math.abs(drag[1] - drag[0]) + 1) * width} y="0" height={height} fill="var(--accent)" opacity="0.16" />
+    <div>
+      <div
+        ref={ref}
+        role="img"
+        aria-label={`${label}: ${format(sums.reduce((a, b) => a + b, 0))} in ${starts.length} steps, at most ${format(Math.max(0, ...sums))} in one`}
+        className={`relative touch-pan-y select-none ${onRange ? "cursor-crosshair" : ""}`}
+        onPointerDown={(event) => {
+          if (!onRange || event.button !== 0) return;
+          event.currentTarget.setPointerCapture(event.pointerId);
+          setDrag([at(event), at(event)]);
+        }}
+        onPointerMove={(event) => {
+          const here = at(event);
+          setHover(here);
+          setDrag((now) => (now ? [now[0], here] : now));
+        }}
+        onPointerUp={choose}
+        onPointerCancel={() => setDrag(null)}
+        onPointerLeave={() => setHover(null)}
+      >
+        {height >= 100 && sums.length > 0 && top > 1e-9 && (
+          <span
+            aria-hidden="true"
+            className="pointer-events-none absolute top-0 left-0 z-10 rounded bg-surface/80 pr-1 text-[11px] leading-none text-muted tnum"
+          >
+            {format(top)}
+          </span>
         )}
-      </svg>
-      {hover !== null && starts[hover] && (
-        <div
-          className="pointer-events-none absolute bottom-full z-20 mb-1 rounded-md border bg-surface px-2 py-1 text-xs whitespace-nowrap shadow-lg"
-          style={hover < n / 2 ? { left: `${(hover / n) * 100}%` } : { right: `${(1 - (hover + 1) / n) * 100}%` }}
+        <svg
+          aria-hidden="true"
+          viewBox={`0 0 ${WIDTH} ${height}`}
+          preserveAspectRatio="none"
+          width="100%"
+          height={height}
+          className="block"
         >
-          <p className="text-muted">{exact(starts[hover]).replace(/\.\d+ .*/, "")}</p>
-          {parts.map((part) => (
-            <p key={part.label} className="flex items-center gap-1.5">
-              <span className="size-2 rounded-sm" style={{ background: part.color }} />
-              {part.label} <span className="ml-auto pl-3 num">{format(part.values[hover] ?? 0)}</span>
-            </p>
-          ))}
-        </div>
-      )}
+          <line x1="0" x2={WIDTH} y1={height - 0.5} y2={height - 0.5} stroke="var(--line)" />
+          {starts.map((start, i) => {
+            let y = height;
+            return parts.map((part) => {
+              const value = part.values[i] ?? 0;
+              const tall = value > 0 ? Math.max(1.5, (value / top) * (height - room)) : 0;
+              y -= tall;
+              return tall > 0 ? (
+                <rect
+                  key={start + part.label}
+                  x={i * width + width * 0.08}
+                  y={y}
+                  width={Math.max(0.5, width * 0.84)}
+                  height={tall}
+                  fill={part.color}
+                  opacity={hover === i ? 1 : 0.82}
+                />
+              ) : null;
+            });
+          })}
+          {drag && (
+            <rect
+              x={Math.min(...drag) * width}
+              width={(Math.abs(drag[1] - drag[0]) + 1) * width}
+              y="0"
+              height={height}
+              fill="var(--accent)"
+              opacity="0.16"
+            />
+          )}
+        </svg>
+        {hover !== null && starts[hover] && (
+          <div
+            className="pointer-events-none absolute bottom-full z-20 mb-1 rounded-md border bg-surface px-2 py-1 text-xs whitespace-nowrap shadow-lg"
+            style={
+              hover < n / 2 ? { left: `${(hover / n) * 100}%` } : { right: `${(1 - (hover + 1) / n) * 100}%` }
+            }
+          >
+            <p className="text-muted">{exact(starts[hover]).replace(/\.\d+ .*/, "")}</p>
+            {parts.map((part) => (
+              <p key={part.label} className="flex items-center gap-1.5">
+                <span className="size-2 rounded-sm" style={{ background: part.color }} />
+                {part.label} <span className="ml-auto pl-3 num">{format(part.values[hover] ?? 0)}</span>
+              </p>
+            ))}
+          </div>
+        )}
+      </div>
+      <Axis starts={starts} stepMs={stepMs} />
     </div>
   );
 }

@@ -23,6 +23,7 @@ export function Palette({ onClose, onCheats }: { onClose: () => void; onCheats: 
     const all: Command[] = [
       ...DESTINATIONS.map((d) => ({ label: d.label, icon: d.icon, run: () => void navigate({ to: d.to }) })),
       { label: "Profile and API keys", icon: "key", run: () => void navigate({ to: "/profile" }) },
+      { label: "Quick start: SDKs and templates", icon: "play", run: () => void navigate({ to: "/quick-start" }) },
       { label: "API reference", icon: "book", run: () => location.assign("/docs/") },
       { label: "Switch light and dark", icon: "moon", run: () => applyTheme(isDark() ? "light" : "dark") },
       { label: "Keyboard shortcuts", icon: "menu", run: onCheats },

@@ -3,6 +3,7 @@ import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { Suspense, useState, useSyncExternalStore } from "react";
 import { workspace } from "../api/client";
 import { live } from "../api/live";
+import { session } from "../api/session";
 import { healthQuery } from "../api/queries";
 import type { Me } from "../api/types";
 import { waitingQuery } from "../features/reviews/queries";
@@ -14,12 +15,14 @@ import { CHEATS, useKeys } from "./keys";
 import { Logo } from "./Logo";
 import { DESTINATIONS } from "./navigation";
 import { Palette } from "./Palette";
+import { SessionEnded } from "./SessionEnded";
 import { applyTheme, useDark } from "./theme";
 
 /** The frame of every page behind the log-in: side bar, top bar on small screens, overlays. */
 export function Shell({ me }: { me: Me }) {
   const [open, setOpen] = useState<"palette" | "cheats" | null>(null);
   const [menu, setMenu] = useState(false);
+  const ended = useSyncExternalStore(session.watch, () => session.ended);
   const path = useRouterState({ select: (state) => state.location.pathname });
   useKeys({
     "mod+k": () => setOpen("palette"),
@@ -75,6 +78,14 @@ export function Shell({ me }: { me: Me }) {
               )}
               {group === "run" && (
                 <li>
+                  <Link to="/quick-start" className="flex h-8 items-center gap-2.5 rounded-md px-2 text-sm text-muted hover:bg-hover hover:text-ink">
+                    <Icon name="play" />
+                    Quick start
+                  </Link>
+                </li>
+              )}
+              {group === "run" && (
+                <li>
                   <a href="/docs/" className="flex h-8 items-center gap-2.5 rounded-md px-2 text-sm text-muted hover:bg-hover hover:text-ink">
                     <Icon name="book" />
                     API reference
@@ -101,6 +112,7 @@ export function Shell({ me }: { me: Me }) {
         </div>
       </main>
       {open === "palette" && <Palette onClose={() => setOpen(null)} onCheats={() => setOpen("cheats")} />}
+      {ended && <SessionEnded me={me} />}
       {open === "cheats" && <Cheats onClose={() => setOpen(null)} />}
     </div>
   );

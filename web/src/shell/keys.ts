@@ -43,7 +43,6 @@ export const CHEATS: { where: string; keys: [string, string][] }[] = [
       ["/", "filter"],
       ["J  K", "next and previous trace"],
       ["Enter", "open the trace"],
-      ["Space", "peek at it"],
       ["L", "live on and off"],
     ],
   },
@@ -71,8 +70,8 @@ export const CHEATS: { where: string; keys: [string, string][] }[] = [
       ["A  D", "move left and right"],
       ["F", "fit the span"],
       ["0", "the whole trace"],
-      ["/", "search in the trace"],
-      ["1 … 8", "the views"],
+      ["/", "search in the trace, Enter goes to the next hit"],
+      ["1 … 9", "the views"],
     ],
   },
 ];

@@ -16,7 +16,10 @@ export function Dialog({
   const ref = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const dialog = ref.current;
-    if (dialog && !dialog.open) dialog.showModal();
+    if (!dialog || dialog.open) return;
+    dialog.showModal();
+    // By itself the browser takes what comes first, which is the way out.
+    dialog.querySelector<HTMLElement>("[data-content] :is(input:not([type=checkbox], [type=radio]), textarea, select):not(:disabled)")?.focus();
   }, []);
   return (
     <dialog
@@ -32,7 +35,7 @@ export function Dialog({
         <h2 className="text-lg">{title}</h2>
         <IconButton icon="close" label="Close" onClick={onClose} />
       </header>
-      <div className="p-4">{children}</div>
+      <div data-content="" className="p-4">{children}</div>
     </dialog>
   );
 }

@@ -102,6 +102,9 @@ const COST: Record<string, { style: string; label: string; why: string }> = {
   none: { style: "text-muted bg-hover", label: "Unknown", why: "No price, or nothing to price. Not the same as 0." },
 };
 
+export const COST_WORD: Record<string, string> = Object.fromEntries(Object.entries(COST).map(([source, it]) => [source, it.label]));
+export const COST_COLOR: Record<string, string> = { agent: "var(--ok)", table: "var(--info)", default: "var(--warn)", none: "var(--kind-custom)" };
+
 export function CostBadge({ source, rule }: { source: string; rule?: string | null }) {
   const known = COST[source] ?? { style: "text-muted bg-hover", label: source, why: source };
   return (

@@ -63,8 +63,8 @@ export function Panel({
   return (
     <section className={`min-w-0 rounded-md border bg-surface ${className}`}>
       {title && (
-        <header className="flex h-10 items-center justify-between gap-2 border-b px-3">
-          <h2 className="truncate">{title}</h2>
+        <header className="flex min-h-10 flex-wrap items-center justify-between gap-x-2 gap-y-1 border-b px-3 py-1">
+          <h2 className="min-w-0 truncate">{title}</h2>
           {aside}
         </header>
       )}

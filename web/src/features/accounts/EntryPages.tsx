@@ -10,7 +10,9 @@ const LINK = "text-accent underline-offset-2 hover:underline";
 /** Where somebody wanted to go before the log-in; only within this origin. */
 function goal(): string {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
-  return /^\/(?![/\\])/.test(next) ? next : "/";
+  // As the browser reads it: it drops tabs and line ends, takes `\` for `/`, and `/.//x` for `//x`.
+  const url = URL.canParse(next, location.origin) ? new URL(next, location.origin) : null;
+  return url?.origin === location.origin ? url.href : "/";
 }
 
 export function LoginPage() {

@@ -12,7 +12,8 @@ export const MOST = 1_500;
 export function align(left: Node[], right: Node[]): Pair[] {
   const a = left.slice(0, MOST);
   const b = right.slice(0, MOST);
-  const key = (node: Node) => `${node.depth}\u0000${node.kind}\u0000${node.name}`;
+  // Two runs are compared whatever each of them is called.
+  const key = (node: Node, i: number) => (i === 0 && node.depth === 0 ? "root" : `${node.depth}\u0000${node.kind}\u0000${node.name}`);
   const [ka, kb] = [a.map(key), b.map(key)];
   const width = b.length + 1;
   const table = new Uint16Array((a.length + 1) * width);
@@ -32,6 +33,19 @@ export function align(left: Node[], right: Node[]): Pair[] {
     else out.push({ left: null, right: b[j++] as Node });
   }
   return out;
+}
+
+/** How the two sides of a pair differ, as far as the list of steps tells: `null` when they do not. */
+export function difference({ left, right }: Pair): string | null {
+  if (!left || !right) return "only here";
+  const told = [
+    left.name !== right.name && "name",
+    left.status !== right.status && "status",
+    left.model !== right.model && "model",
+    left.input !== right.input && "input",
+    left.output !== right.output && "output",
+  ].filter(Boolean);
+  return told.length > 0 ? told.join(", ") : null;
 }
 
 export interface Word {

@@ -4,14 +4,12 @@ import { analyticsQuery } from "../../api/queries";
 import { Bars } from "../../charts/Bars";
 import { Page } from "../../shell/Page";
 import { money, percent, short } from "../../ui/format";
-import { CostBadge } from "../../ui/marks";
+import { COST_COLOR, COST_WORD, CostBadge } from "../../ui/marks";
 import { ErrorNote, Panel } from "../../ui/notes";
 import { Breakdown, toSearch } from "../overview/Breakdown";
 import { ask, bounds, type RangeSearch } from "../overview/fns/range";
+import { beside } from "../overview/fns/series";
 import { RangePicker } from "../overview/RangePicker";
-
-const COLOR: Record<string, string> = { agent: "var(--ok)", table: "var(--info)", default: "var(--warn)", none: "var(--kind-custom)" };
-const WORD: Record<string, string> = { agent: "Agent", table: "Estimated", default: "Default Rate", none: "Unknown" };
 
 /** What was spent, by whom, and how well that is known. */
 export function CostsPage() {
@@ -23,13 +21,14 @@ export function CostsPage() {
   const [from, to] = bounds(search);
   const perDay = it ? (Number(it.totals.cost_nano_usd) / Math.max(1, to - from)) * 86_400_000 : 0;
   const groups = (it?.groups ?? []).filter((g) => g.value && Number(g.cost_nano_usd) > 0);
+  const starts = it?.series.map((s) => s.start) ?? [];
   return (
     <Page title="Costs" actions={<RangePicker search={search} onChange={go} />}>
       {sums.error ? <ErrorNote error={sums.error} retry={() => void sums.refetch()} /> : null}
-      <Panel title={<span className="inline-flex items-baseline gap-3"><span className="text-xl num">{it ? money(it.totals.cost_nano_usd) : "–"}</span><span className="text-sm font-normal text-muted">{money(Math.round(perDay))} a day, {money(Math.round(perDay * 30))} in thirty days at this rate</span></span>}>
+      <Panel title={<span className="inline-flex flex-wrap items-baseline gap-x-3"><span className="text-xl num">{it ? money(it.totals.cost_nano_usd) : "–"}</span><span className="text-sm font-normal text-muted">{money(Math.round(perDay))} a day, {money(Math.round(perDay * 30))} in thirty days at this rate</span></span>}>
         <div className="space-y-3 p-3">
-          <Bars label="Cost over time" starts={it?.series.map((s) => s.start) ?? []} stepMs={(it?.step_s ?? 60) * 1_000} height={140} format={(usd) => money(usd * 1e9)} onRange={(a, b) => go({ from: a, to: b })}
-            parts={groups.map((g) => ({ label: WORD[g.value ?? ""] ?? String(g.value), color: COLOR[g.value ?? ""] ?? "var(--muted)", values: g.series.map((s) => s.cost_usd) }))} />
+          <Bars label="Cost over time" starts={starts} stepMs={(it?.step_s ?? 60) * 1_000} height={140} format={(usd) => money(usd * 1e9)} onRange={(a, b) => go({ from: a, to: b })}
+            parts={groups.map((g) => ({ label: COST_WORD[g.value ?? ""] ?? String(g.value), color: COST_COLOR[g.value ?? ""] ?? "var(--muted)", values: beside(starts, g.series, (s) => s.cost_usd) }))} />
           <ul className="flex flex-wrap gap-x-6 gap-y-1 text-sm">
             {groups.map((g) => (
               <li key={g.value}>

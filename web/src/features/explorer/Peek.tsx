@@ -29,6 +29,12 @@ export function Peek({ trace, onStep, onClose }: Props) {
     ["Cost", <span key="c" className="inline-flex items-center gap-1.5 num">{money(trace.cost_nano_usd)} <CostBadge source={trace.cost_source} /></span>],
     ["Agent", trace.agent_name], ["User", trace.user_id], ["Session", trace.session_id],
   ];
+  const steps = spans.data?.data ?? [];
+  // Roots of many frameworks carry nothing: then what the first step was asked and the last one answered.
+  const said = {
+    input: trace.input_preview ?? steps.find((step) => step.span_type === "llm" && step.input_preview)?.input_preview,
+    output: trace.output_preview ?? (spans.data?.has_more ? null : steps.findLast((step) => step.span_type === "llm" && step.output_preview)?.output_preview),
+  };
   return (
     <aside aria-label={`Trace ${trace.name ?? trace.trace_id}`} className="flex h-full flex-col bg-surface">
       <header className="flex items-center gap-1 border-b py-1.5 pr-2 pl-4">
@@ -53,8 +59,8 @@ export function Peek({ trace, onStep, onClose }: Props) {
             </div>
           ))}
         </dl>
-        {trace.input_preview && <Preview label="Input" text={trace.input_preview} />}
-        {trace.output_preview && <Preview label="Output" text={trace.output_preview} />}
+        {said.input && <Preview label="Input" text={said.input} />}
+        {said.output && <Preview label="Output" text={said.output} />}
         <section>
           <h3 className="mb-1 text-xs font-semibold text-muted">Steps</h3>
           {spans.error && <ErrorNote error={spans.error} />}

@@ -37,21 +37,21 @@ export function InspectorHeader({ trace, selected, onView }: { trace: Trace; sel
           {altered ? <span className="inline-flex items-center gap-1 text-sm font-medium text-error" title={proof.faults[0]?.what}><Icon name="broken" size={15} />altered</span> : <SealMark trace={trace} label />}
         </button>
         <div className="ml-auto flex flex-wrap items-center gap-1.5">
-          <Button small icon="seal" onClick={() => onView("verification")}>Verify</Button>
-          {me?.scopes.includes("replay") && <Button small icon="play" onClick={() => setReplaying(true)}>Replay</Button>}
+          <Button small icon="seal" onClick={() => onView("verification")}><span className="max-sm:sr-only">Verify</span></Button>
+          {me?.scopes.includes("replay") && <Button small icon="play" onClick={() => setReplaying(true)}><span className="max-sm:sr-only">Replay</span></Button>}
           {me?.scopes.includes("export") && (
             <a href={`/api/v1/traces/${encodeURIComponent(trace.trace_id)}/evidence${place}`} download className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover" title="A zip with records, proofs, keys and a report; verifies offline">
-              <Icon name="download" size={14} />Evidence
+              <Icon name="download" size={14} /><span className="max-sm:sr-only">Evidence</span>
             </a>
           )}
-          <Link to="/compare" search={{ a: trace.trace_id } as never} className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover"><Icon name="compare" size={14} />Compare</Link>
+          <Link to="/compare" search={{ a: trace.trace_id } as never} className="inline-flex h-7 items-center gap-1.5 rounded-md border border-strong bg-surface px-2 text-sm hover:bg-hover"><Icon name="compare" size={14} /><span className="max-sm:sr-only">Compare</span></Link>
           <CopyLink />
         </div>
       </div>
       <div className="flex flex-wrap items-center gap-x-4 gap-y-0.5 text-sm">
         <Time at={trace.start_time} className="text-muted" />
         <span><span className="num">{duration(trace.duration_ms)}</span></span>
-        <span><span className="num">{short(trace.span_count)}</span> <span className="text-muted">steps</span>{trace.error_count > 0 && <span className="text-error"> · <span className="num">{trace.error_count}</span> failed</span>}</span>
+        <span><span className="num">{short(trace.span_count)}</span> <span className="text-muted">{trace.span_count === 1 ? "step" : "steps"}</span>{trace.error_count > 0 && <span className="text-error"> · <span className="num">{trace.error_count}</span> failed</span>}</span>
         <span title={`${trace.tokens_in} in, ${trace.tokens_out} out`}><span className="num">{short(trace.tokens_total)}</span> <span className="text-muted">tokens</span></span>
         <span className="inline-flex items-center gap-1.5"><span className="num">{money(trace.cost_nano_usd)}</span><CostBadge source={trace.cost_source} />{trace.cost_unknown_calls > 0 && <span className="text-xs text-muted">and {trace.cost_unknown_calls} calls unknown</span>}</span>
         {facts.filter(([, value]) => value).map(([name, value, field]) => (
@@ -80,7 +80,7 @@ function CopyLink() {
         setTimeout(() => setDone(false), 1_500);
       }}
     >
-      {done ? "Copied" : "Link"}
+      <span className="max-sm:sr-only">{done ? "Copied" : "Link"}</span>
     </Button>
   );
 }

@@ -1,8 +1,10 @@
-import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { lazy, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { ApiError } from "../../api/client";
+import { live } from "../../api/live";
 import { useKeys } from "../../shell/keys";
 import { useTitle } from "../../shell/Page";
-import { ErrorNote, Skeleton } from "../../ui/notes";
+import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
 import { Icon } from "../../ui/Icon";
 import { count } from "../../ui/format";
 import { Flame } from "./Flame";
@@ -26,10 +28,32 @@ const Dag = lazy(() => import("./Dag").then((it) => ({ default: it.Dag })));
 /** One trace: several views over one selection. */
 export function InspectorPage() {
   const { traceId } = useParams({ strict: false }) as { traceId: string };
-  return <Inspector key={traceId} traceId={traceId} />;
+  const [attempt, setAttempt] = useState(0);
+  return <Inspector key={`${traceId}\n${attempt}`} traceId={traceId} onAgain={() => setAttempt(attempt + 1)} />;
 }
 
-function Inspector({ traceId }: { traceId: string }) {
+/** An address that an agent has printed may be opened before its first step arrives. */
+function NotHere({ traceId, onAgain }: { traceId: string; onAgain: () => void }) {
+  const again = useRef(onAgain);
+  again.current = onAgain;
+  useEffect(
+    () =>
+      live.listen((event) => {
+        if ((event.type === "trace.created" || event.type === "trace.updated") && event.trace.trace_id === traceId) again.current();
+      }),
+    [traceId],
+  );
+  return (
+    <Empty icon="search" title="There is no such trace here">
+      <p>
+        <span className="isolate-text num">{traceId}</span> was erased, belongs to another workspace, or has not arrived yet. In that case this page shows it the moment it does.
+      </p>
+      <p className="mt-3"><Link to="/traces" search={{ all: true } as never} className="text-accent underline underline-offset-2">All traces of this workspace</Link></p>
+    </Empty>
+  );
+}
+
+function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void }) {
   const search = useSearch({ strict: false }) as InspectorSearch;
   const navigate = useNavigate();
   const { trace, model, version, done, error } = useTraceModel(traceId);
@@ -69,6 +93,12 @@ function Inspector({ traceId }: { traceId: string }) {
   const step = (by: number) => {
     const list = hits ? rows.filter((node) => hits.has(node.id)) : rows;
     const at = list.findIndex((node) => node.id === search.span);
+    // From a step that is no hit, to the first hit after it.
+    if (hits && at < 0 && search.span) {
+      const from = rows.findIndex((node) => node.id === search.span);
+      const near = by > 0 ? rows.find((node, i) => i > from && hits.has(node.id)) : rows.findLast((node, i) => i < from && hits.has(node.id));
+      if (near) return select(near.id);
+    }
     const next = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
     if (next) select(next.id);
   };
@@ -88,7 +118,8 @@ function Inspector({ traceId }: { traceId: string }) {
     Escape: () => (search.q ? set({ q: undefined }) : set({ span: undefined, tab: undefined })),
   });
 
-  if (error && !model) return <div className="mx-auto max-w-xl p-8"><ErrorNote error={error} retry={() => location.reload()} /></div>;
+  if (error instanceof ApiError && error.status === 404 && !model) return <NotHere traceId={traceId} onAgain={onAgain} />;
+  if (error && !model) return <div className="mx-auto max-w-xl p-8"><ErrorNote error={error} retry={onAgain} /></div>;
   if (!trace || !model) return <Skeleton rows={14} />;
   return (
     <div className="flex h-full min-h-0 flex-col">
@@ -112,10 +143,10 @@ function Inspector({ traceId }: { traceId: string }) {
         <div className="ml-auto flex items-center gap-2 py-1">
           {!done && <span role="status" className="num text-xs text-muted">{count(model.nodes.length)} of {count(trace.span_count)} steps</span>}
           {hits && <span className="num text-xs text-muted" role="status">{count(hits.size)} found</span>}
-          <Find value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} />
+          <Find value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} onStep={step} />
         </div>
       </div>
-      {error ? <div className="border-b p-2"><ErrorNote error={error} retry={() => location.reload()} /></div> : null}
+      {error ? <div className="border-b p-2"><ErrorNote error={error} retry={onAgain} /></div> : null}
       <div className="flex min-h-0 flex-1">
         <div className="min-w-0 flex-1" role="tabpanel" aria-label={VIEW_LABEL[view]}>
           <Suspense fallback={<Skeleton rows={8} />}>
@@ -161,7 +192,7 @@ function useNow(running: boolean, base: bigint | undefined): number {
   return now;
 }
 
-function Find({ value, onChange }: { value: string; onChange: (q: string) => void }) {
+function Find({ value, onChange, onStep }: { value: string; onChange: (q: string) => void; onStep: (by: number) => void }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   // The tree is searched when the typing pauses.
@@ -174,7 +205,12 @@ function Find({ value, onChange }: { value: string; onChange: (q: string) => voi
     <label className="flex h-7 items-center gap-1.5 rounded-md border border-strong px-2">
       <Icon name="search" size={13} className="text-muted" />
       <span className="sr-only">Search in this trace</span>
-      <input id="find" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => event.key === "Escape" && event.currentTarget.blur()} placeholder="Search in this trace" className="w-36 bg-transparent text-sm outline-none md:w-44" />
+      <input id="find" value={text} onChange={(event) => setText(event.target.value)} onKeyDown={(event) => {
+          if (event.key === "Escape") event.currentTarget.blur();
+          // What is typed last has been searched for before it is stepped through.
+          if (event.key === "Enter" && text === value) onStep(event.shiftKey ? -1 : 1);
+          else if (event.key === "Enter") onChange(text);
+        }} placeholder="Search in this trace" className="w-36 bg-transparent text-sm outline-none md:w-44" />
     </label>
   );
 }

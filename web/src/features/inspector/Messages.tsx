@@ -1,6 +1,7 @@
 /** What was said to a model and what it answered, as a conversation. */
 import { useState } from "react";
 import type { Message, MessagePart } from "../../api/types";
+import { bytes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { JsonTree } from "./JsonTree";
 import { LongText } from "./LongText";
@@ -63,7 +64,7 @@ function Part({ part }: { part: MessagePart }) {
     case "thinking":
       return (
         <details className="rounded border border-dashed p-2">
-          <summary className="text-xs text-muted">Thinking</summary>
+          <summary className="truncate text-xs text-muted"><span className="font-semibold">Thinking</span> {typeof part.content === "string" && part.content.slice(0, 120)}</summary>
           <div className="mt-1 text-muted italic">{typeof part.content === "string" ? <LongText text={part.content} /> : <JsonTree value={part.content ?? part} />}</div>
         </details>
       );
@@ -92,6 +93,8 @@ function Part({ part }: { part: MessagePart }) {
     default: {
       const image = imageOf(part);
       if (image) return <Image source={image} />;
+      const place = placeOf(part);
+      if (place) return <p className="rounded border border-dashed px-2 py-1 text-xs text-muted"><span className="isolate-text num">{place}</span>: not in the record, and nothing is fetched from elsewhere</p>;
       return <div className="rounded border p-2 pl-5"><p className="-ml-3 mb-1 text-xs text-muted">{part.type}</p><JsonTree value={part} /></div>;
     }
   }
@@ -99,21 +102,38 @@ function Part({ part }: { part: MessagePart }) {
 
 /** Only images that are in the record itself: nothing is fetched from elsewhere. */
 function imageOf(part: MessagePart): string | null {
-  const data = typeof part.data === "string" ? part.data : typeof part.content === "string" ? part.content : null;
-  const type = typeof part.mime_type === "string" ? part.mime_type : null;
-  if (!data) return null;
+  const data = [part.data, part.content, part.uri, part.url].find((it) => typeof it === "string");
+  const type = [part.mime_type, part.media_type].find((it) => typeof it === "string") as string | undefined;
+  if (typeof data !== "string" || !data) return null;
   if (/^data:image\/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+$/.test(data)) return data;
   if (type && /^image\/(png|jpeg|gif|webp)$/.test(type) && /^[A-Za-z0-9+/=]+$/.test(data)) return `data:${type};base64,${data}`;
   return null;
 }
 
+/** Where something is that the record only points to. */
+function placeOf(part: MessagePart): string | null {
+  const at = [part.uri, part.url, part.file_id].find((it) => typeof it === "string");
+  return typeof at === "string" && at.length <= PLACE_MAX && !at.startsWith("data:") ? at : null;
+}
+
+const PLACE_MAX = 4_000;
+/** Larger ones are drawn when asked for. */
+const THUMBNAIL_MAX = 1_400_000;
+
 function Image({ source }: { source: string }) {
-  const [open, setOpen] = useState(false);
-  return open ? (
-    <img src={source} alt="Part of the message" className="max-h-96 rounded border" />
-  ) : (
-    <button type="button" onClick={() => setOpen(true)} className="rounded border px-2 py-1 text-xs text-muted hover:bg-hover">
-      Show the image ({Math.round((source.length * 3) / 4 / 1024)} KiB)
+  const [open, setOpen] = useState(source.length <= THUMBNAIL_MAX ? "small" : "no");
+  if (open === "no") {
+    return (
+      <button type="button" onClick={() => setOpen("large")} className="rounded border px-2 py-1 text-xs text-muted hover:bg-hover">
+        Show the image ({bytes(Math.round((source.length * 3) / 4))})
+      </button>
+    );
+  }
+  if (open === "broken") return <p className="rounded border border-dashed px-2 py-1 text-xs text-muted">An image that does not decode ({bytes(Math.round((source.length * 3) / 4))})</p>;
+  const large = open === "large";
+  return (
+    <button type="button" aria-label={large ? "Make the image smaller" : "Make the image larger"} onClick={() => setOpen(large ? "small" : "large")} className={large ? "cursor-zoom-out" : "cursor-zoom-in"}>
+      <img src={source} alt="In the message" loading="lazy" decoding="async" onError={() => setOpen("broken")} className={`rounded border bg-sunken ${large ? "max-h-[80dvh] min-w-40" : "max-h-40 max-w-60"}`} />
     </button>
   );
 }

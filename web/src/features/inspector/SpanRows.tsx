@@ -104,7 +104,7 @@ export function SpanRows(p: Props) {
             }}
           >
             {marks.map((at) => (
-              <span key={at} className="absolute top-1.5 num" style={{ left: `calc(${percent(at)}% + 3px)` }}>{duration(at)}</span>
+              <span key={at} className="absolute top-1.5 num whitespace-nowrap" style={percent(at) > 85 ? { right: `calc(${100 - percent(at)}% + 3px)` } : { left: `calc(${percent(at)}% + 3px)` }}>{duration(at)}</span>
             ))}
             {brush && <div className="absolute inset-y-0 bg-accent/20" style={{ left: `${percent(Math.min(...brush))}%`, width: `${(Math.abs(brush[1] - brush[0]) / width) * 100}%` }} />}
           </div>

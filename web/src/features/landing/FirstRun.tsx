@@ -1,5 +1,5 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
+import { Link, useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { api } from "../../api/client";
 import { live } from "../../api/live";
@@ -71,6 +71,7 @@ export function FirstRun() {
           <pre tabIndex={0} role="region" aria-label={`${shown?.label} example`} className="overflow-x-auto p-4 pr-24 num leading-relaxed">{shown?.code}</pre>
         </div>
       </section>
+      <p className="text-sm text-muted">With a framework? The <Link to="/quick-start" className="text-accent underline underline-offset-2">quick start</Link> has the SDKs and a template for each.</p>
       <p role="status" className="flex items-center gap-2.5 text-sm text-muted">
         <span className="pulse size-2 rounded-full bg-info" />
         Waiting for the first trace

@@ -36,6 +36,9 @@ export function LandingPage() {
       <header className="mx-auto flex h-16 max-w-6xl items-center gap-2 px-5">
         <Logo size={24} />
         <nav aria-label="Account" className="ml-auto flex items-center gap-1 text-sm">
+          <Link to="/quick-start" className="hidden rounded-md px-3 py-1.5 text-muted hover:bg-hover sm:block">
+            Quick start
+          </Link>
           <a href="/docs/" className="hidden rounded-md px-3 py-1.5 text-muted hover:bg-hover sm:block">
             API reference
           </a>

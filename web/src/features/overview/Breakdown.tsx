@@ -17,6 +17,10 @@ interface Props {
   full?: boolean;
 }
 
+const WORD: Record<string, string> = { kind: "Kind of step", verdict: "Verdict", tool: "Tool" };
+/** What a row of steps without a value is called: most steps call no tool, and that is no gap. */
+const NONE: Record<string, string> = { tool: "no tool", model: "no model", agent: "none named", user: "none named", environment: "none named" };
+
 /** A table of sums by one dimension; every row leads to the traces behind it. */
 export function Breakdown({ title, by, search, most = 6, measure = "cost", full = false }: Props) {
   const answer = useQuery(analyticsQuery({ ...ask(search), group_by: by, groups: full ? 100 : 20 }));
@@ -36,7 +40,7 @@ export function Breakdown({ title, by, search, most = 6, measure = "cost", full 
           <table className="w-full text-sm">
             <thead className="text-xs text-muted">
               <tr>
-                <th className="px-3 py-1.5 text-left font-normal">{title.replace(/^.* by /, "").replace(/^./, (c) => c.toUpperCase())}</th>
+                <th className="px-3 py-1.5 text-left font-normal">{WORD[by] ?? by.replace(/^./, (c) => c.toUpperCase())}</th>
                 <th className="px-2 text-right font-normal">Steps</th>
                 <th className="px-2 text-right font-normal">Failed</th>
                 <th className="px-2 text-right font-normal max-sm:hidden">p95</th>
@@ -49,10 +53,10 @@ export function Breakdown({ title, by, search, most = 6, measure = "cost", full 
                 const link = group.value == null ? `not has(${by})` : `${by} = ${quoteIfNeeded(group.value)}`;
                 return (
                   <tr key={group.value ?? "\u0000"} className="relative border-t hover:bg-hover">
-                    <td className="relative max-w-48 truncate px-3 py-1.5">
-                      <span aria-hidden="true" className="absolute inset-y-1 left-0 rounded-r bg-selected" style={{ width: `${(value(group) / top) * 100}%` }} />
-                      <Link to="/traces" search={{ filter: link, ...toSearch(search) } as never} className="relative hover:underline" title={group.value ?? ""}>
-                        {group.value ?? <span className="text-muted">without</span>}
+                    <td className="relative z-0 max-w-28 truncate px-3 py-1.5 sm:max-w-48">
+                      <span aria-hidden="true" className="absolute inset-y-1 left-0 -z-10 rounded-r bg-selected" style={{ width: `${(value(group) / top) * 100}%` }} />
+                      <Link to="/traces" search={{ filter: link, ...toSearch(search) } as never} className="relative hover:underline" title={group.value ?? `Steps that name no ${by} themselves`}>
+                        {group.value ?? <span className="text-muted">{NONE[by] ?? "none"}</span>}
                       </Link>
                     </td>
                     <td className="px-2 text-right num">{short(group.spans)}</td>

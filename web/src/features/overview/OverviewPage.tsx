@@ -7,13 +7,14 @@ import { Bars } from "../../charts/Bars";
 import { Lines } from "../../charts/Lines";
 import { Page } from "../../shell/Page";
 import { count, duration, money, percent, short } from "../../ui/format";
-import { CostBadge } from "../../ui/marks";
+import { COST_COLOR, COST_WORD, CostBadge } from "../../ui/marks";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { precisionQuery } from "../reviews/queries";
 import { FirstRun } from "../landing/FirstRun";
 import { Budgets } from "./Budgets";
 import { Breakdown, toSearch } from "./Breakdown";
 import { ask, type RangeSearch } from "./fns/range";
+import { beside } from "./fns/series";
 import { RangePicker } from "./RangePicker";
 import { TraceList } from "./TraceList";
 
@@ -49,6 +50,7 @@ export function OverviewPage() {
   const it = sums.data;
   const series = it?.series ?? [];
   const starts = series.map((s) => s.start);
+  const spent = (it?.groups ?? []).filter((g) => g.value && g.value !== "none" && Number(g.cost_nano_usd) > 0);
   const range = toSearch(search);
   return (
     <Page title="Overview" actions={<RangePicker search={search} onChange={go} />}>
@@ -57,7 +59,7 @@ export function OverviewPage() {
         <Figure label="Traces" to={range}>{it && short(it.totals.traces)}</Figure>
         <Figure label="Failed steps" to={{ ...range, filter: "errors > 0" }} hint={it && percent(it.totals.errors, it.totals.spans)} bad={(it?.totals.errors ?? 0) > 0}>{it && short(it.totals.errors)}</Figure>
         <Figure label="Median step" to={range} hint={it && `p95 ${duration(it.totals.latency_ms.p95)}`}>{it && duration(it.totals.latency_ms.p50)}</Figure>
-        <Figure label="First token, p95" to={{ ...range, filter: "kind = llm" }} hint={it && `of ${short(it.totals.ttft_ms.count)} calls`}>{it && duration(it.totals.ttft_ms.p95)}</Figure>
+        <Figure label="First token, p95" to={{ ...range, filter: "kind = llm" }} hint={it && `of ${short(it.totals.ttft_ms.count)} ${it.totals.ttft_ms.count === 1 ? "call" : "calls"}`}>{it && duration(it.totals.ttft_ms.p95)}</Figure>
         <Figure label="Tokens" to={{ ...range, filter: "tokens > 0" }} hint={it && `${short(it.totals.tokens_out)} out`}>{it && short(it.totals.tokens_total)}</Figure>
         <Figure label="Cost" to={{ ...range, filter: "cost > 0" }} hint={it && it.totals.cost_unknown_calls > 0 ? `${short(it.totals.cost_unknown_calls)} calls unknown` : "all calls known"}>{it && money(it.totals.cost_nano_usd)}</Figure>
       </div>
@@ -70,7 +72,7 @@ export function OverviewPage() {
         </Panel>
         <Panel title="How long steps take" aside={<Key items={[["p50", "var(--kind-retriever)"], ["p95", "var(--kind-tool)"], ["p99", "var(--kind-guardrail)"]]} />}>
           <div className="p-3">
-            <Lines label="Duration of steps" starts={starts} format={duration}
+            <Lines label="Duration of steps" starts={starts} stepMs={(it?.step_s ?? 60) * 1_000} format={duration}
               lines={[
                 { label: "p50", color: "var(--kind-retriever)", values: series.map((s) => s.latency_ms.p50 ?? null) },
                 { label: "p95", color: "var(--kind-tool)", values: series.map((s) => s.latency_ms.p95 ?? null), dashed: true },
@@ -84,12 +86,12 @@ export function OverviewPage() {
               parts={[{ label: "out", color: "var(--kind-retriever)", values: series.map((s) => s.tokens_out) }, { label: "in", color: "var(--kind-agent)", values: series.map((s) => s.tokens_in) }]} />
           </div>
         </Panel>
-        <Panel title="Cost" aside={<span className="flex gap-2">{it?.groups.filter((g) => g.value && g.value !== "none" && Number(g.cost_nano_usd) > 0).map((g) => (
+        <Panel title="Cost" aside={<span className="flex gap-2">{spent.map((g) => (
           <Link key={g.value} to="/traces" search={{ ...range, filter: `cost_source = ${g.value}` } as never} className="inline-flex items-center gap-1 text-xs"><CostBadge source={g.value ?? "none"} /><span className="num">{money(g.cost_nano_usd)}</span></Link>
         ))}</span>}>
           <div className="p-3">
             <Bars label="Cost over time" starts={starts} stepMs={(it?.step_s ?? 60) * 1_000} height={120} format={(usd) => money(usd * 1e9)} onRange={(from, to) => go({ from, to })}
-              parts={[{ label: "cost", color: "var(--kind-tool)", values: series.map((s) => s.cost_usd) }]} />
+              parts={spent.map((g) => ({ label: COST_WORD[g.value ?? ""] ?? String(g.value), color: COST_COLOR[g.value ?? ""] ?? "var(--muted)", values: beside(starts, g.series, (s) => s.cost_usd) }))} />
           </div>
         </Panel>
         <Breakdown title="Cost by model" by="model" search={search} />

@@ -1,5 +1,5 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { live } from "../../api/live";
 import { meQuery } from "../../api/queries";
@@ -280,8 +280,13 @@ export function ReviewsPage() {
               onBack={() => go({ ...search, id: undefined })}
             />
           ) : (
-            <Empty icon="traces" title="Choose a review">
-              J and K step through the queue, A approves, R rejects. “?” lists all keys.
+            <Empty icon="guardrail" title={rows.length === 0 ? "What comes here" : "Choose a review"}>
+              {rows.length === 0 ? (
+                <>
+                  A rule whose answer is “review”, “quarantine” or “block” stops what it found until somebody decides.{" "}
+                  <Link to="/policies" className="text-accent underline underline-offset-2">Look at the policies</Link> or switch a pack on.
+                </>
+              ) : "J and K step through the queue, A approves, R rejects. “?” lists all keys."}
             </Empty>
           )}
         </div>

@@ -30,7 +30,7 @@ export function SessionsPage() {
           <Empty icon="sessions" title="No sessions in this time">A trace belongs to a session when a span names one: <code>session_id</code>, <code>session.id</code> or <code>gen_ai.conversation.id</code>.</Empty>
         ) : (
           <div className="overflow-x-auto">
-            <table className="w-full text-sm">
+            <table className="w-full text-sm whitespace-nowrap">
               <thead className="text-left text-xs text-muted">
                 <tr>{["Session", "Users", "Traces", "Failed", "Tokens", "Cost", "Took", "Last seen"].map((head, i) => <th key={head} className={`px-3 py-2 font-normal ${i >= 2 && i <= 6 ? "text-right" : ""}`}>{head}</th>)}</tr>
               </thead>

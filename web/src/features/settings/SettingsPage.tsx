@@ -11,6 +11,7 @@ import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { Keys } from "../accounts/ProfilePage";
 import { Budgets } from "../overview/Budgets";
 import { Channels } from "./Channels";
+import { Environments, Projects } from "./Projects";
 import { PriceDialog } from "./PriceDialog";
 import { RepriceDialog } from "./RepriceDialog";
 
@@ -20,6 +21,8 @@ export function SettingsPage() {
   const admin = me?.scopes.includes("admin") ?? false;
   return (
     <Page title="Settings" narrow>
+      {me && <Projects me={me} />}
+      <Environments />
       <Pricing mayEdit={admin && me?.workspace === "default"} />
       <Rules />
       <Budgets most={50} />
@@ -46,7 +49,7 @@ function Pricing({ mayEdit }: { mayEdit: boolean }) {
             <li><CostBadge source="default" /> {it.default ? <>A model without a price costs <span className="num">{Object.entries(it.default).map(([k, v]) => `${k} $${v}`).join(", ")}</span> per million tokens.</> : "No default rate is set: a model without a price stays unknown."}</li>
           </ol>
           <div>
-            <div className="mb-2 flex items-center gap-2">
+            <div className="mb-2 flex flex-wrap items-center gap-2">
               <h3 className="text-sm font-semibold">Own prices</h3><span className="text-muted">{it.unit}</span>
               <input className="control ml-auto w-48" aria-label="Find a model" placeholder="Find a model" value={find} onChange={(event) => setFind(event.target.value)} />
             </div>

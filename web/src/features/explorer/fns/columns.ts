@@ -12,7 +12,7 @@ export const COLUMNS = [
   { id: "tokens", label: "Tokens", width: 84, right: true },
   { id: "tokens_in", label: "Tokens in", width: 84, right: true },
   { id: "tokens_out", label: "Tokens out", width: 90, right: true },
-  { id: "cost", label: "Cost", width: 88, right: true },
+  { id: "cost", label: "Cost", width: 108, right: true },
   { id: "cost_source", label: "Source of cost", width: 112, field: "cost_source" },
   { id: "user", label: "User", width: 110, grow: 1, field: "user" },
   { id: "session", label: "Session", width: 130, grow: 1, field: "session" },

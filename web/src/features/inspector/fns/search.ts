@@ -43,12 +43,21 @@ export function readWindow(w: string | undefined): Window | null {
   return a !== undefined && b !== undefined && b > a ? [a, b] : null;
 }
 
+/** An address may be written by anybody. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 export class Fold {
   readonly all: boolean;
   readonly named: ReadonlySet<string>;
   constructor(text = "") {
     this.all = text.startsWith("*");
-    this.named = new Set((this.all ? text.slice(1) : text).split(",").filter(Boolean).map(decodeURIComponent));
+    this.named = new Set((this.all ? text.slice(1) : text).split(",").filter(Boolean).map(decoded));
   }
   has = (id: string) => this.named.has(id) !== this.all;
   toggle(id: string): string {

@@ -11,14 +11,15 @@ export interface RangeSearch {
 
 export const RANGE_DEFAULT: RangeName = "24h";
 
-const isStamp = (value: unknown): value is string => typeof value === "string" && !Number.isNaN(Date.parse(value));
+/** Browsers read dates out of nearly anything; this reads what the API does: RFC 3339, or a day. */
+const isStamp = (value: unknown): value is string => typeof value === "string" && /^\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d))?$/.test(value) && !Number.isNaN(Date.parse(value));
 
 export function readRangeSearch(search: Record<string, unknown>): RangeSearch {
   const range = RANGES.find((name) => name === search.range);
   const found: RangeSearch = {};
   if (range) found.range = range;
   if (isStamp(search.from)) found.from = search.from;
-  if (isStamp(search.to)) found.to = search.to;
+  if (found.from && isStamp(search.to) && Date.parse(found.from) < Date.parse(search.to)) found.to = search.to;
   return found;
 }
 

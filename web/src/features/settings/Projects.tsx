@@ -1,0 +1,70 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+import { workspace } from "../../api/client";
+import { analyticsQuery } from "../../api/queries";
+import type { Me } from "../../api/types";
+import { Button, CopyButton } from "../../ui/controls";
+import { count, money, percent } from "../../ui/format";
+import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
+import { quoteIfNeeded } from "../explorer/fns/filter";
+
+/** Projects are workspaces: records, keys, members and the log of each are its own. Environments divide one. */
+export function Projects({ me }: { me: Me }) {
+  const enter = (id: string) => {
+    workspace.set(id);
+    location.assign("/settings");
+  };
+  return (
+    <Panel title="Projects">
+      <ul className="text-sm">
+        {me.workspaces.map((it) => (
+          <li key={it.id} className="flex flex-wrap items-center gap-x-3 gap-y-1 border-b px-4 py-2">
+            <span className="font-medium">{it.name}</span>
+            <span className="inline-flex items-center num text-xs text-muted">{it.id}<CopyButton text={it.id} label="" /></span>
+            <span className="ml-auto text-muted">{it.role}</span>
+            {it.id === me.workspace ? <span className="w-20 text-right text-xs text-ok">you are here</span> : <span className="w-20 text-right"><Button small onClick={() => enter(it.id)} aria-label={`Enter ${it.name}`}>Enter</Button></span>}
+          </li>
+        ))}
+        {me.workspaces.length === 0 && <li className="border-b px-4 py-2"><span className="num">{me.workspace}</span></li>}
+      </ul>
+      <p className="max-w-[80ch] p-4 text-sm text-muted">
+        A project is a workspace: its records, keys, members, budgets and log are its own, and a key opens one of them. Every new account comes with a workspace; its admin adds members below. Programs name none: the key decides.
+      </p>
+    </Panel>
+  );
+}
+
+export function Environments() {
+  const sums = useQuery(analyticsQuery({ from: "-90d", group_by: "environment", groups: 100 }));
+  const groups = sums.data?.groups ?? [];
+  const named = groups.filter((it) => it.value != null);
+  return (
+    <Panel title="Environments" aside={<span className="text-xs text-muted">seen in 90 days</span>}>
+      {sums.error ? <div className="p-3"><ErrorNote error={sums.error} retry={() => void sums.refetch()} /></div> : !sums.data ? <Skeleton rows={3} /> : (
+        <>
+          {named.length > 0 && (
+            <div className="relative overflow-x-auto">
+              <table className="w-full text-sm">
+                <thead className="text-xs text-muted"><tr>{["Environment", "Traces", "Steps", "Failed", "Cost"].map((head, i) => <th key={head} className={`px-4 py-1.5 font-normal ${i ? "text-right" : "text-left"}`}>{head}</th>)}</tr></thead>
+                <tbody>
+                  {named.map((it) => (
+                    <tr key={it.value} className="border-t">
+                      <td className="max-w-64 truncate px-4 py-1.5"><Link to="/traces" search={{ filter: `environment = ${quoteIfNeeded(it.value ?? "")}`, range: "90d" } as never} className="font-medium hover:underline" dir="auto">{it.value}</Link></td>
+                      <td className="px-4 text-right num">{count(it.traces)}</td><td className="px-4 text-right num">{count(it.spans)}</td>
+                      <td className={`px-4 text-right num ${it.errors > 0 ? "text-error" : "text-muted"}`}>{it.errors > 0 ? percent(it.errors, it.spans) : "0"}</td>
+                      <td className="px-4 text-right num">{money(it.cost_nano_usd)}</td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+          <p className={`max-w-[80ch] p-4 text-sm text-muted ${named.length > 0 ? "border-t" : ""}`}>
+            {named.length === 0 && "No step has named one yet. "}
+            An environment comes into being when a step names it: <code className="num">environment</code> in the native API, <code className="num">deployment.environment.name</code> in OpenTelemetry, <code className="num">EXHIBIT_ENVIRONMENT</code> for our SDKs. Steps count under the one they name themselves.
+          </p>
+        </>
+      )}
+    </Panel>
+  );
+}
