@@ -147,7 +147,7 @@ def test_an_installation_moves_to_a_cluster_and_back_with_every_proof(databases,
     done = migrate("cluster", back, settings, data=node.data_dir)
     assert done.returncode == 0, done.stdout + done.stderr
     with node.client(key) as api:
-        answer = send(api, [span("too late")])
+        answer = send(api, [span("too-late")])
         assert answer.status_code == 503 and answer.headers["retry-after"], answer.text
     node.stop()
     returned = Exhibit(back, *OFF).start()
@@ -155,8 +155,8 @@ def test_an_installation_moves_to_a_cluster_and_back_with_every_proof(databases,
         now = settled(api)
         assert [r for r in now["rows"] if r["trace_id"] != "later"] == before["rows"]
         assert now["found"] == before["found"]
-        assert "later" in now["traces"] and "too late" not in now["traces"]
-        assert send(api, [span("after the return")]).is_success
+        assert "later" in now["traces"] and "too-late" not in now["traces"]
+        assert send(api, [span("after-the-return")]).is_success
     eventually(lambda: verified(back)["pending"] == 0, 30)
     returned.stop()
     assert run("verify", before_move).returncode == 0

@@ -210,6 +210,11 @@ impl Recorder {
         &self.meters
     }
 
+    /// How the store is, as far as it knows without asking.
+    pub fn gauges(&self) -> Vec<exhibit_store::Gauge> {
+        self.store.gauges()
+    }
+
     /// The bounds in force.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -74,6 +74,6 @@ pub(crate) async fn ready(State(app): State<Shared>) -> Response {
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<Shared>) -> Response {
     let Json(health) = ask(&app).await;
-    let text = metrics::text(&health, app.recorder.meters(), &app.recorder.store().gauges());
+    let text = metrics::text(&health, app.recorder.meters(), &app.recorder.gauges());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
