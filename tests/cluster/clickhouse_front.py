@@ -111,6 +111,11 @@ def front(engine, password):
     return Front
 
 
+class Server(ThreadingHTTPServer):
+    def handle_error(self, *_):
+        """Clients that went away, as those of a node that was killed do, are nothing to talk about."""
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("directory", help="where the engine keeps its data")
@@ -118,7 +123,7 @@ def main():
     parser.add_argument("--password")
     args = parser.parse_args()
     engine = Engine(args.directory)
-    server = ThreadingHTTPServer(("127.0.0.1", args.port), front(engine, args.password))
+    server = Server(("127.0.0.1", args.port), front(engine, args.password))
     print(f"http://127.0.0.1:{server.server_port}", flush=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdin.buffer.read()

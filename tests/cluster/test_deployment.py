@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -29,6 +30,20 @@ def dockerfile():
 
 def last(instruction):
     return [rest for word, rest in dockerfile() if word == instruction][-1]
+
+
+def said_by(module, *args):
+    """What a checker of files finds."""
+    done = subprocess.run([sys.executable, "-m", module, *map(str, args)], capture_output=True, text=True, cwd=ROOT)
+    return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def test_the_files_are_clean_yaml_and_keep_the_schema_of_compose():
+    files = ["docker-compose.yml", "docker-compose.cluster.yml"]
+    rules = "{extends: default, rules: {line-length: {max: 150}, document-start: disable}}"
+    chart = ["deploy/helm/exhibit/values.yaml", "deploy/helm/exhibit/Chart.yaml"]
+    assert not said_by("yamllint", "-d", rules, *files, *chart)
+    assert not said_by("check_jsonschema", "--builtin-schema", "vendor.compose-spec", *files)
 
 
 def published(service):
@@ -117,6 +132,7 @@ def test_the_chart_renders_to_objects_with_probes():
         text = re.sub(r"\{\{ (\.[A-Za-z.]+) \}\}", value, text)
         assert "{{" not in text, f"{template.name}: a construct that this test does not know"
         for each in yaml.safe_load_all(text):
+            kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
             kinds[each["kind"]] = each
     assert set(kinds) == {"StatefulSet", "Service", "PodDisruptionBudget"}
     pod = kinds["StatefulSet"]["spec"]["template"]["spec"]

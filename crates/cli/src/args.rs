@@ -6,6 +6,7 @@ mod dead_letters;
 mod govern;
 mod import;
 mod keep;
+mod migrate;
 mod read;
 mod remap;
 mod replay;
@@ -28,6 +29,7 @@ pub(crate) use govern::{
 };
 pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
+pub(crate) use migrate::MigrateArgs;
 pub(crate) use read::{
     ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
@@ -138,6 +140,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a data directory from a backup
     Restore(RestoreArgs),
+    /// Move an installation from a data directory to a cluster, or back
+    Migrate(MigrateArgs),
     /// Check directory, permissions, ports, rules, database, disk and clock
     Doctor,
     /// Show the configuration in force

@@ -131,8 +131,9 @@ impl EnvironmentModels {
                 environment.variables.insert(name.to_owned(), url.to_owned());
             }
         }
-        let key = format!("{}_API_KEY", own.provider.to_uppercase());
-        environment.variables.insert(key, own.api_key.to_string());
+        // Both of OpenAI's protocols take the same key.
+        let vendor = own.provider.split('-').next().unwrap_or_default().to_uppercase();
+        environment.variables.insert(format!("{vendor}_API_KEY"), own.api_key.to_string());
         environment.variables.insert("EXHIBIT_PROVIDER".to_owned(), own.provider.clone());
         let config = ProviderConfig { model: own.model.clone(), ..ProviderConfig::default() };
         Self { environment, config, made: Mutex::default() }

@@ -2,8 +2,10 @@
 //!
 //! Clean text is passed in two quick sweeps: one bitmap of all keywords ([`keyword`]), one look at byte classes
 //! ([`shape`]). Only around what they notice are patterns tried, then validators, then the words nearby.
-//! Text with escapes, full-width or invisible characters is looked at again through a [`view`].
+//! Text with escapes, full-width or invisible characters is looked at through a [`view`]. A [`clean`] text
+//! that comes again is not looked at twice.
 
+mod clean;
 mod decoded;
 mod keyword;
 mod numbers;
@@ -14,6 +16,7 @@ mod view;
 use std::collections::BTreeMap;
 
 use crate::detector::{Check, Detector, Trigger, validator::entropy};
+use clean::Clean;
 use keyword::Keywords;
 use numbers::{Numbers, Stretch};
 use view::View;
@@ -73,6 +76,7 @@ pub(crate) struct Engine {
     numbers: Numbers,
     /// Detectors whose shape is worth a look without one of their context words in the text.
     free: Vec<bool>,
+    clean: Clean,
 }
 
 /// Places in a text where a detector's pattern is to be tried; kept between texts to save allocations.
@@ -86,6 +90,8 @@ pub(crate) struct Scratch {
     armed: Vec<bool>,
     /// By detector: bytes it has looked at in this span.
     steps: Vec<usize>,
+    /// Some detector has looked at more than it may.
+    spent: bool,
 }
 
 impl Scratch {
@@ -149,14 +155,22 @@ impl Engine {
             numbers: Numbers::of(&detectors),
             detectors,
             free: gated.iter().map(|gated| !gated).collect(),
+            clean: Clean::new(),
         }
     }
 
     /// Finds what counts in a text. `key` is the name under which it stands, which counts as context.
     /// Hits come in order and do not overlap within a category; at most [`FINDINGS_MAX`].
     pub(crate) fn scan(&self, text: &str, key: Option<&str>, scratch: &mut Scratch) -> Vec<Hit> {
+        let place = self.clean.place(text, key);
+        if place.is_known() {
+            return Vec::new();
+        }
         let mut hits = self.scan_raw(text, key, false, scratch);
         hits.retain(|hit| hit.score_milli >= SPAN_SCORE_MILLI_MIN);
+        if hits.is_empty() && !scratch.spent {
+            place.remember();
+        }
         if hits.len() > 1 {
             overlap::resolve(&mut hits, &self.detectors, false);
         }
@@ -182,17 +196,11 @@ impl Engine {
     ) -> Vec<Hit> {
         let mut hits = Vec::new();
         let look = Look { key, widely };
-        if !text.is_ascii() && view::hides_characters(text) {
+        if view::hides_characters(text) {
             self.scan_views(text, look, scratch, &mut hits);
         } else {
             self.sweep(text, look, scratch);
-            if scratch.windows.is_empty() {
-                // Nothing woke.
-            } else if text.contains('\\') {
-                self.scan_views(text, look, scratch, &mut hits);
-            } else {
-                self.try_patterns(text, look, scratch, &mut hits);
-            }
+            self.try_patterns(text, look, scratch, &mut hits);
         }
         self.scan_decoded(text, look, scratch, &mut hits);
         hits
@@ -334,6 +342,7 @@ impl Engine {
                 // What follows a value may lead the next one.
                 at = end.max(at + 1);
             }
+            scratch.spent |= *steps > detector.steps_max;
         }
     }
 }

@@ -166,6 +166,28 @@ fn hidden_and_wide_characters_hide_nothing() {
 }
 
 #[test]
+fn escapes_hide_nothing_even_where_every_character_is_one() {
+    let rules = shipped_rules();
+    let secret: String = token().chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let found = rules.scan_text(&format!("say {secret} end"));
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].start, found[0].end), (4, 4 + secret.len()));
+}
+
+#[test]
+fn what_was_clean_under_one_name_is_looked_at_again_under_another() {
+    let rules = shipped_rules();
+    let plain = "536904399";
+    for (key, expected) in [("note", 0), ("note", 0), ("ssn", 1), ("ssn", 1), ("note", 0)] {
+        let mut span = Span::new("t".parse().unwrap(), "s".parse().unwrap(), Door::Otlp);
+        span.attributes.push(Attribute::new(key, plain));
+        rules.evaluate(&mut span);
+        let found = span.findings.len();
+        assert_eq!(found.min(1), expected, "{key}: {:?}", span.findings);
+    }
+}
+
+#[test]
 fn names_and_ids_of_ordinary_telemetry_are_left_alone() {
     let rules = shipped_rules();
     let ordinary = json!({

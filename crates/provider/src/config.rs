@@ -7,14 +7,15 @@ use crate::options::ClientOptions;
 use crate::preset::{PRESETS, Preset, Protocol, check_base_url, complete_host, host, recognise};
 use crate::secret::Secret;
 use crate::transport::Connection;
-use crate::{Anthropic, Gemini, Ollama, OpenAiCompatible, Provider};
+use crate::{Anthropic, Gemini, Ollama, OpenAiCompatible, OpenAiResponses, Provider};
 use serde::{Deserialize, Serialize};
 
 /// The provider section of the configuration file. It names where a key is, never the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProviderConfig {
-    /// `openai`, `anthropic`, `gemini`, `ollama`, `azure`, `openrouter`, `vllm` or `lmstudio`.
+    /// `openai`, `openai-responses`, `anthropic`, `gemini`, `ollama`, `azure`, `openrouter`, `vllm` or
+    /// `lmstudio`.
     pub provider: Option<String>,
     /// Base URL, for example `http://127.0.0.1:8000/v1`.
     pub base_url: Option<String>,
@@ -158,12 +159,13 @@ pub fn from_env_with(
         .map_err(|reason| ConfigError::BadBaseUrl { origin, reason })?;
 
     let (name, auth) = match preset.protocol {
-        Protocol::OpenAi => recognise(preset, &base_url),
+        Protocol::OpenAi | Protocol::Responses => recognise(preset, &base_url),
         _ => (preset.recorded_as, preset.auth),
     };
     let connection = Connection { name: name.to_owned(), base_url, key, auth, options };
     let provider: Box<dyn Provider> = match preset.protocol {
         Protocol::OpenAi => Box::new(OpenAiCompatible::new(connection)?),
+        Protocol::Responses => Box::new(OpenAiResponses::new(connection)?),
         Protocol::Anthropic => Box::new(Anthropic::new(connection)?),
         Protocol::Gemini => Box::new(Gemini::new(connection)?),
         Protocol::Ollama => Box::new(Ollama::new(connection)?),

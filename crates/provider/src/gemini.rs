@@ -9,6 +9,7 @@ mod response;
 use crate::Provider;
 use crate::chat::ChatRequest;
 use crate::config::ConfigError;
+use crate::embedding::{self, Embeddings};
 use crate::error::ProviderError;
 use crate::stream::{ChatStream, Decoder, Framing};
 use crate::transport::{Connection, Transport};
@@ -29,7 +30,7 @@ impl Gemini {
     }
 
     /// The model is part of the path, so its name must not be able to leave its place.
-    fn url(&self, model: &str) -> Result<Url, ProviderError> {
+    fn url(&self, model: &str, method: &str) -> Result<Url, ProviderError> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         let parts: Vec<&str> = model.trim().split('/').collect();
         let good =
@@ -39,10 +40,8 @@ impl Gemini {
             [collection, name] if good(collection) && good(name) => (*collection, *name),
             _ => return Err(ProviderError::invalid("the model's name is not one of Gemini's")),
         };
-        let action = format!("{name}:streamGenerateContent");
-        let mut url = self.transport.url(&["v1beta", collection, &action]);
-        url.query_pairs_mut().append_pair("alt", "sse");
-        Ok(url)
+        let action = format!("{name}:{method}");
+        Ok(self.transport.url(&["v1beta", collection, &action]))
     }
 }
 
@@ -63,13 +62,19 @@ impl Provider for Gemini {
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
-        let url = self.url(&request.model)?;
+        let mut url = self.url(&request.model, "streamGenerateContent")?;
+        url.query_pairs_mut().append_pair("alt", "sse");
         let body = request::body(request)?;
         let opened = self.transport.post(&url, body.to_string().into()).await?;
         let limits = &self.transport.options().limits;
         let decoder = decoder(limits.tool_calls_max);
         let key = self.transport.key().cloned();
         Ok(ChatStream::new(opened, Framing::events(limits), decoder, key))
+    }
+
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {
+        let url = self.url(model, "batchEmbedContents")?;
+        embedding::gemini(&self.transport, &url, model, texts).await
     }
 }
 

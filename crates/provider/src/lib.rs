@@ -10,13 +10,14 @@
 //! What this crate does not do: it records nothing, prices nothing and stores no keys. A key lives
 //! in a [`Secret`] and leaves it only into a request header marked as sensitive.
 //!
-//! Where to start: [`from_env`] picks a provider; [`Provider::chat`] calls it. The four wire
-//! protocols are in `openai`, `anthropic`, `gemini` and `ollama`; what they share is in `stream`
-//! (bytes to events), `transport` (HTTP, retries, timeouts) and [`sse`] (the event stream format).
+//! Where to start: [`from_env`] picks a provider; [`Provider::chat`] calls it. The five wire
+//! protocols are in `openai`, `responses`, `anthropic`, `gemini` and `ollama`; what they share is in
+//! `stream` (bytes to events), `transport` (HTTP, retries, timeouts) and [`sse`] (the event stream format).
 
 mod anthropic;
 mod chat;
 mod config;
+mod embedding;
 mod error;
 mod event;
 mod forward;
@@ -27,6 +28,7 @@ mod openai;
 mod options;
 mod preset;
 mod rejection;
+mod responses;
 mod retry;
 mod secret;
 pub mod sse;
@@ -37,6 +39,7 @@ mod usage;
 pub use anthropic::Anthropic;
 pub use chat::{ChatRequest, Message, ToolCall, ToolDefinition};
 pub use config::{ConfigError, ProviderConfig, from_env, from_env_with};
+pub use embedding::Embeddings;
 pub use error::{ProviderError, TimeoutPhase};
 pub use event::{ChatAnswer, ChatEvent, Finish, FinishReason};
 pub use forward::{Forwarder, Incoming, Outgoing};
@@ -45,6 +48,7 @@ pub use ollama::Ollama;
 pub use openai::OpenAiCompatible;
 pub use options::{ClientOptions, Limits, RetryPolicy, Timeouts};
 pub use rejection::{Rejection, RejectionClass};
+pub use responses::OpenAiResponses;
 pub use secret::{InvalidSecret, Secret};
 pub use stream::ChatStream;
 pub use transport::{AuthHeader, Connection};
@@ -66,4 +70,10 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
     /// Refusals that may pass (429, 500, 502, 503, 504, 529, connection errors) are tried again
     /// within [`RetryPolicy`] before this returns; nothing is tried again once an answer has begun.
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError>;
+
+    /// The vectors of texts by an embedding model. Refused where the provider has none.
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {
+        let _ = (model, texts);
+        Err(ProviderError::invalid(format!("{} has no embeddings", self.name())))
+    }
 }

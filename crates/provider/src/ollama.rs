@@ -1,7 +1,7 @@
 //! Ollama's own `/api/chat`: JSON lines, local models, no money. Source: Ollama API documentation,
 //! "Generate a chat completion".
 //!
-//! Not here: pulling models, embeddings. Ollama's `/v1` is spoken by [`crate::OpenAiCompatible`].
+//! Not here: pulling models. Ollama's `/v1` is spoken by [`crate::OpenAiCompatible`].
 
 mod request;
 mod response;
@@ -9,6 +9,7 @@ mod response;
 use crate::Provider;
 use crate::chat::ChatRequest;
 use crate::config::ConfigError;
+use crate::embedding::{self, Embeddings};
 use crate::error::ProviderError;
 use crate::stream::{ChatStream, Decoder, Framing};
 use crate::transport::{Connection, Transport};
@@ -55,6 +56,10 @@ impl Provider for Ollama {
         let decoder = decoder(limits.tool_calls_max);
         let key = self.transport.key().cloned();
         Ok(ChatStream::new(opened, Framing::lines(limits), decoder, key))
+    }
+
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {
+        embedding::ollama(&self.transport, model, texts).await
     }
 }
 

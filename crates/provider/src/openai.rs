@@ -2,13 +2,14 @@
 //! and many more. Source: OpenAI API reference, "Create chat completion" and "Streaming".
 //!
 //! The look-alikes differ in small ways; what is tolerated is said at the place that does it.
-//! Not here: the responses API, embeddings, more than one choice.
+//! Not here: the Responses API (`responses`), more than one choice.
 
 mod request;
 mod response;
 
 use crate::chat::ChatRequest;
 use crate::config::ConfigError;
+use crate::embedding::{self, Embeddings};
 use crate::error::ProviderError;
 use crate::stream::{ChatStream, Decoder, Framing};
 use crate::transport::{Connection, Transport};
@@ -72,6 +73,10 @@ impl Provider for OpenAiCompatible {
         let decoder = decoder(limits.tool_calls_max);
         let key = self.transport.key().cloned();
         Ok(ChatStream::new(opened, Framing::events(limits), decoder, key))
+    }
+
+    async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {
+        embedding::openai(&self.transport, model, texts).await
     }
 }
 

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     OpenAi,
+    /// OpenAI's Responses API.
+    Responses,
     Anthropic,
     Gemini,
     Ollama,
@@ -42,6 +44,18 @@ pub(crate) static PRESETS: &[Preset] = &[
         recorded_as: "openai",
         protocol: Protocol::OpenAi,
         auth: AuthHeader::Bearer,
+        key_variables: &["OPENAI_API_KEY"],
+        keyless: false,
+        base_variable: Some("OPENAI_BASE_URL"),
+        base_url: Some("https://api.openai.com/v1"),
+        model: Some("gpt-4o"),
+    },
+    Preset {
+        names: &["openai-responses"],
+        recorded_as: "openai",
+        protocol: Protocol::Responses,
+        auth: AuthHeader::Bearer,
+        // Chosen by name only: the same key speaks the more common protocol too.
         key_variables: &["OPENAI_API_KEY"],
         keyless: false,
         base_variable: Some("OPENAI_BASE_URL"),

@@ -216,7 +216,7 @@ mod tests {
             "choices delta message content tool_calls function arguments name id index usage type \
              finish_reason parts functionCall args candidates text thinking content_block \
              partial_json stop_reason done usageMetadata promptTokensDetails error details reason \
-             cost prompt_tokens completion_tokens"
+             cost prompt_tokens completion_tokens response item call_id object output incomplete_details"
                 .split_whitespace()
                 .collect::<Vec<_>>(),
         );
@@ -230,6 +230,11 @@ mod tests {
             "input_json_delta",
             "message_stop",
             "message",
+            "response",
+            "function_call",
+            "response.output_text.delta",
+            "response.output_item.done",
+            "response.completed",
             "thinking",
             "stop",
         ]);
@@ -258,8 +263,9 @@ mod tests {
         fn no_frames_make_a_decoder_panic_or_finish_twice(
             frames in prop::collection::vec(hostile_json(), 0..6),
         ) {
-            let decoders: [Box<dyn Decoder>; 4] = [
+            let decoders: [Box<dyn Decoder>; 5] = [
                 crate::openai::decoder(3),
+                crate::responses::decoder(3),
                 crate::anthropic::decoder(3),
                 crate::gemini::decoder(3),
                 crate::ollama::decoder(3),

@@ -6,6 +6,7 @@
 //! span of a new trace, and so is the result; both are priced, governed and sealed like any other
 //! record. An ablation that was broken off goes on from the spans it has left.
 
+mod distance;
 pub mod effect;
 pub mod explain;
 pub mod graph;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::replay::Progress;
 use crate::replay::ReplayError;
+pub use distance::{Distances, Measure};
 pub use graph::{Cause, CauseKind, Graph};
 pub use run::run;
 
@@ -37,6 +39,8 @@ pub struct Options {
     pub budget: Option<NanoUsd>,
     /// Seed of the intervals and orders.
     pub seed: u64,
+    /// How far two answers are apart, where they are texts.
+    pub measure: Measure,
     /// Whether the model that was asked puts the findings into words, beside the fixed template.
     pub explain: bool,
     /// The trace it is recorded as; a new one by default.
@@ -51,6 +55,7 @@ impl Default for Options {
             orders: 0,
             budget: None,
             seed: 1,
+            measure: Measure::Words,
             explain: false,
             trace: None,
         }
@@ -110,7 +115,8 @@ pub struct Ablation {
     pub cost_nano_usd: Option<i64>,
     /// The causal graph with effects, for a Sankey drawing.
     pub sankey: graph::Sankey,
-    /// How distances of answers were measured: `words`, `values` (of structured answers), or both.
+    /// How distances of answers were measured: `words`, `embedding` or `judge` with the model's name, and
+    /// `values` where answers are structured.
     #[serde(default)]
     pub measure: String,
     /// In plain language, by a fixed template.

@@ -39,6 +39,9 @@ impl Recorder {
 
     pub(crate) async fn run_checkpoints(&self) {
         let interval = Duration::from_millis(self.limits.checkpoint_interval_ms);
+        if let Err(error) = self.sign_published().await {
+            tracing::error!(%error, "a checkpoint is missing that should have been signed before");
+        }
         loop {
             if let Err(error) = self.publish_checkpoints().await {
                 tracing::error!(%error, "a checkpoint could not be signed; it will be tried again");
@@ -62,6 +65,23 @@ impl Recorder {
             }
         }
         self.publish_heads(&heads, Vec::new()).await.map(|_| ())
+    }
+
+    /// Signs the heads that were published without their checkpoint: who was stopped between the two left
+    /// them behind, and nobody would sign them before their logs grow again.
+    pub(crate) async fn sign_published(&self) -> Result<(), Error> {
+        let grown = self.store.unpublished().await?;
+        for workspace in self.store.workspaces().await? {
+            let head = self.store.head(LogId::Workspace(workspace.id)).await?;
+            if grown.iter().any(|one| one.log == head.log) {
+                continue;
+            }
+            let signed = self.store.checkpoint(head.log).await?.map_or(0, |c| c.size);
+            if signed < head.size {
+                self.store.put_checkpoint(self.sign(&head)?).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Enters leaves, then the given heads, into the installation's log, and signs checkpoints over them

@@ -23,6 +23,7 @@ mod job;
 mod keys;
 mod live;
 mod lock;
+pub mod meters;
 mod notes;
 mod notice;
 mod others;
@@ -139,6 +140,7 @@ pub struct Recorder {
     to_follow_up: tokio::sync::watch::Sender<usize>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
+    meters: meters::Meters,
     started: Nanos,
 }
 
@@ -193,6 +195,7 @@ impl Recorder {
             entropy: parts.entropy,
             keys: parts.keys,
             search: parts.search,
+            meters: meters::Meters::default(),
             started,
         }))
     }
@@ -200,6 +203,11 @@ impl Recorder {
     /// Threads for work that keeps a core busy.
     pub fn cores(&self) -> &Cores {
         &self.cores
+    }
+
+    /// What this process has done so far.
+    pub fn meters(&self) -> &meters::Meters {
+        &self.meters
     }
 
     /// The bounds in force.
@@ -240,7 +248,12 @@ impl Recorder {
             _ = clocks => {}
             () = async { while !*stop.borrow() { if stop.changed().await.is_err() { break } } } => {}
         }
-        if let Err(error) = self.publish_checkpoints().await {
+        // The clock may have been stopped between publishing a head and signing it.
+        let last = async {
+            self.publish_checkpoints().await?;
+            self.sign_published().await
+        };
+        if let Err(error) = last.await {
             tracing::error!(%error, "the last checkpoint could not be signed");
         }
         self.flush_key_touches().await;

@@ -43,7 +43,8 @@ struct StoredBlock {
     data: Vec<u8>,
 }
 
-fn unpack(id: i64, raw_bytes: u32, data: &[u8]) -> Result<Vec<u8>> {
+/// The raw bytes of a block.
+pub(crate) fn unpack(id: i64, raw_bytes: u32, data: &[u8]) -> Result<Vec<u8>> {
     if raw_bytes == 0 {
         return Ok(Vec::new());
     }

@@ -18,6 +18,7 @@ mod account;
 mod anchor;
 mod audit;
 mod backup;
+mod carry;
 mod cursor;
 mod dead_letter;
 mod erase;

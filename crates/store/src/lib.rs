@@ -12,6 +12,7 @@ pub mod account;
 pub mod analytics;
 pub mod anchor;
 pub mod audit;
+pub mod carry;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod dead_letter;
@@ -28,7 +29,7 @@ pub mod span;
 pub use account::{AccountStore, AdminAct, Login};
 pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
 pub use anchor::{Anchor, AnchorKind, AnchorStore};
-pub use audit::{AuditStore, AuditTrace, StoredAct};
+pub use audit::{AuditStore, AuditTrace, Gauge, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use erase::{Doomed, EraseStore};
 pub use error::StoreError;

@@ -2115,6 +2115,10 @@ export interface components {
              * @description Seed of intervals and orders.
              */
             seed?: number | null;
+            /** @description Compare texts by the vectors of this embedding model; by words unless given. */
+            embedding_model?: string | null;
+            /** @description Compare texts by what this model says of each pair. The estimate counts these calls. */
+            judge_model?: string | null;
             /** @description Have the model put the findings into words, beside the fixed template. */
             explain?: boolean;
             /** @description An ablation that was broken off, to go on with; its own target, repeats, orders and seed hold. */
@@ -3816,7 +3820,7 @@ export interface components {
         };
         /** @description A provider of the workspace's own. */
         ProviderRequest: {
-            /** @description `openai`, `anthropic`, `gemini` or `openrouter`. */
+            /** @description `openai`, `openai-responses`, `anthropic`, `gemini` or `openrouter`. */
             provider: string;
             /** @description Its key. It is kept encrypted under the installation's keys and never given back. */
             api_key: string;

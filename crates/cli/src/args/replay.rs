@@ -87,6 +87,12 @@ pub(crate) struct AblateArgs {
     /// Seed of intervals and orders
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+    /// Compare texts by the vectors of this embedding model [default: by words]
+    #[arg(long, value_name = "MODEL", conflicts_with = "judge")]
+    pub(crate) embedding: Option<String>,
+    /// Compare texts by what this model says of each pair; the estimate counts these calls
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) judge: Option<String>,
     /// Have the model put the findings into words, beside the fixed template
     #[arg(long)]
     pub(crate) explain: bool,

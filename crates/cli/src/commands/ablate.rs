@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use exhibit_model::SpanId;
 use exhibit_recorder::{
     OsEntropy, SystemClock,
-    ablate::{self, Ablation, AblationError, Options},
+    ablate::{self, Ablation, AblationError, Measure, Options},
     replay::Around,
 };
 
@@ -41,12 +41,18 @@ async fn measure(
 ) -> anyhow::Result<Exit> {
     let (_, steps) = read(&door.remote, &args.id, &args.workspace).await?;
     let target = args.target.as_deref().map(SpanId::new).transpose();
+    let measure = match (&args.embedding, &args.judge) {
+        (Some(model), _) => Measure::Embedding(model.clone()),
+        (None, Some(model)) => Measure::Judge(model.clone()),
+        (None, None) => Measure::Words,
+    };
     let options = Options {
         target: target.map_err(|error| Failure::usage(format!("--target: {error}")))?,
         repeats: args.repeats,
         orders: args.orders,
         budget: args.money.cap()?,
         seed: args.seed,
+        measure,
         explain: args.explain,
         trace: None,
     };
@@ -108,7 +114,7 @@ async fn measure(
 fn show(found: &Ablation, output: Output) -> anyhow::Result<()> {
     output.line(format!("Ablation     {} of {}", found.trace_id, found.ablation_of))?;
     output.line(format!("Target       {} ({})", found.target, found.model))?;
-    output.line(format!("Noise        {:.2}", found.noise))?;
+    output.line(format!("Noise        {:.2}, by {}", found.noise, printable(&found.measure)))?;
     for effect in &found.effects {
         let mark = if effect.significant { "●" } else { "·" };
         let label: String = effect.cause.label.chars().take(60).collect();

@@ -11,7 +11,7 @@ use std::sync::{
 use exhibit_model::SpanId;
 use exhibit_recorder::{
     OsEntropy, SystemClock,
-    ablate::effect,
+    ablate::{Distances, effect},
     replay::{self, Around, Options, ReplayError, Replayed, Step, ToolMode},
 };
 use serde_json::json;
@@ -144,7 +144,7 @@ async fn again(
         }
     }
     let answers: Vec<String> = replays.iter().map(|r| r.answer.clone()).collect();
-    let determinism = 1.0 - effect::noise(&answers);
+    let determinism = 1.0 - effect::noise(&Distances::default(), &answers);
     if output.json {
         output.json(&json!({ "replays": replays, "determinism": determinism }))?;
     } else {

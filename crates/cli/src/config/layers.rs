@@ -13,7 +13,7 @@ use super::{
     alias::{Alias, list, switch},
     flatten, keys, variable_of,
 };
-use crate::failure::Failure;
+use crate::{data_dir::DataDir, failure::Failure};
 
 /// The surroundings of the program, as an argument so that tests can make their own.
 #[derive(Debug, Clone, Default)]
@@ -41,9 +41,13 @@ impl Environment {
         self.variables.get(name).map(|v| v.trim()).filter(|v| !v.is_empty())
     }
 
-    /// Where data lives unless somebody says otherwise: as the XDG base directory specification has
-    /// it, else here.
+    /// Where data lives unless somebody says otherwise: in `data` here where that is an installation, as
+    /// `make run` makes it, else as the XDG base directory specification has it, else here.
     fn default_data_dir(&self) -> PathBuf {
+        let here = self.cwd.join("data");
+        if DataDir::new(&here).is_installed() {
+            return here;
+        }
         let home = || self.get("HOME").map(|home| Path::new(home).join(".local/share"));
         match self.get("XDG_DATA_HOME").map(PathBuf::from).filter(|p| p.is_absolute()).or_else(home)
         {

@@ -70,12 +70,16 @@ pub(crate) fn config_page() -> String {
          directory, or the one that `--config` or `EXHIBIT_CONFIG` names. Unknown keys are refused. \
          Lists in variables are JSON or comma-separated. `exhibit config show --origin` tells what is \
          in force and why; `exhibit serve --check` tries it.\n\n\
-         The data directory is `$XDG_DATA_HOME/exhibit`, else `~/.local/share/exhibit`, else \
-         `exhibit-data` in the working directory. Paths in a file are relative to the file.\n",
+         The data directory is `data` in the working directory where that holds an installation, else \
+         `$XDG_DATA_HOME/exhibit`, else `~/.local/share/exhibit`, else `exhibit-data` in the working \
+         directory. Paths in a file are relative to the file.\n",
     );
+    let section_of = |key: &str| key.rsplit_once('.').map(|(section, _)| section.to_owned());
+    let mut keys = keys();
+    keys.sort_by_key(|(key, _)| section_of(key));
     let mut section = None;
-    for (key, kind) in keys() {
-        let here = key.rsplit_once('.').map(|(section, _)| section.to_owned());
+    for (key, kind) in keys {
+        let here = section_of(&key);
         if section.as_ref() != Some(&here) {
             let title = here.as_deref().map_or("General".to_owned(), |name| format!("`[{name}]`"));
             let _ = write!(

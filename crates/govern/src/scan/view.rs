@@ -16,9 +16,31 @@ struct Drift {
     original: usize,
 }
 
-/// Whether a text holds characters that hide others: invisible ones, or look-alikes with a plain form.
+/// Bytes looked at together while all of them are plain.
+const BLOCK: usize = 32;
+
+/// Whether a text holds characters that hide others: escapes, invisible ones, or look-alikes with a plain form.
 pub(super) fn hides_characters(text: &str) -> bool {
-    text.chars().any(|c| !c.is_ascii() && (is_invisible(c) || has_plain_form(c)))
+    let mut rest = text;
+    loop {
+        rest = &rest[plain(rest)..];
+        match rest.chars().next() {
+            None => return false,
+            Some(c) if c == '\\' || is_invisible(c) || has_plain_form(c) => return true,
+            Some(c) => rest = &rest[c.len_utf8()..],
+        }
+    }
+}
+
+/// How many bytes from the start on are ASCII and no backslash.
+fn plain(text: &str) -> usize {
+    let special = |b: u8| u8::from(!b.is_ascii()) | u8::from(b == b'\\');
+    let (blocks, _) = text.as_bytes().as_chunks::<BLOCK>();
+    let whole =
+        blocks.iter().take_while(|block| block.iter().fold(0, |any, b| any | special(*b)) == 0);
+    let at = BLOCK * whole.count();
+    let tail = text.as_bytes()[at..].iter().take_while(|b| special(**b) == 0);
+    at + tail.count()
 }
 
 fn is_invisible(c: char) -> bool {
@@ -34,13 +56,13 @@ impl View {
     pub(super) fn of(original: &str) -> Self {
         let mut view = Self { text: String::with_capacity(original.len()), drifts: Vec::new() };
         let mut at = 0;
-        while let Some(c) = original[at..].chars().next() {
+        loop {
+            let plain = plain(&original[at..]);
+            view.text.push_str(&original[at..at + plain]);
+            at += plain;
+            let Some(c) = original[at..].chars().next() else { break };
             let length = match c {
                 '\\' => view.push_escape(original, at),
-                c if c.is_ascii() => {
-                    view.text.push(c);
-                    1
-                }
                 c if is_invisible(c) => {
                     view.drift(at + c.len_utf8());
                     c.len_utf8()

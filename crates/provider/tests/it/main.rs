@@ -5,9 +5,11 @@
 
 mod anthropic;
 mod choosing;
+mod embeddings;
 mod failures;
 mod gemini;
 mod ollama;
 mod openai;
 mod protocols;
+mod responses;
 mod scripted_server;

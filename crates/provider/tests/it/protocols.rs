@@ -1,9 +1,9 @@
-//! The four protocols side by side: how to make a client, and one realistic answer in each.
+//! The five protocols side by side: how to make a client, and one realistic answer in each.
 
 use crate::scripted_server::{Reply, ScriptedServer};
 use exhibit_provider::{
-    Anthropic, AuthHeader, ClientOptions, Connection, Gemini, Ollama, OpenAiCompatible, Provider,
-    RetryPolicy, Secret, Timeouts,
+    Anthropic, AuthHeader, ClientOptions, Connection, Gemini, Ollama, OpenAiCompatible,
+    OpenAiResponses, Provider, RetryPolicy, Secret, Timeouts,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -14,13 +14,19 @@ pub(crate) const TEXT: &str = "Grüße, 世界 — \"quoted\" 🚀\nsecond line"
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Protocol {
     OpenAi,
+    Responses,
     Anthropic,
     Gemini,
     Ollama,
 }
 
-pub(crate) const ALL: [Protocol; 4] =
-    [Protocol::OpenAi, Protocol::Anthropic, Protocol::Gemini, Protocol::Ollama];
+pub(crate) const ALL: [Protocol; 5] = [
+    Protocol::OpenAi,
+    Protocol::Responses,
+    Protocol::Anthropic,
+    Protocol::Gemini,
+    Protocol::Ollama,
+];
 
 /// A key that is none, put together so that nothing in this file looks like one.
 pub(crate) fn test_key() -> String {
@@ -55,6 +61,9 @@ impl Protocol {
             Self::OpenAi => Box::new(
                 OpenAiCompatible::new(connection(AuthHeader::Bearer, format!("{url}/v1"))).unwrap(),
             ),
+            Self::Responses => Box::new(
+                OpenAiResponses::new(connection(AuthHeader::Bearer, format!("{url}/v1"))).unwrap(),
+            ),
             Self::Anthropic => {
                 Box::new(Anthropic::new(connection(AuthHeader::XApiKey, url.into())).unwrap())
             }
@@ -81,7 +90,7 @@ impl Protocol {
             .iter()
             .map(|value| match self {
                 Self::Ollama => format!("{value}\n"),
-                Self::Anthropic => {
+                Self::Responses | Self::Anthropic => {
                     format!("event: {}\ndata: {value}\n\n", value["type"].as_str().unwrap())
                 }
                 Self::OpenAi => format!("data: {value}\n\n"),
@@ -108,6 +117,31 @@ impl Protocol {
                     chunk(json!({}), Some("stop")),
                     usage,
                 ]) + "data: [DONE]\n\n"
+            }
+            Self::Responses => {
+                let delta = |text: &str| {
+                    json!({"type": "response.output_text.delta", "item_id": "msg_1",
+                        "output_index": 0, "content_index": 0, "delta": text})
+                };
+                self.frames(&[
+                    json!({"type": "response.created", "response": {"id": "cmpl-1",
+                        "object": "response", "status": "in_progress", "model": "m-1",
+                        "error": null, "output": []}}),
+                    json!({"type": "response.output_item.added", "output_index": 0,
+                        "item": {"type": "message", "id": "msg_1", "content": []}}),
+                    delta(first),
+                    delta(second),
+                    json!({"type": "response.output_text.done", "text": TEXT}),
+                    json!({"type": "response.output_item.done", "output_index": 0,
+                        "item": {"type": "message", "id": "msg_1", "role": "assistant",
+                            "content": [{"type": "output_text", "text": TEXT}]}}),
+                    json!({"type": "response.completed", "response": {"id": "cmpl-1",
+                        "object": "response", "status": "completed", "model": "m-1",
+                        "error": null, "incomplete_details": null,
+                        "usage": {"input_tokens": 12, "output_tokens": 34, "total_tokens": 46,
+                            "input_tokens_details": {"cached_tokens": 0},
+                            "output_tokens_details": {"reasoning_tokens": 0}}}}),
+                ])
             }
             Self::Anthropic => self.frames(&[
                 json!({"type": "message_start", "message": {"id": "cmpl-1", "model": "m-1",

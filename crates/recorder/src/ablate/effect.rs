@@ -1,68 +1,9 @@
 //! How large an effect is, and how sure that is.
 
-use exhibit_model::Json;
-
-use crate::replay::diff;
+use super::distance::Distances;
 
 /// Draws of the bootstrap: enough for two digits of a 95 % interval.
 const DRAWS: usize = 1_000;
-
-fn read(text: &str) -> Option<Json> {
-    serde_json::from_str::<Json>(text).ok().filter(|v| v.is_object() || v.is_array())
-}
-
-/// By what [`distance`] measured answers.
-pub fn measured_by<'a>(answers: impl Iterator<Item = &'a String>) -> &'static str {
-    let (mut structured, mut plain) = (false, false);
-    for answer in answers {
-        if read(answer).is_some() {
-            structured = true;
-        } else {
-            plain = true;
-        }
-    }
-    match (structured, plain) {
-        (true, false) => "values",
-        (true, true) => "words and values",
-        _ => "words",
-    }
-}
-
-/// How far two answers are apart, 0 to 1. Structured answers are compared value by value, texts by
-/// words.
-pub fn distance(a: &str, b: &str) -> f64 {
-    match (read(a), read(b)) {
-        (Some(a), Some(b)) => {
-            let (mut same, mut all) = (0_usize, 0_usize);
-            leaves(Some(&a), Some(&b), &mut same, &mut all, 32);
-            if all == 0 { 0.0 } else { 1.0 - same as f64 / all as f64 }
-        }
-        _ => 1.0 - diff::similarity(a, b),
-    }
-}
-
-fn leaves(a: Option<&Json>, b: Option<&Json>, same: &mut usize, all: &mut usize, depth: usize) {
-    match (a, b) {
-        (Some(Json::Object(a)), Some(Json::Object(b))) if depth > 0 => {
-            for (name, value) in a {
-                leaves(Some(value), b.get(name), same, all, depth - 1);
-            }
-            for (name, value) in b.iter().filter(|(name, _)| !a.contains_key(*name)) {
-                let _ = name;
-                leaves(None, Some(value), same, all, depth - 1);
-            }
-        }
-        (Some(Json::Array(a)), Some(Json::Array(b))) if depth > 0 => {
-            for at in 0..a.len().max(b.len()) {
-                leaves(a.get(at), b.get(at), same, all, depth - 1);
-            }
-        }
-        (a, b) => {
-            *all += 1;
-            *same += usize::from(a == b);
-        }
-    }
-}
 
 /// An effect with its 95 % interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,11 +18,15 @@ pub struct Measured {
 
 /// Mean distance of the answers without a cause from the unchanged ones, less the mean distance of the
 /// unchanged ones among themselves; the interval is a bootstrap over both.
-pub fn measure(baseline: &[String], without: &[String], seed: u64) -> Measured {
-    let across: Vec<Vec<f64>> =
-        without.iter().map(|a| baseline.iter().map(|b| distance(a, b)).collect()).collect();
-    let within: Vec<Vec<f64>> =
-        baseline.iter().map(|a| baseline.iter().map(|b| distance(a, b)).collect()).collect();
+pub fn measure(
+    distances: &Distances,
+    baseline: &[String],
+    without: &[String],
+    seed: u64,
+) -> Measured {
+    let row = |a: &String| baseline.iter().map(|b| distances.between(a, b)).collect();
+    let across: Vec<Vec<f64>> = without.iter().map(row).collect();
+    let within: Vec<Vec<f64>> = baseline.iter().map(row).collect();
     let all = |n: usize| (0..n).collect::<Vec<_>>();
     let effect = difference(&across, &within, &all(without.len()), &all(baseline.len()));
     let mut dice = Dice(seed | 1);
@@ -109,12 +54,12 @@ fn difference(across: &[Vec<f64>], within: &[Vec<f64>], a: &[usize], b: &[usize]
 }
 
 /// How much answers differ among themselves.
-pub fn noise(answers: &[String]) -> f64 {
-    let mut distances = Vec::new();
+pub fn noise(distances: &Distances, answers: &[String]) -> f64 {
+    let mut all = Vec::new();
     for (at, a) in answers.iter().enumerate() {
-        distances.extend(answers.iter().skip(at + 1).map(|b| distance(a, b)));
+        all.extend(answers.iter().skip(at + 1).map(|b| distances.between(a, b)));
     }
-    mean(&distances)
+    mean(&all)
 }
 
 fn mean(values: &[f64]) -> f64 {
@@ -146,18 +91,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn structured_answers_are_compared_value_by_value() {
-        assert!(distance("{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}") < 1e-9);
-        assert!((distance("{\"a\":1,\"b\":2}", "{\"a\":1,\"b\":3}") - 0.5).abs() < 1e-9);
-        assert!((distance("{\"a\":1}", "{\"b\":1}") - 1.0).abs() < 1e-9);
-    }
-
-    #[test]
     fn noise_alone_is_no_effect_and_a_change_is() {
         let texts = |words: &[&str]| words.iter().map(|w| format!("the answer is {w}")).collect();
         let baseline: Vec<String> = texts(&["red", "blue", "red", "blue", "red"]);
         let same: Vec<String> = texts(&["blue", "red", "red", "blue", "blue"]);
         let other: Vec<String> = ["nobody knows"; 5].map(str::to_owned).to_vec();
+        let by_words = Distances::default();
+        let measure = |a: &[String], b: &[String], seed| measure(&by_words, a, b, seed);
         let none = measure(&baseline, &same, 1);
         assert!(none.low <= 0.0 && none.effect < 0.1, "{none:?}");
         let strong = measure(&baseline, &other, 1);

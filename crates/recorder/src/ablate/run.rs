@@ -1,5 +1,6 @@
 //! The measuring: variants, repeats, records.
 
+mod compare;
 mod told;
 
 use std::{
@@ -7,15 +8,17 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use exhibit_model::{JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, Status, TraceId};
+use exhibit_model::{
+    JsonMap, Message, MessagePart, NanoUsd, Nanos, SpanId, Status, TraceId, Usage,
+};
 use exhibit_provider::ChatRequest;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
-    Ablation, AblationError, CAUSES_MAX, Cause, CauseKind, Estimate, Graph, Options, VERSION,
-    effect::Dice,
+    Ablation, AblationError, CAUSES_MAX, Cause, CauseKind, Estimate, Graph, Measure, Options,
+    VERSION, effect::Dice,
 };
 use crate::replay::{
     Answer, Around, Progress, ReplayError, Step, make, parameters, request, spoken, text_of,
@@ -102,6 +105,21 @@ impl<'a> Plan<'a> {
         variants.into_values().collect()
     }
 
+    /// How many texts, and at most how many pairs of them, are compared.
+    fn compared(&self, options: &Options) -> (u64, u64) {
+        let repeats = u64::from(options.repeats);
+        let variants = self.variants();
+        let (unchanged, without): (Vec<_>, Vec<_>) =
+            variants.iter().partition(|variant| variant.without.is_empty());
+        let (unchanged, without) = (unchanged.len() as u64, without.len() as u64);
+        let ordered = u64::from(options.orders) * self.causes.len() as u64;
+        let texts = (unchanged + without) * repeats + ordered;
+        let pairs = unchanged * repeats * (repeats - 1) / 2
+            + without * repeats * repeats
+            + ordered * unchanged * repeats;
+        (texts, pairs)
+    }
+
     /// Orders in which causes are taken away one after the other.
     fn orders(&self, options: &Options) -> Vec<Vec<Variant>> {
         let mut dice = Dice(options.seed ^ 0x5eed);
@@ -173,6 +191,19 @@ pub(super) fn estimated(
     if options.explain {
         let words = Variant { name: String::new(), without: Vec::new(), path: vec![plan.target] };
         count(&words, 1);
+    }
+    let target = plan.step(plan.target);
+    let (texts, pairs) = plan.compared(options);
+    let (calls, usage) = compare::expected(&options.measure, target, texts, pairs);
+    if let Measure::Embedding(model) | Measure::Judge(model) = &options.measure {
+        sum.calls += calls;
+        sum.tokens_in = sum.tokens_in.saturating_add(calls.saturating_mul(usage.input_tokens()));
+        sum.tokens_out = sum.tokens_out.saturating_add(calls.saturating_mul(usage.output_tokens()));
+        let next = pricer.price(target.provider.as_deref(), model, &usage).map(|next| next.0);
+        let times = i64::try_from(calls).unwrap_or(i64::MAX);
+        sum.cost_nano_usd =
+            sum.cost_nano_usd.zip(next).map(|(a, b)| a.saturating_add(b.saturating_mul(times)));
+        largest = largest.zip(next).map(|(a, b): (i64, i64)| a.max(b));
     }
     sum.budget_nano_usd = sum
         .cost_nano_usd
@@ -279,7 +310,8 @@ impl Run<'_> {
         match failure {
             Some(error) => Err(error),
             None => {
-                let mut found = self.told(&answers, &orders);
+                let distances = self.distances(&answers, &orders).await?;
+                let mut found = self.told(&answers, &orders, &distances);
                 if self.options.explain {
                     self.add_words(&mut found).await;
                 }
@@ -347,18 +379,14 @@ impl Run<'_> {
         wanted: ChatRequest,
         name: String,
     ) -> Result<Answer, AblationError> {
-        self.within_budget(step)?;
+        self.within_budget(step, &wanted.model, &step.expected_usage())?;
         let provider = step.provider.as_deref();
         let begun = self.around.clock.now();
         let provider =
             self.around.models.provider(provider, &wanted.model).map_err(ReplayError::from)?;
         let mut answer = make(&*provider, wanted.clone(), self.around.cancel).await;
         answer.cost = answer.priced(self.around.pricer, step.provider.as_deref(), &wanted.model);
-        {
-            let mut spent = self.spent.lock();
-            spent.0 += 1;
-            spent.1 = spent.1.zip(answer.cost).map(|(a, b)| NanoUsd(a.0.saturating_add(b.0)));
-        }
+        self.spend(answer.cost);
         let mut fields = self.fields(&name, "llm", begun);
         fields.insert(
             "span_id".to_owned(),
@@ -379,12 +407,20 @@ impl Run<'_> {
         }
     }
 
-    fn within_budget(&self, step: &Step) -> Result<(), AblationError> {
+    fn spend(&self, cost: Option<NanoUsd>) {
+        let mut spent = self.spent.lock();
+        spent.0 += 1;
+        spent.1 = spent.1.zip(cost).map(|(a, b)| NanoUsd(a.0.saturating_add(b.0)));
+    }
+
+    fn price(&self, step: &Step, model: &str, usage: &Usage) -> Option<NanoUsd> {
+        self.around.pricer.price(step.provider.as_deref(), model, usage)
+    }
+
+    /// Refuses a call of that model which the budget might not cover.
+    fn within_budget(&self, step: &Step, model: &str, usage: &Usage) -> Result<(), AblationError> {
         let Some(budget) = self.options.budget else { return Ok(()) };
-        let model = step.model_asked().unwrap_or_default();
-        let next =
-            self.around.pricer.price(step.provider.as_deref(), model, &step.expected_usage());
-        let next = next.unwrap_or(NanoUsd(i64::MAX));
+        let next = self.price(step, model, usage).unwrap_or(NanoUsd(i64::MAX));
         // Calls at once may each be about to be paid.
         let at_once = NanoUsd(next.0.saturating_mul(AT_ONCE as i64));
         let spent = self.spent.lock().1.unwrap_or(NanoUsd(i64::MAX));
@@ -429,7 +465,8 @@ impl Run<'_> {
             (self.options.repeats, self.options.orders, self.options.seed);
         fields.insert(
             "input".to_owned(),
-            json!({ "repeats": repeats, "orders": orders, "seed": seed, "causes": causes }),
+            json!({ "repeats": repeats, "orders": orders, "seed": seed, "causes": causes,
+                "measure": self.options.measure }),
         );
         fields
     }

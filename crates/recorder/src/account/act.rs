@@ -46,6 +46,8 @@ pub(crate) enum Act {
         sha256: Option<String>,
         by: String,
     },
+    /// The provider of a workspace's replays and ablations was set, or taken away; never its key.
+    ProviderSet { provider: Option<String>, model: Option<String>, by: String },
 }
 
 /// What is sealed of a user.
@@ -138,6 +140,7 @@ impl Act {
                 _ => "review changed",
             },
             Self::RuleFileSet { .. } => "rule file set",
+            Self::ProviderSet { .. } => "provider set",
         }
     }
 }

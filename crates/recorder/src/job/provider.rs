@@ -16,7 +16,8 @@ use zeroize::Zeroizing;
 
 use super::JobError;
 use crate::{
-    Error, Recorder,
+    Caller, Error, Recorder,
+    account::act::Act,
     replay::{Models, ReplayError},
 };
 
@@ -43,7 +44,7 @@ pub trait Providers: Send + Sync + 'static {
 /// A provider that a workspace has set for itself.
 #[derive(Clone)]
 pub struct OwnProvider {
-    /// `openai`, `anthropic`, `gemini` or `openrouter`.
+    /// `openai`, `openai-responses`, `anthropic`, `gemini` or `openrouter`.
     pub provider: String,
     /// Its key.
     pub api_key: Zeroizing<String>,
@@ -139,12 +140,9 @@ impl Recorder {
     /// # Errors
     /// [`Error::Invalid`] for a name that no provider with an address of its own has, or a key that
     /// cannot be one.
-    pub async fn set_own_provider(
-        &self,
-        workspace: WorkspaceId,
-        own: &OwnProvider,
-    ) -> Result<(), Error> {
-        const NAMES: [&str; 4] = ["openai", "anthropic", "gemini", "openrouter"];
+    pub async fn set_own_provider(&self, by: &Caller, own: &OwnProvider) -> Result<(), Error> {
+        const NAMES: [&str; 5] =
+            ["openai", "openai-responses", "anthropic", "gemini", "openrouter"];
         if !NAMES.contains(&own.provider.as_str()) {
             let message = format!("choose one of {}", NAMES.join(", "));
             return Err(Error::Invalid { field: "provider", message });
@@ -160,27 +158,33 @@ impl Recorder {
         let plain = plain.map_err(|error| Error::Internal(error.to_string()))?;
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
+        let workspace = by.workspace;
         let payload = Payload { msg: &plain, aad: &aad(workspace) };
         let sealed = self.provider_cipher().encrypt(&nonce.into(), payload);
         let sealed = sealed.map_err(|_| Error::Internal("a setting could not be sealed".into()))?;
         let value = [&[KEPT][..], &nonce, &sealed].concat();
         let held = self.store.setting(&setting(workspace)).await?;
         let name = setting(workspace);
-        if self.store.swap_setting(&name, held.as_deref(), Some(&value)).await? {
-            Ok(())
-        } else {
-            Err(Error::Busy { retry_after_ms: 100 })
+        if !self.store.swap_setting(&name, held.as_deref(), Some(&value)).await? {
+            return Err(Error::Busy { retry_after_ms: 100 });
         }
+        let (provider, model) = (Some(own.provider.clone()), own.model.clone());
+        self.keep_act(workspace, &Act::ProviderSet { provider, model, by: by.name() }).await
     }
 
     /// Takes a workspace's provider away. False: there was none.
     ///
     /// # Errors
     /// When the store cannot answer.
-    pub async fn drop_own_provider(&self, workspace: WorkspaceId) -> Result<bool, Error> {
-        let name = setting(workspace);
+    pub async fn drop_own_provider(&self, by: &Caller) -> Result<bool, Error> {
+        let name = setting(by.workspace);
         let Some(held) = self.store.setting(&name).await? else { return Ok(false) };
-        Ok(self.store.swap_setting(&name, Some(&held), None).await?)
+        if !self.store.swap_setting(&name, Some(&held), None).await? {
+            return Err(Error::Busy { retry_after_ms: 100 });
+        }
+        let act = Act::ProviderSet { provider: None, model: None, by: by.name() };
+        self.keep_act(by.workspace, &act).await?;
+        Ok(true)
     }
 
     async fn own_provider(&self, workspace: WorkspaceId) -> Result<Option<OwnProvider>, Error> {

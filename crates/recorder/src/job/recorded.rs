@@ -197,5 +197,8 @@ pub(super) fn resumed(
     options.repeats = small("repeats").unwrap_or(options.repeats);
     options.orders = small("orders").unwrap_or(options.orders);
     options.seed = number("seed").unwrap_or(options.seed);
+    let measure = begun.and_then(|input| input.get("measure")).cloned();
+    let measure = measure.and_then(|measure| serde_json::from_value(measure).ok());
+    options.measure = measure.unwrap_or_default();
     Ok(())
 }

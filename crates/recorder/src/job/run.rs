@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Job, JobState, Live, NewReplay};
 use crate::{
     Recorder,
-    ablate::{self, effect},
+    ablate::{self, Distances, effect},
     replay::{self, Around, Models, Progress, Replayed, Step},
 };
 
@@ -80,7 +80,7 @@ pub(super) fn report(replays: &[Replayed]) -> exhibit_model::Json {
     distinct.dedup();
     json!({
         "replays": replays,
-        "determinism": 1.0 - effect::noise(&answers),
+        "determinism": 1.0 - effect::noise(&Distances::default(), &answers),
         "distinct_answers": distinct.len(),
     })
 }

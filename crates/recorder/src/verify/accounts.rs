@@ -46,7 +46,8 @@ impl Derived {
             Act::RetentionSet { .. }
             | Act::HoldPlaced { .. }
             | Act::HoldReleased { .. }
-            | Act::RuleFileSet { .. } => {}
+            | Act::RuleFileSet { .. }
+            | Act::ProviderSet { .. } => {}
             Act::KeyRevoked { key, at } => {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);

@@ -6,7 +6,7 @@ use exhibit_model::TraceId;
 use exhibit_provider::{ChatRequest, Message};
 use exhibit_recorder::{
     OsEntropy, SystemClock,
-    ablate::{self, Ablation, AblationError, CauseKind, Graph, Options, effect::Dice},
+    ablate::{self, Ablation, AblationError, CauseKind, Graph, Measure, Options, effect::Dice},
     replay::{Around, Step},
 };
 use serde_json::{Value, json};
@@ -267,4 +267,56 @@ async fn a_model_s_words_stand_beside_the_template_and_are_marked() {
     );
     assert!(found.explanation.contains("Measured with 2 repeats"));
     assert_eq!(found.measure, "words");
+}
+
+#[tokio::test]
+async fn texts_are_compared_by_vectors_where_an_embedding_model_is_named() {
+    let house = House::new().await;
+    let steps = planted(&house, 4).await;
+    let measure = Measure::Embedding("text-embedding-3-small".to_owned());
+    let options = Options { repeats: 3, measure, ..Options::default() };
+    let estimate = ablate::estimate(&steps, &options, &*house.recorder).unwrap();
+    assert!(estimate.cost_nano_usd.is_some(), "{estimate:?}");
+    let script = noisy(4, vec![5]);
+    let found = run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
+    assert_eq!(found.calls, estimate.calls);
+    assert_eq!(found.measure, "embedding by text-embedding-3-small");
+    // Other words for the same are no noise to it, and what is missing is everything.
+    assert!(found.noise < 1e-9, "{}", found.noise);
+    assert!(found.effects[0].cause.label.contains("station 5"));
+    assert!((found.effects[0].effect - 1.0).abs() < 1e-9 && found.effects[1].effect < 1e-9);
+    let id = TraceId::new(&found.trace_id).unwrap();
+    let stored = house.recorder.steps(house.workspace, &id).await.unwrap();
+    assert_eq!(stored.iter().filter(|step| step.name == "embeddings").count(), 1);
+}
+
+#[tokio::test]
+async fn a_judge_is_asked_of_each_pair_and_a_word_that_is_no_number_is_named() {
+    let house = House::new().await;
+    let steps = planted(&house, 5).await;
+    let options =
+        Options { repeats: 2, measure: Measure::Judge("gpt-4o".to_owned()), ..Options::default() };
+    let estimate = ablate::estimate(&steps, &options, &*house.recorder).unwrap();
+    let judge = |verdict: fn(usize) -> &'static str| {
+        let inner = noisy(5, vec![3]);
+        Scripted::new(move |request| {
+            let [Message::System { text }, Message::User { text: pair }] =
+                request.messages.as_slice()
+            else {
+                return inner.say(request);
+            };
+            assert!(text.starts_with("Two answers") && request.model == "gpt-4o");
+            Ok((verdict(pair.matches("nothing there").count()).to_owned(), Vec::new()))
+        })
+    };
+    let script = judge(|missing| if missing == 1 { "10" } else { "0" });
+    let found = run(&house, &steps, &options, &script, &[], &AtomicBool::new(false)).await.unwrap();
+    assert!(found.calls <= estimate.calls, "{} of {}", found.calls, estimate.calls);
+    assert_eq!(found.measure, "judge gpt-4o");
+    assert!(found.effects[0].cause.label.contains("station 3") && found.noise < 1e-9);
+    assert!((found.effects[0].effect - 1.0).abs() < 1e-9, "{:?}", found.effects[0]);
+
+    let vague = judge(|_| "They are alike.");
+    let error = run(&house, &steps, &options, &vague, &[], &AtomicBool::new(false)).await;
+    assert_eq!(error.unwrap_err().code(), "judge");
 }

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use exhibit_model::{Flag, Status, TraceId};
 use exhibit_recorder::{
     RetentionRule,
@@ -86,4 +88,21 @@ async fn rules_of_retention_are_followed_without_anybody_asking() {
     assert!(house.span("old", "root").await.is_none());
     assert!(house.span("new", "root").await.is_some());
     assert!(house.span("kept", "root").await.is_some());
+}
+
+#[tokio::test]
+async fn a_head_that_was_published_and_not_signed_is_signed_at_the_next_start_and_stop() {
+    let house = House::new().await;
+    house.recorder.publish_checkpoints().await.unwrap();
+    house.send(json!([call("t", "s")])).await;
+    // Here the clock is cut off: the installation's log holds the head, and nobody has signed it.
+    let store = house.recorder.store();
+    let heads = store.unpublished().await.unwrap();
+    store.publish(&heads, Vec::new()).await.unwrap();
+    let signed = async |log| store.checkpoint(log).await.unwrap().unwrap().size;
+    assert!(signed(heads[0].log).await < heads[0].size);
+
+    let (_stop, stopped) = tokio::sync::watch::channel(true);
+    Arc::clone(&house.recorder).run(stopped).await;
+    assert_eq!(signed(heads[0].log).await, heads[0].size);
 }

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use exhibit_model::{NanoUsd, SpanId, TraceId};
 use exhibit_provider::{
-    ChatEvent, ChatRequest, ChatStream, ConfigError, Finish, FinishReason, Message, Provider,
-    ProviderError, ReportedUsage, TokenSemantics, ToolCall,
+    ChatEvent, ChatRequest, ChatStream, ConfigError, Embeddings, Finish, FinishReason, Message,
+    Provider, ProviderError, ReportedUsage, TokenSemantics, ToolCall,
 };
 use exhibit_recorder::{
     OsEntropy, SystemClock,
@@ -82,6 +82,16 @@ impl Provider for Scripted {
 
     fn endpoint(&self) -> &'static str {
         "script:"
+    }
+
+    /// Vectors that know only whether something is missing.
+    async fn embed(&self, _: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {
+        let vector = |text: &String| {
+            let missing = text.matches("nothing there").count() as f32;
+            vec![(1.0 - missing).max(0.0), missing]
+        };
+        let vectors = texts.iter().map(vector).collect();
+        Ok(Embeddings { vectors, input_tokens: Some(20 * texts.len() as u64) })
     }
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {

@@ -37,7 +37,7 @@ impl From<ProviderShown> for ProviderView {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProviderRequest {
-    /// `openai`, `anthropic`, `gemini` or `openrouter`.
+    /// `openai`, `openai-responses`, `anthropic`, `gemini` or `openrouter`.
     provider: String,
     /// Its key. It is kept encrypted under the installation's keys and never given back.
     api_key: String,
@@ -68,7 +68,7 @@ pub(crate) async fn set(
 ) -> Result<StatusCode, Problem> {
     let model = wanted.model.map(|m| m.trim().to_owned()).filter(|m| !m.is_empty());
     let own = OwnProvider::new(wanted.provider, wanted.api_key, model);
-    app.recorder.set_own_provider(caller.workspace, &own).await?;
+    app.recorder.set_own_provider(&caller, &own).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -79,7 +79,7 @@ pub(crate) async fn drop(
     State(app): State<Shared>,
     caller: Caller<Admin>,
 ) -> Result<StatusCode, Problem> {
-    if app.recorder.drop_own_provider(caller.workspace).await? {
+    if app.recorder.drop_own_provider(&caller).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::not_found("provider"))

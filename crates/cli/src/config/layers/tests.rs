@@ -92,6 +92,13 @@ fn data_lives_where_the_desktop_standard_says() {
     assert_eq!(data(&[("HOME", "/h")]), Path::new("/h/.local/share/exhibit"));
     assert_eq!(data(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")]), Path::new("/x/exhibit"));
     assert_eq!(data(&[]), dir.path().join("exhibit-data"));
+
+    // An installation in `data` here is the one that is meant; any other folder of that name is not.
+    let here = dir.path().join("data");
+    fs::create_dir_all(here.join("keys")).unwrap();
+    assert_eq!(data(&[("HOME", "/h")]), Path::new("/h/.local/share/exhibit"));
+    fs::write(here.join("keys/signing.key"), "").unwrap();
+    assert_eq!(data(&[("HOME", "/h")]), here);
 }
 
 #[test]

@@ -7,7 +7,9 @@ use exhibit_provider::{ChatRequest, Message as Said};
 use super::{Plan, Run, Variant};
 use crate::{
     ablate::{
-        Ablation, Cause, Effect, VERSION, Written, effect, explain,
+        Ablation, Cause, Effect, VERSION, Written,
+        distance::Distances,
+        effect, explain,
         graph::{Link, Node, Sankey},
     },
     replay::{Step, text_of},
@@ -51,17 +53,18 @@ impl Run<'_> {
         &self,
         answers: &HashMap<&str, Vec<String>>,
         orders: &[Vec<Variant>],
+        distances: &Distances,
     ) -> Ablation {
         let none = Vec::new();
         let of = |name: &str| answers.get(name).unwrap_or(&none);
-        let shares = self.shares(answers, orders);
+        let shares = self.shares(answers, orders, distances);
         let mut effects: Vec<Effect> = Vec::new();
         for (place, (cause, path)) in self.plan.causes.iter().enumerate() {
             let cause = &self.plan.graph.causes[*cause];
             let baseline = of(&Plan::baseline(path));
             let without = of(&format!("without {}", cause.id));
-            let measured =
-                effect::measure(baseline, without, self.options.seed.wrapping_add(place as u64));
+            let seed = self.options.seed.wrapping_add(place as u64);
+            let measured = effect::measure(distances, baseline, without, seed);
             let new = without.iter().filter(|a| !baseline.contains(a)).count();
             effects.push(Effect {
                 cause: cause.clone(),
@@ -92,13 +95,13 @@ impl Run<'_> {
             model: target.model_asked().unwrap_or_default().to_owned(),
             repeats: self.options.repeats,
             seed: self.options.seed,
-            noise: effect::noise(&baseline),
+            noise: effect::noise(distances, &baseline),
             baseline,
             sankey: self.sankey(&effects, target),
             effects,
             calls,
             cost_nano_usd: cost.map(|c| c.0),
-            measure: effect::measured_by(answers.values().flatten()).to_owned(),
+            measure: self.options.measure.told(answers.values().flatten()),
             explanation: String::new(),
             explanation_by_model: None,
         };
@@ -113,6 +116,7 @@ impl Run<'_> {
         &self,
         answers: &HashMap<&str, Vec<String>>,
         orders: &[Vec<Variant>],
+        distances: &Distances,
     ) -> HashMap<String, f64> {
         let mut shares: HashMap<String, f64> = HashMap::new();
         let baseline: Vec<&String> = answers
@@ -125,7 +129,7 @@ impl Run<'_> {
             for variant in order {
                 let said = answers.get(variant.name.as_str()).and_then(|a| a.first());
                 let (Some(said), Some(cause)) = (said, variant.without.last()) else { continue };
-                let far = baseline.iter().map(|b| effect::distance(said, b)).sum::<f64>()
+                let far = baseline.iter().map(|b| distances.between(said, b)).sum::<f64>()
                     / baseline.len().max(1) as f64;
                 let share = (far - before) / orders.len() as f64;
                 *shares.entry(self.plan.graph.causes[*cause].id.clone()).or_default() += share;

@@ -4,7 +4,10 @@ use axum::{
     extract::{Path, State},
     response::Response,
 };
-use exhibit_recorder::{NewAblation, ablate::Options};
+use exhibit_recorder::{
+    NewAblation,
+    ablate::{Measure, Options},
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -34,6 +37,12 @@ pub(crate) struct AblationRequest {
     /// Seed of intervals and orders.
     #[serde(default)]
     seed: Option<u64>,
+    /// Compare texts by the vectors of this embedding model; by words unless given.
+    #[serde(default)]
+    embedding_model: Option<String>,
+    /// Compare texts by what this model says of each pair. The estimate counts these calls.
+    #[serde(default)]
+    judge_model: Option<String>,
     /// Have the model put the findings into words, beside the fixed template.
     #[serde(default)]
     explain: bool,
@@ -51,6 +60,15 @@ pub(crate) struct AblationRequest {
 impl AblationRequest {
     fn read(self, trace: &str) -> Result<NewAblation, Problem> {
         let usual = Options::default();
+        let measure = match (self.embedding_model, self.judge_model) {
+            (None, None) => Measure::Words,
+            (Some(model), None) => Measure::Embedding(model),
+            (None, Some(model)) => Measure::Judge(model),
+            (Some(_), Some(_)) => {
+                let detail = "Give `embedding_model` or `judge_model`, not both.";
+                return Err(Problem::unprocessable("invalid", detail).with("field", "judge_model"));
+            }
+        };
         Ok(NewAblation {
             trace: trace_id(trace)?,
             options: Options {
@@ -58,6 +76,7 @@ impl AblationRequest {
                 repeats: self.repeats.unwrap_or(usual.repeats),
                 orders: self.orders.unwrap_or(usual.orders),
                 seed: self.seed.unwrap_or(usual.seed),
+                measure,
                 explain: self.explain,
                 ..usual
             },
