@@ -134,7 +134,7 @@ class Load:
         self.url, self.key = url, key
         self.acknowledged, self.refused, self.wrong = [], 0, []
         self.stopping = threading.Event()
-        self.threads = [threading.Thread(target=self.run) for _ in range(senders)]
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(senders)]
         for thread in self.threads:
             thread.start()
 

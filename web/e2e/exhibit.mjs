@@ -46,7 +46,7 @@ export async function startExhibit(...all) {
   const start = async () => {
     server = spawn(BINARY, ["serve", "--data-dir", join(home, "data"), ...options, ...more], { cwd: home, env });
     for (const stream of [server.stdout, server.stderr]) stream.on("data", (piece) => { out += piece; });
-    await eventually(async () => (await fetch(`${url}/api/v1/health`)).ok);
+    await eventually(async () => (await fetch(`${url}/api/v1/health`)).ok, 60);
   };
   const end = async () => {
     const ended = new Promise((resolve) => server.once("exit", resolve));

@@ -73,6 +73,7 @@ test("two tabs may act in two workspaces, and neither moves the other", async ()
   await page.goto("/traces");
   await page.locator("[data-trace=first]").waitFor();
   await other.goto("/");
+  await other.getByLabel("Workspace").waitFor();
   const personal = (await other.getByLabel("Workspace").locator("option").evaluateAll((all) => all.map((it) => it.value))).find((id) => id !== "default");
   await other.getByLabel("Workspace").selectOption(personal);
   await other.getByRole("heading", { name: "Send your first trace" }).waitFor();

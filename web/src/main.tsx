@@ -3,6 +3,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
+import { meQuery } from "./api/queries";
 import { router } from "./router";
 import { applyTheme } from "./shell/theme";
 import "./styles.css";
@@ -16,6 +17,9 @@ const mayRetry = (failures: number, error: Error) =>
 const queries = new QueryClient({
   defaultOptions: { queries: { retry: mayRetry, refetchOnWindowFocus: false } },
 });
+
+// Who asks decides what is drawn: asked while the page's script is still on its way.
+if (!/^\/(login|register|setup|verify|quick-start)(\/|$)/.test(location.pathname)) void queries.prefetchQuery(meQuery);
 
 const place = document.getElementById("root");
 if (place) {

@@ -7,6 +7,7 @@ mod dead_letters;
 mod govern;
 mod import;
 mod keep;
+mod migrate;
 mod read;
 mod remap;
 mod replay;
@@ -31,6 +32,7 @@ pub(crate) use govern::{
 };
 pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
+pub(crate) use migrate::MigrateArgs;
 pub(crate) use read::{
     ExportAuditTrail, ExportCommand, ExportEvidence, ExportReceipt, ExportStatement, TracesCommand,
     TracesList, TracesShow, TracesTail, VerifyArgs,
@@ -145,6 +147,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Make a data directory from a backup
     Restore(RestoreArgs),
+    /// Move an installation from a data directory to a cluster, or back
+    Migrate(MigrateArgs),
     /// Check directory, permissions, ports, rules, database, disk and clock
     Doctor,
     /// Show the configuration in force

@@ -10,6 +10,7 @@ mod export;
 mod import;
 mod keep;
 mod keys;
+mod migrate;
 mod pages;
 mod policy;
 mod remap;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Reviews(args) => reviews::run(args, &loaded, output).await,
                     Command::Backup(args) => backup::run(&args, &loaded, output).await,
                     Command::Restore(args) => restore::run(&args, &loaded, output).await,
+                    Command::Migrate(args) => migrate::run(&args, &loaded, output).await,
                     _ => doctor::run(&loaded, output).await,
                 }
             })

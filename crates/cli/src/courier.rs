@@ -19,6 +19,8 @@ use reqwest::{Client, StatusCode, Url};
 use serde_json::{Value, json};
 use sha2::Sha256;
 
+/// Lengths of a signing secret (Standard Webhooks, "Signature scheme").
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// How long a receiver may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -137,6 +139,9 @@ fn sign(secret: &str, id: &str, stamp: &str, body: &str) -> Result<String, Lost>
     let key = STANDARD.decode(encoded).map_err(|_| {
         given_up("the secret does not read; it is `whsec_` and base64 of 24 to 64 bytes")
     })?;
+    if !KEY_BYTES.contains(&key.len()) {
+        return Err(given_up("the secret must have 24 to 64 bytes, or others could guess it"));
+    }
     let mut mac =
         Hmac::<Sha256>::new_from_slice(&key).map_err(|_| given_up("the secret cannot be used"))?;
     for piece in [id, ".", stamp, ".", body] {
@@ -192,7 +197,9 @@ mod tests {
         let said =
             sign(&secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", r#"{"test": 2432232314}"#);
         assert_eq!(said.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
-        assert!(sign("whsec_***", "a", "1", "{}").is_err());
+        for weak in ["whsec_***", "whsec_", "whsec_AQEB", ""] {
+            assert!(sign(weak, "a", "1", "{}").unwrap_err().for_good, "{weak}");
+        }
     }
 
     #[tokio::test]
@@ -202,6 +209,37 @@ mod tests {
             assert!(resolve(host, 80, true).await.is_ok(), "{host}");
         }
         assert!(resolve("93.184.215.14", 443, false).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_private_address_is_refused_however_it_is_spelled() {
+        let carrier = Carrier::new().unwrap();
+        for url in [
+            "http://localhost/",
+            "http://LOCALHOST./",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0x7f.1/",
+            "http://0177.0.0.1/",
+            "http://127.1/",
+            "http://0/",
+            "http://①②⑦.⓪.⓪.①/",
+            "http://127。0。0。1/",
+            "http://%31%32%37.0.0.1/",
+            "http://[::ffff:7f00:1]/",
+            "http://[0:0:0:0:0:ffff:127.0.0.1]/",
+            "http://[::127.0.0.1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[fe80::1]/",
+            "http://public.example@127.0.0.1/",
+            "http://127.0.0.1#@public.example/",
+            "http://127.0.0.1\\@public.example/",
+            "http:127.0.0.1/",
+        ] {
+            let lost = carrier.post(url, false, &[], String::new()).await.unwrap_err();
+            assert!(lost.for_good && lost.reason.contains("private"), "{url}: {}", lost.reason);
+        }
     }
 
     #[test]

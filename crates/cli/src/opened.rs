@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use exhibit_recorder::Keys;
-use exhibit_store::{Store, Unsealer};
+use exhibit_store::{
+    AccountStore, Store, Unsealer,
+    carry::{ARRIVING, MOVED},
+};
 use exhibit_store_sqlite::{Options, PayloadSources, SqliteStore};
 
 use crate::{
@@ -37,7 +40,9 @@ impl Opened {
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await?;
         let failed =
             || format!("cannot open the data directory {}", loaded.config.data_dir.display());
-        Ok(Self::Embedded(Arc::new(store.with_context(failed)?), later))
+        let store = store.with_context(failed)?;
+        check_whole(&store).await?;
+        Ok(Self::Embedded(Arc::new(store), later))
     }
 
     /// Opens it to read.
@@ -97,6 +102,24 @@ impl Opened {
     }
 }
 
+/// Refuses to write to a store that was moved away, or that is only half there.
+async fn check_whole(store: &dyn AccountStore) -> anyhow::Result<()> {
+    if let Some(moved) = store.setting(MOVED).await? {
+        let moved = String::from_utf8_lossy(&moved).into_owned();
+        return Err(Failure::new(format!("this installation was moved to {moved}"))
+            .hint("start it there; what is here stays as it was, and can be read and verified")
+            .into());
+    }
+    if store.setting(ARRIVING).await?.is_some() {
+        return Err(Failure::new(
+            "another installation is being moved here, and not all of it has arrived",
+        )
+        .hint("run `exhibit migrate` again as before; it goes on where it stopped")
+        .into());
+    }
+    Ok(())
+}
+
 fn options(loaded: &Loaded) -> anyhow::Result<(Options, Arc<Later>)> {
     let archive = cold::open(loaded)?.map(|rule| rule.archive);
     let later = Arc::new(Later::default());
@@ -118,6 +141,8 @@ async fn cluster(_: &Loaded, _: bool) -> anyhow::Result<Opened> {
 
 #[cfg(feature = "cluster")]
 use cluster::open as cluster;
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::{KEYS, store as cluster_store};
 
 #[cfg(feature = "cluster")]
 mod cluster {
@@ -140,7 +165,7 @@ mod cluster {
     use crate::{config::Loaded, failure::Failure};
 
     /// The setting that says whose keys a cluster was made with.
-    const KEYS: &str = "cluster.keys";
+    pub(crate) const KEYS: &str = "cluster.keys";
 
     /// An open node.
     pub(crate) struct Node {
@@ -151,6 +176,16 @@ mod cluster {
 
     /// Opens a node.
     pub(super) async fn open(loaded: &Loaded, passive: bool) -> anyhow::Result<Opened> {
+        let lock = if passive { None } else { Some(lock(&loaded.config.data_dir)?) };
+        let store = Arc::new(store(loaded, passive).await?);
+        if !passive {
+            super::check_whole(&*store).await?;
+        }
+        Ok(Opened::Cluster(Node { store, _lock: lock }))
+    }
+
+    /// Connects to the databases.
+    pub(crate) async fn store(loaded: &Loaded, passive: bool) -> anyhow::Result<ClusterStore> {
         let config = &loaded.config;
         let missing = |name: &str, variable: &str| {
             Failure::usage(format!("the cluster store needs {name}"))
@@ -164,18 +199,17 @@ mod cluster {
             .clickhouse_url
             .as_ref()
             .ok_or_else(|| missing("clickhouse_url", "EXHIBIT_CLICKHOUSE_URL"))?;
-        let lock = if passive { None } else { Some(lock(&config.data_dir)?) };
         let mut options = Options::new(postgres, clickhouse);
         options.database.clone_from(&config.clickhouse_database);
         options.limits = config.limits.clone();
         options.passive = passive;
-        let store = ClusterStore::open(options).await.map_err(|error| match error {
+        options.carry_words = config.search;
+        ClusterStore::open(options).await.map_err(|error| match error {
             error @ OpenError::Address { .. } => {
                 anyhow::Error::from(Failure::usage(error.to_string()))
             }
             error => Failure::new(format!("the cluster cannot be used: {error}")).into(),
-        })?;
-        Ok(Opened::Cluster(Node { store: Arc::new(store), _lock: lock }))
+        })
     }
 
     fn lock(directory: &Path) -> anyhow::Result<File> {

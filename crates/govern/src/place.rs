@@ -1,6 +1,6 @@
 //! Where in a span a text stands, and how to get there again.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use exhibit_model::{Json, Part, Span};
 
@@ -22,6 +22,10 @@ pub(crate) enum Root {
     EventAttribute(usize, String),
     EventBody(usize),
     LinkAttribute(usize, String),
+    Resource(String),
+    ScopeName,
+    ScopeVersion,
+    ScopeAttribute(String),
 }
 
 /// One step into a JSON value.
@@ -37,6 +41,9 @@ impl Place {
         match self.root {
             Root::Name | Root::StatusMessage => Part::Header,
             Root::Attribute(at) => span.attributes.get(at).map_or(Part::Attributes, |a| a.part),
+            Root::Resource(_) | Root::ScopeName | Root::ScopeVersion | Root::ScopeAttribute(_) => {
+                Part::Attributes
+            }
             Root::EventName(_)
             | Root::EventAttribute(..)
             | Root::EventBody(_)
@@ -63,6 +70,16 @@ impl Place {
                 push(&mut out, format_args!("/links/{n}/attributes"));
                 escaped(key, &mut out);
             }
+            Root::Resource(key) => {
+                out.push_str("/resource");
+                escaped(key, &mut out);
+            }
+            Root::ScopeName => out.push_str("/scope/name"),
+            Root::ScopeVersion => out.push_str("/scope/version"),
+            Root::ScopeAttribute(key) => {
+                out.push_str("/scope/attributes");
+                escaped(key, &mut out);
+            }
         }
         for step in &self.path {
             match step {
@@ -83,6 +100,13 @@ impl Place {
             Root::EventAttribute(n, key) => span.events.get_mut(*n)?.attributes.get_mut(key)?,
             Root::EventBody(n) => span.events.get_mut(*n)?.body.as_mut()?,
             Root::LinkAttribute(n, key) => span.links.get_mut(*n)?.attributes.get_mut(key)?,
+            // Resource and scope are shared by a batch; who changes them gets a copy.
+            Root::Resource(key) => Arc::make_mut(&mut span.resource).attributes.get_mut(key)?,
+            Root::ScopeName => return Some(Slot::Text(&mut Arc::make_mut(&mut span.scope).name)),
+            Root::ScopeVersion => {
+                return Some(Slot::Text(&mut Arc::make_mut(&mut span.scope).version));
+            }
+            Root::ScopeAttribute(key) => Arc::make_mut(&mut span.scope).attributes.get_mut(key)?,
         };
         let mut value = root;
         for step in &self.path {

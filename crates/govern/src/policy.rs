@@ -177,13 +177,14 @@ impl Policy {
         });
         ruling.evaluations.push(self.evaluation(rule, outcome, rule.title.clone()));
         let released = around.released.is_some_and(|all| all.has(&self.name, &rule.id));
+        let done = steps.iter().filter(|step| !released || step.action() < Action::Review);
+        ruling.follow_ups.extend(step::follow_ups(done, &self.name, rule));
         for step in steps {
             if released && step.action() >= Action::Review {
                 ruling.decision.add(Action::Flag);
                 continue;
             }
             ruling.decision.add(step.action());
-            ruling.follow_ups.extend(step.follow_up(&self.name, rule));
             match step {
                 Step::Tag(tag) if !ruling.tags.contains(tag) => ruling.tags.push(tag.clone()),
                 Step::Redact(mask) => {

@@ -1,6 +1,6 @@
 //! Replacing what was found, everywhere it stands, before anything is stored.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use exhibit_model::{Flag, Json, JsonMap, Span};
@@ -138,6 +138,7 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
         event.body.iter_mut().for_each(|body| strings(body, &clean));
     }
     span.links.iter_mut().for_each(|link| map(&mut link.attributes, &clean));
+    sender(span, &clean);
     map(&mut span.params, &clean);
     span.metadata.values_mut().for_each(clean);
     span.tags.iter_mut().for_each(clean);
@@ -154,14 +155,34 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
         &mut span.agent_id,
         &mut span.environment,
         &mut span.version,
+        &mut span.service,
+        &mut span.service_tier,
+        &mut span.provider,
         &mut span.trace_name,
         &mut span.tool,
         &mut span.tool_call_id,
         &mut span.response_id,
     ];
     fields.into_iter().flatten().for_each(clean);
+    span.finish_reasons.iter_mut().for_each(clean);
     if let Some(prompt) = &mut span.prompt {
         [&mut prompt.name, &mut prompt.version].into_iter().flatten().for_each(clean);
+    }
+}
+
+/// Resource and scope, which a batch shares: copied only where something is replaced.
+fn sender(span: &mut Span, clean: &impl Fn(&mut String)) {
+    let mut resource = (*span.resource).clone();
+    map(&mut resource.attributes, clean);
+    if resource != *span.resource {
+        span.resource = Arc::new(resource);
+    }
+    let mut scope = (*span.scope).clone();
+    clean(&mut scope.name);
+    clean(&mut scope.version);
+    map(&mut scope.attributes, clean);
+    if scope != *span.scope {
+        span.scope = Arc::new(scope);
     }
 }
 

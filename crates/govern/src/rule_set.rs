@@ -8,6 +8,7 @@ use exhibit_model::{
 };
 
 pub use load::Versions;
+use texts::CleanSender;
 
 use crate::{
     FingerprintKey, RuleErrors, RuleListing,
@@ -15,6 +16,7 @@ use crate::{
     policy::{
         FollowUp, Mask, Mode, Policy, Ruling, Scope,
         budget::{Charge, Released, Surroundings},
+        step,
         trace::TraceView,
     },
     redact::{self, Replacement},
@@ -22,7 +24,7 @@ use crate::{
 };
 
 /// Version of the engine. It grows whenever the same rules may say something else of the same span.
-pub const ENGINE_VERSION: u32 = 3;
+pub const ENGINE_VERSION: u32 = 4;
 
 /// Detectors and policies, compiled. Never changes; share it by `Arc` and swap it to reload.
 pub struct RuleSet {
@@ -31,6 +33,8 @@ pub struct RuleSet {
     pub(crate) key: FingerprintKey,
     pub(crate) hash: [u8; 32],
     pub(crate) files: usize,
+    /// Not part of the rules: spares looking again at what a batch shares.
+    clean: CleanSender,
 }
 
 /// What an evaluation did, besides what it wrote to the span.
@@ -119,7 +123,7 @@ impl RuleSet {
         held: &[Finding],
         around: &Surroundings<'_>,
     ) -> Evaluated {
-        let mut found = texts::find(&self.engine, span);
+        let mut found = texts::find(&self.engine, span, &self.clean);
         let too_deep = std::mem::take(&mut found.too_deep);
         let withheld = !too_deep.is_empty();
         texts::withhold(span, &too_deep);
@@ -158,7 +162,7 @@ impl RuleSet {
     /// Replaces everything that detectors find in a span, whatever rules say: what a reviewer may ask
     /// for. The mapped fields must be read again afterwards.
     pub fn redact_all(&self, span: &mut Span) {
-        let found = texts::find(&self.engine, span);
+        let found = texts::find(&self.engine, span, &self.clean);
         texts::withhold(span, &found.too_deep);
         let replace = |(place, hit): (Place, Hit)| {
             let detector = &self.engine.detectors[hit.detector];
@@ -222,7 +226,7 @@ impl RuleSet {
             let policy = policy.filter(|p| p.mode == Mode::Enforce);
             let rule = policy.and_then(|p| p.rules.iter().find(|r| r.id == said.rule));
             if let (Some(policy), Some(rule)) = (policy, rule) {
-                out.extend(rule.then.iter().filter_map(|step| step.follow_up(&policy.name, rule)));
+                out.extend(step::follow_ups(rule.then.iter(), &policy.name, rule));
             }
         }
         out

@@ -15,6 +15,7 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
         "detectors/pii-europe-west.yaml",
         "detectors/pii.yaml",
         "detectors/secrets-ai.yaml",
+        "detectors/secrets-assigned.yaml",
         "detectors/secrets-business.yaml",
         "detectors/secrets-cloud.yaml",
         "detectors/secrets-developer.yaml",

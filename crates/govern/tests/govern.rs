@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
+use std::sync::Arc;
+
 use exhibit_govern::{
     Evaluated, FINDINGS_MAX, FingerprintKey, RuleSet, Surroundings, overlay, shipped,
 };
@@ -60,6 +62,38 @@ fn the_shipped_rules_load_and_their_examples_hold() {
         shipped().iter().map(|(name, text)| ((*name).to_owned(), format!("{text}# proved\n")));
     let proved = RuleSet::load(&files.collect::<Vec<_>>(), key()).unwrap();
     assert_eq!(proved.listing().detectors.len(), listing.detectors.len());
+}
+
+#[test]
+fn what_describes_the_sender_is_redacted_like_everything_else_and_for_every_span() {
+    let rules = with_policy(
+        "version: 1\npolicy: p\nrules:\n  - {id: card, title: A card, severity: high, when: {finding: \
+         {entity: CREDIT_CARD}}, then: [redact]}\n",
+    )
+    .unwrap();
+    let sent = |resource: &str, scope: &str| {
+        let mut span = span();
+        Arc::make_mut(&mut span.resource).attributes.insert("host.name".into(), resource.into());
+        Arc::make_mut(&mut span.scope).name = scope.into();
+        Arc::make_mut(&mut span.scope).attributes.insert("note".into(), json!([scope]));
+        span
+    };
+    let clean = sent("web-1", "sdk");
+    for _ in 0..2 {
+        rules.evaluate(&mut clean.clone());
+        let mut dirty = sent(&format!("of {CARD}"), &format!("for {CARD}"));
+        let same = dirty.clone();
+        rules.evaluate(&mut dirty);
+        assert!(!everything(&dirty).contains(CARD), "{dirty:?}");
+        let pointers: Vec<&str> = dirty.findings.iter().map(|f| f.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/resource/host.name", "/scope/name", "/scope/attributes/note/0"]);
+        let mut sibling = same;
+        rules.evaluate(&mut sibling);
+        assert!(!everything(&sibling).contains(CARD), "spans of a batch share what describes them");
+    }
+    let mut span = clean;
+    rules.evaluate(&mut span);
+    assert!(span.findings.is_empty());
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CostSource, Flag, NanoUsd, Nanos, Span, SpanId, SpanKind, Status, TraceId, Usage, Verdict,
-    finding::Action, limits,
+    CostSource, FindingCategory, Flag, NanoUsd, Nanos, Outcome, Span, SpanId, SpanKind, Status,
+    TraceId, Usage, Verdict, finding::Action, limits,
 };
 
 /// Whether a span's usage and cost count towards its trace.
@@ -84,6 +84,13 @@ pub struct SpanHead {
     pub quarantined: bool,
     /// How many findings it has.
     pub findings: u32,
+    /// What its findings are about, each once, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<FindingCategory>,
+    /// The rules that spoke against it (outcome warning or fail), as `policy/rule`, each once, in
+    /// order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// Oddities.
     pub flags: Vec<Flag>,
     /// Short text of the input; filled by the caller, since content is read by `capture`.
@@ -131,6 +138,8 @@ impl SpanHead {
             verdict: Verdict::of(&span.findings, &span.evaluations, &span.decision),
             quarantined: span.decision.strongest() >= Action::Quarantine,
             findings: u32::try_from(span.findings.len()).unwrap_or(u32::MAX),
+            categories: categories(span),
+            rules: rules(span),
             flags: span.flags.clone(),
             input_preview: None,
             output_preview: None,
@@ -146,6 +155,17 @@ impl SpanHead {
     pub fn duration(&self) -> Option<Nanos> {
         self.end.and_then(|end| end.0.checked_sub(self.start.0)).filter(|d| *d >= 0).map(Nanos)
     }
+}
+
+fn categories(span: &Span) -> Vec<FindingCategory> {
+    let all: BTreeSet<_> = span.findings.iter().map(|finding| finding.category).collect();
+    all.into_iter().collect()
+}
+
+fn rules(span: &Span) -> Vec<String> {
+    let against = span.evaluations.iter().filter(|said| said.outcome != Outcome::Pass);
+    let all: BTreeSet<_> = against.map(|said| format!("{}/{}", said.policy, said.rule)).collect();
+    all.into_iter().collect()
 }
 
 /// A trace as lists show it.
@@ -215,6 +235,12 @@ pub struct TraceSummary {
     pub verdict: Verdict,
     /// Findings of all spans.
     pub findings: u64,
+    /// What the findings of its spans are about.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub categories: BTreeSet<FindingCategory>,
+    /// Rules that spoke against it or a span of it, as `policy/rule`.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub rules: BTreeSet<String>,
     /// Whether any span is quarantined.
     pub quarantined: bool,
     /// Short text of the root's input.
@@ -279,6 +305,8 @@ impl TraceSummary {
             aggregate_cost: None,
             verdict: Verdict::Pass,
             findings: 0,
+            categories: BTreeSet::new(),
+            rules: BTreeSet::new(),
             quarantined: false,
             input_preview: None,
             output_preview: None,
@@ -324,6 +352,8 @@ impl TraceSummary {
         self.tags.extend(head.tags.iter().cloned());
         self.verdict = self.verdict.max(head.verdict);
         self.findings = self.findings.saturating_add(u64::from(head.findings));
+        self.categories.extend(&head.categories);
+        self.rules.extend(head.rules.iter().cloned());
         self.quarantined |= head.quarantined;
         if registration {
             self.registered = true;
@@ -403,6 +433,7 @@ impl TraceSummary {
             && old.usage_role == UsageRole::None
             && old.findings == 0
             && old.verdict == Verdict::Pass
+            && old.rules.is_empty()
             && old.end.is_none()
             && (old.start, &old.parent_id, old.kind) == (new.start, &new.parent_id, new.kind)
             && (old.name == new.name || old.name.is_empty())

@@ -18,7 +18,7 @@ use exhibit_capture::{Decoded, Rejected};
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{CommitError, Committed};
 
-use crate::{Error, Recorder, gap, live::LiveEvent};
+use crate::{Error, Recorder, gap, live::LiveEvent, meters};
 
 pub use amend::Handling;
 pub(crate) use amend::{Amendment, is_cleared, released};
@@ -73,6 +73,8 @@ impl Recorder {
             outcome.rejected.extend(refused);
         }
         self.note_numbers(workspace, numbers);
+        meters::add(&self.meters.accepted, outcome.accepted);
+        meters::add(&self.meters.rejected, outcome.rejected.len() as u64);
         if !outcome.rejected.is_empty() {
             self.bury(workspace, protocol, &outcome.rejected).await;
         }
@@ -122,7 +124,10 @@ impl Recorder {
                 self.store.put_locks(workspace, prepared.locks).await?;
             }
             self.vault.keep_slots().await?;
-            match self.store.commit(prepared.batch).await {
+            let timing = self.meters.commit();
+            let committed = self.store.commit(prepared.batch).await;
+            timing.ended(&committed);
+            match committed {
                 Ok(committed) => {
                     self.announce(workspace, &committed, prepared.live);
                     erased.extend(prepared.refused);

@@ -2,7 +2,11 @@
 //!
 //! Both run on receive time, so that a wrong clock of a client moves neither.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use exhibit_capture::Decoded;
 use exhibit_ledger::{Hash, Leaf, LeafKind, record::part_hash};
@@ -46,6 +50,7 @@ impl Recorder {
     pub async fn complete_due(self: &Arc<Self>) -> Result<usize, Error> {
         let due = self.store.due(self.now(), SEALS_PER_BATCH).await?;
         let count = due.stale.len() + due.seals.len();
+        self.meters.seals_due.store(due.seals.len() as u64, Ordering::Relaxed);
         for span in due.stale {
             self.mark_stale(span.workspace, &span.trace_id, &span.span_id).await?;
         }

@@ -26,6 +26,7 @@ mod job;
 mod keys;
 mod live;
 mod lock;
+pub mod meters;
 mod notes;
 mod notice;
 mod others;
@@ -149,6 +150,7 @@ pub struct Recorder {
     to_follow_up: tokio::sync::watch::Sender<usize>,
     /// Tells the checkpoint clock that logs have grown.
     grown: Notify,
+    meters: meters::Meters,
     started: Nanos,
 }
 
@@ -207,6 +209,7 @@ impl Recorder {
             entropy: parts.entropy,
             keys: parts.keys,
             search: parts.search,
+            meters: meters::Meters::default(),
             started,
         }))
     }
@@ -214,6 +217,16 @@ impl Recorder {
     /// Threads for work that keeps a core busy.
     pub fn cores(&self) -> &Cores {
         &self.cores
+    }
+
+    /// What this process has done so far.
+    pub fn meters(&self) -> &meters::Meters {
+        &self.meters
+    }
+
+    /// How the store is, as far as it knows without asking.
+    pub fn gauges(&self) -> Vec<exhibit_store::Gauge> {
+        self.store.gauges()
     }
 
     /// The bounds in force.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use exhibit_model::{SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
-    AuditStore, AuditTrace, Page, StoredAct, StoredSeal, StoredSpan,
+    AuditStore, AuditTrace, Gauge, Page, StoredAct, StoredSeal, StoredSpan,
     rollup::{Cell, Grain, Key, dimension_code, dimension_from_code},
     search::{Document, tokens},
 };
@@ -175,6 +175,36 @@ impl AuditStore for ClusterStore {
         let rest = "WHERE t.workspace = $1 AND t.trace_id = $2";
         let rows = self.audit(workspace, rest, &[&workspace.0, &trace.as_str()], true).await?;
         Ok(rows.into_iter().next().map(|(_, trace)| trace))
+    }
+
+    fn gauges(&self) -> Vec<Gauge> {
+        let shared = &self.shared;
+        let backlog = shared.backlog.lock();
+        let gauge = |name, help, value| Gauge { name, help, value };
+        let flag = |is: bool| f64::from(u8::from(is));
+        vec![
+            gauge("leads", "Whether this node ships, seals and signs.", flag(shared.leads())),
+            gauge(
+                "outbox_commits",
+                "Commits that ClickHouse does not have yet.",
+                backlog.commits as f64,
+            ),
+            gauge(
+                "outbox_bytes",
+                "Bytes of payloads that ClickHouse does not have yet.",
+                backlog.bytes as f64,
+            ),
+            gauge(
+                "outbox_lag_seconds",
+                "How long the oldest commit that ClickHouse does not have has waited.",
+                backlog.lag().as_secs_f64(),
+            ),
+            gauge(
+                "outbox_full",
+                "Whether the outbox is full and writes are refused.",
+                flag(shared.full.load(std::sync::atomic::Ordering::Relaxed)),
+            ),
+        ]
     }
 
     async fn audit_size(&self, workspace: WorkspaceId) -> Result<u64> {

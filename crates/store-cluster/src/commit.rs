@@ -6,9 +6,11 @@
 //! ClickHouse has no part in it.
 
 mod apply;
+mod carry;
 mod load;
 mod write;
 
+pub(crate) use carry::put_carried;
 pub(crate) use load::numbers;
 pub(crate) use write::unsqueeze;
 

@@ -17,6 +17,10 @@ use crate::{
     trace::{REVISION, Revision, TRACE, TraceState},
 };
 
+/// The tables in which erased traces had rows.
+const VACUUM: &str = "VACUUM (TRUNCATE) spans, superseded, seals, traces, outbox_blocks, \
+     outbox_texts, outbox_traces, outbox_moved";
+
 #[async_trait]
 impl EraseStore for ClusterStore {
     async fn erase(
@@ -98,6 +102,25 @@ impl EraseStore for ClusterStore {
         record_act(&db, workspace, &act).await?;
         db.commit().await.when(doing)?;
         Ok(true)
+    }
+
+    /// Takes dead rows of what was erased out of PostgreSQL's tables now rather than when autovacuum comes
+    /// round. False while a statement that began before still sees them: ask again.
+    async fn scrub(&self) -> Result<bool> {
+        let doing = "vacuuming after an erasure";
+        let client = self.client().await?;
+        // Rows that somebody may still see are not taken out.
+        let row = client
+            .query_one(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND backend_xmin IS NOT NULL AND pid <> pg_backend_pid()",
+                &[],
+            )
+            .await
+            .when(doing)?;
+        let seen = Columns::of(&row).next::<i64>()? > 0;
+        client.batch_execute(VACUUM).await.when(doing)?;
+        Ok(!seen)
     }
 
     async fn tombstones(&self, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> Result<Vec<bool>> {

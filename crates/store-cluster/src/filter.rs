@@ -3,7 +3,7 @@
 //!
 //! Text goes into statements as hexadecimal digits, so nothing in it has a meaning to the parser.
 
-use exhibit_model::{CostSource, SpanKind, Status, TraceSummary, Verdict};
+use exhibit_model::{CostSource, ReviewState, SpanKind, Status, TraceSummary, Verdict};
 use exhibit_store::{
     filter::{CountField, Field, Filter, Test, TextField, TextTerm, TimeField},
     search::tokens,
@@ -38,6 +38,8 @@ pub(crate) fn facets(trace: &TraceSummary) -> (Vec<String>, Vec<String>) {
         TextField::Provider,
         TextField::Tool,
         TextField::Tag,
+        TextField::Rule,
+        TextField::Category,
         TextField::Agent,
         TextField::Session,
         TextField::User,
@@ -123,6 +125,8 @@ fn of_test(test: &Test, workspace: i64) -> String {
             )
         }
         Test::Sealed => "sealed = 1".to_owned(),
+        // Resolved before: see `resolved`.
+        Test::Review(_) => "0".to_owned(),
         Test::Has(field) => has(field),
         Test::Text(term) => {
             let runs = runs(term);
@@ -172,6 +176,37 @@ fn has(field: &Field) -> String {
             format!("arrayExists(f -> startsWith(f, {}), facets)", constant(&prefix(field)))
         }
         Field::Sealed => "sealed = 1".to_owned(),
+        Field::Review => "0".to_owned(),
+    }
+}
+
+/// How reviews may stand for a test; none for a test of something else.
+pub(crate) fn review_states(test: &Test) -> Option<Vec<ReviewState>> {
+    match test {
+        Test::Review(states) => Some(states.clone()),
+        Test::Has(Field::Review) => Some(ReviewState::ALL.to_vec()),
+        _ => None,
+    }
+}
+
+/// The filter with each test of reviews replaced by the traces that pass it, in the order of
+/// [`Filter::visit`]: reviews are not kept where lists are answered.
+pub(crate) fn resolved(filter: &Filter, traces: &mut impl Iterator<Item = Vec<String>>) -> Filter {
+    match filter {
+        Filter::And(members) => {
+            Filter::all_of(members.iter().map(|m| resolved(m, traces)).collect::<Vec<_>>())
+        }
+        Filter::Or(members) => {
+            Filter::any_of(members.iter().map(|m| resolved(m, traces)).collect::<Vec<_>>())
+        }
+        Filter::Not(inner) => resolved(inner, traces).negate(),
+        Filter::Test(test) if review_states(test).is_some() => match traces.next() {
+            Some(values) if !values.is_empty() => {
+                Test::OneOf { field: TextField::Id, values }.into()
+            }
+            _ => Filter::any_of([]),
+        },
+        other => other.clone(),
     }
 }
 

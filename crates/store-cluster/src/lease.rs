@@ -5,6 +5,7 @@
 //! stopped and comes back with an old epoch records nothing.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -64,6 +65,44 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+/// How full the outbox was when last looked.
+#[derive(Debug, Default)]
+pub(crate) struct Backlog {
+    /// Commits whose sums are not shipped.
+    pub(crate) commits: i64,
+    /// Bytes of payloads that are not shipped.
+    pub(crate) bytes: i64,
+    /// The oldest commit that is not shipped, and since when it is known.
+    oldest: Option<(i64, Instant)>,
+    /// The last number when looked, and when that was; the oldest first.
+    looks: VecDeque<(i64, Instant)>,
+}
+
+/// How many looks are kept: at four in a lease, half an hour of ten seconds each.
+const LOOKS: usize = 720;
+
+impl Backlog {
+    /// How long the oldest commit has waited, as far as known.
+    pub(crate) fn lag(&self) -> Duration {
+        self.oldest.map_or(Duration::ZERO, |(_, since)| since.elapsed())
+    }
+
+    fn note(&mut self, commits: i64, bytes: i64, oldest: Option<i64>, last: i64) {
+        let now = Instant::now();
+        (self.commits, self.bytes) = (commits, bytes);
+        // It was there when a larger number was first seen to be given.
+        let since = |number: i64| {
+            let look = self.looks.iter().find(|(last, _)| *last >= number);
+            look.map_or(now, |(_, at)| *at)
+        };
+        self.oldest = oldest.map(|number| (number, since(number)));
+        if self.looks.len() == LOOKS {
+            self.looks.pop_front();
+        }
+        self.looks.push_back((last, now));
+    }
+}
+
 /// Looks how full the outbox is.
 async fn measure(shared: &Shared) -> Result<()> {
     use std::sync::atomic::Ordering;
@@ -71,7 +110,8 @@ async fn measure(shared: &Shared) -> Result<()> {
     let row = client
         .query_one(
             "SELECT (SELECT count(*) FROM outbox_deltas), \
-             (SELECT coalesce(sum(pg_column_size(data)), 0)::bigint FROM outbox_blocks)",
+             (SELECT coalesce(sum(pg_column_size(data)), 0)::bigint FROM outbox_blocks), \
+             (SELECT min(sequence) FROM outbox_deltas), (SELECT last_value FROM numbers)",
             &[],
         )
         .await
@@ -83,6 +123,6 @@ async fn measure(shared: &Shared) -> Result<()> {
     if full != shared.full.swap(full, Ordering::Relaxed) {
         tracing::warn!(full, commits, bytes, "the outbox has filled up or emptied");
     }
-    shared.backlog.store(commits, Ordering::Relaxed);
+    shared.backlog.lock().note(commits, bytes, c.next()?, c.next()?);
     Ok(())
 }

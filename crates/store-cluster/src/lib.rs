@@ -14,6 +14,7 @@
 mod account;
 mod anchor;
 mod audit;
+mod carry;
 mod cells;
 mod commit;
 mod cursor;

@@ -6,19 +6,24 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use clickhouse::Row;
-use exhibit_model::{Nanos, Status, TraceSummary, WorkspaceId};
-use exhibit_store::{Filter, Order, Page, SessionSummary, TraceQuery, TraceRow, search::Document};
+use exhibit_model::{Nanos, ReviewState, Status, TraceSummary, WorkspaceId};
+use exhibit_store::{
+    Filter, Order, Page, SessionSummary, StoreError, TraceQuery, TraceRow, search::Document,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ClusterStore,
     commit::unsqueeze,
     cursor::{self, List},
-    failure::{Result, When},
-    filter::{condition, constant, runs, terms},
+    failure::{Result, When, corrupt},
+    filter::{condition, constant, resolved, review_states, runs, terms},
     row::Columns,
     trace::{Listed, SEAL, TRACE, TRACES_WITH_SEAL},
 };
+
+/// Most traces that a test of reviews may find: their ids go into the statement.
+const REVIEWED_MAX: usize = 20_000;
 
 /// Where a row stands: its start, then its id.
 type Place = (i64, String);
@@ -136,6 +141,70 @@ impl ClusterStore {
         Ok(ids.iter().filter_map(|id| by_id.remove(id)).collect())
     }
 
+    /// The filter with its tests of reviews answered.
+    async fn resolved(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Filter> {
+        let doing = "looking for reviewed traces";
+        let mut tests = Vec::new();
+        filter.visit(&mut |test| tests.extend(review_states(test)));
+        let mut answers = Vec::with_capacity(tests.len());
+        for states in tests {
+            let codes: Vec<i64> = states.iter().map(|state| state.code()).collect();
+            let client = self.client().await?;
+            let statement = client
+                .prepare_cached(
+                    "SELECT DISTINCT trace_id FROM reviews WHERE workspace = $1 \
+                     AND state = ANY($2) LIMIT $3",
+                )
+                .await
+                .when(doing)?;
+            let limit = REVIEWED_MAX as i64 + 1;
+            let rows = client.query(&statement, &[&workspace.0, &codes, &limit]).await;
+            let rows = rows.when(doing)?;
+            if rows.len() > REVIEWED_MAX {
+                return Err(StoreError::Unsupported(
+                    "filter by so many reviews; ask for a state that fewer are in",
+                ));
+            }
+            let ids = rows.iter().map(|row| Columns::of(row).next::<String>());
+            answers.push(ids.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(resolved(filter, &mut answers.into_iter()))
+    }
+
+    /// Puts into rows how their reviews stand.
+    pub(crate) async fn add_reviews(
+        &self,
+        workspace: WorkspaceId,
+        rows: &mut [TraceRow],
+    ) -> Result<()> {
+        let doing = "reading how reviews stand";
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&str> = rows.iter().map(|row| row.summary.trace_id.as_str()).collect();
+        let client = self.client().await?;
+        let statement = client
+            .prepare_cached(
+                "SELECT DISTINCT trace_id, state FROM reviews WHERE workspace = $1 \
+                 AND trace_id = ANY($2)",
+            )
+            .await
+            .when(doing)?;
+        let found = client.query(&statement, &[&workspace.0, &ids]).await.when(doing)?;
+        let mut states: HashMap<String, BTreeSet<ReviewState>> = HashMap::new();
+        for row in &found {
+            let mut c = Columns::of(row);
+            let id: String = c.next()?;
+            let state = ReviewState::from_code(c.next()?);
+            let state = state.ok_or_else(|| corrupt("the state of a review"))?;
+            states.entry(id).or_default().insert(state);
+        }
+        for row in rows {
+            row.reviews = states.remove(row.summary.trace_id.as_str()).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     pub(crate) async fn list_traces(
         &self,
         workspace: WorkspaceId,
@@ -146,12 +215,13 @@ impl ClusterStore {
             Order::Oldest => (List::TracesOldest, ">", "ASC"),
         };
         let after: Option<Place> = cursor::read(list, query.after.as_ref())?;
-        let unshipped = self.unshipped(workspace, &query.filter).await?;
+        let filter = self.resolved(workspace, &query.filter).await?;
+        let unshipped = self.unshipped(workspace, &filter).await?;
         let mut sql = format!(
             "SELECT ?fields FROM traces FINAL WHERE workspace = {}{} AND {}",
             workspace.0,
             unshipped.hide(),
-            condition(&query.filter, workspace.0)
+            condition(&filter, workspace.0)
         );
         if let Some((start, id)) = &after {
             let id = constant(id);
@@ -186,7 +256,9 @@ impl ClusterStore {
         places.truncate(query.limit);
         let next = places.last().filter(|_| more).and_then(|(at, _)| cursor::write(list, at));
         let ids: Vec<i64> = places.iter().map(|(_, id)| *id).collect();
-        Ok(Page { rows: self.rows_of(&ids).await?, next })
+        let mut rows = self.rows_of(&ids).await?;
+        self.add_reviews(workspace, &mut rows).await?;
+        Ok(Page { rows, next })
     }
 
     pub(crate) async fn list_sessions(
@@ -195,7 +267,8 @@ impl ClusterStore {
         query: &TraceQuery,
     ) -> Result<Page<SessionSummary>> {
         let after: Option<Place> = cursor::read(List::Sessions, query.after.as_ref())?;
-        let unshipped = self.unshipped(workspace, &query.filter).await?;
+        let filter = self.resolved(workspace, &query.filter).await?;
+        let unshipped = self.unshipped(workspace, &filter).await?;
         let mut sessions: BTreeMap<String, Sum> = BTreeMap::new();
         for listed in &unshipped.rows {
             let trace = &*listed.state.summary;
@@ -213,7 +286,7 @@ impl ClusterStore {
             Status::Error.code(),
             workspace.0,
             unshipped.hide(),
-            condition(&query.filter, workspace.0)
+            condition(&filter, workspace.0)
         );
         let doing = "listing sessions";
         let clickhouse = &self.shared.clickhouse;

@@ -1,10 +1,7 @@
 //! Opening the store: every reason why it could not work is found here and named.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicI64},
-    },
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -280,8 +277,9 @@ impl ClusterStore {
             clickhouse,
             node: hex::encode(random),
             lead: Mutex::new(None),
+            frozen: Mutex::new(None),
             full: AtomicBool::new(false),
-            backlog: AtomicI64::new(0),
+            backlog: Mutex::default(),
             foreign: broadcast::channel(Limits::default().live_backlog_max).0,
         });
         let (stop, stopped) = watch::channel(false);

@@ -30,6 +30,8 @@ pub struct Options {
     pub skew_max: Duration,
     /// Reads only: the node starts no tasks, ships nothing and leads nothing.
     pub passive: bool,
+    /// Traces that are carried over from another store are found by their words too.
+    pub carry_words: bool,
     /// For tests: where this node stops.
     pub interrupt: Option<Interrupt>,
 }
@@ -70,6 +72,7 @@ impl Options {
             lease: Duration::from_secs(10),
             skew_max: Duration::from_secs(30),
             passive: false,
+            carry_words: true,
             interrupt: None,
         }
     }

@@ -43,7 +43,8 @@ struct StoredBlock {
     data: Vec<u8>,
 }
 
-fn unpack(id: i64, raw_bytes: u32, data: &[u8]) -> Result<Vec<u8>> {
+/// The raw bytes of a block.
+pub(crate) fn unpack(id: i64, raw_bytes: u32, data: &[u8]) -> Result<Vec<u8>> {
     if raw_bytes == 0 {
         return Ok(Vec::new());
     }
@@ -192,7 +193,10 @@ impl SpanStore for ClusterStore {
     }
 
     async fn trace(&self, workspace: WorkspaceId, trace: &TraceId) -> Result<Option<TraceRow>> {
-        Ok(self.listed(workspace, trace).await?.map(Listed::row))
+        let Some(listed) = self.listed(workspace, trace).await? else { return Ok(None) };
+        let mut rows = [listed.row()];
+        self.add_reviews(workspace, &mut rows).await?;
+        Ok(rows.into_iter().next())
     }
 
     async fn traces(&self, workspace: WorkspaceId, query: &TraceQuery) -> Result<Page<TraceRow>> {
@@ -267,13 +271,13 @@ impl SpanStore for ClusterStore {
 
     async fn analytics(&self, workspace: WorkspaceId, query: &AnalyticsQuery) -> Result<Analytics> {
         let plan = Plan::of(query)?;
-        let reads = plan.reads();
+        let (reads, dimensions) = (plan.reads(), plan.dimensions());
         // The outbox first: what leaves it in between has arrived in the cells by then.
         let client = self.client().await?;
         let (_, mut deltas) = read_deltas(&**client, workspace.0, i64::MAX).await?;
         drop(client);
         deltas.retain(|key, _| {
-            key.dimension == plan.dimension()
+            dimensions.contains(&key.dimension)
                 && reads
                     .iter()
                     .any(|r| r.grain == key.grain && r.starts.contains(&key.bucket_start))
@@ -288,10 +292,12 @@ impl SpanStore for ClusterStore {
         if ranges.is_empty() {
             return Ok(plan.assemble([]));
         }
+        let codes = dimensions.iter().map(|d| exhibit_store::rollup::dimension_code(*d));
+        let codes: Vec<String> = codes.map(|code| code.to_string()).collect();
         let sql = format!(
-            "SELECT ?fields FROM cells FINAL WHERE workspace = {} AND dimension = {} AND ({})",
+            "SELECT ?fields FROM cells FINAL WHERE workspace = {} AND dimension IN ({}) AND ({})",
             workspace.0,
-            exhibit_store::rollup::dimension_code(plan.dimension()),
+            codes.join(", "),
             ranges.join(" OR ")
         );
         let rows = self.shared.clickhouse.query(&sql).fetch_all::<CellRow>().await;

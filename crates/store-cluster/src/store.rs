@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
@@ -41,8 +41,10 @@ pub(crate) struct Shared {
     pub(crate) lead: Mutex<Option<(i64, Instant)>>,
     /// The outbox holds as much as it may.
     pub(crate) full: AtomicBool,
-    /// Rows in the outbox when last looked.
-    pub(crate) backlog: AtomicI64,
+    /// How full the outbox was when last looked.
+    pub(crate) backlog: Mutex<crate::lease::Backlog>,
+    /// What stops every write while the last of the store is carried over.
+    pub(crate) frozen: Mutex<Option<crate::carry::Frozen>>,
     /// Commits of other nodes.
     pub(crate) foreign: tokio::sync::broadcast::Sender<crate::ForeignCommit>,
 }

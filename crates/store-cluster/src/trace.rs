@@ -1,6 +1,6 @@
 //! Traces and revisions of spans as PostgreSQL keeps them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use exhibit_model::{
     Limits, Nanos, RecordId, SpanHead, SpanId, Status, TraceSummary, merge::Digest,
@@ -107,6 +107,7 @@ impl Listed {
             first_received: self.state.first_received,
             last_received: self.state.last_received,
             seal: self.seal,
+            reviews: BTreeSet::new(),
             key: self.state.key,
         }
     }

@@ -20,6 +20,7 @@ mod anchor;
 mod archive;
 mod audit;
 mod backup;
+mod carry;
 mod cursor;
 mod dead_letter;
 mod erase;

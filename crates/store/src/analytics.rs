@@ -45,11 +45,16 @@ pub enum Dimension {
     Service,
     /// Cost source.
     CostSource,
+    /// Rules that spoke against the span (outcome warning or fail), as `policy/rule`. A ruling on a
+    /// whole trace counts as a span at the trace's start.
+    Rule,
+    /// Categories of the span's findings.
+    Category,
 }
 
 impl Dimension {
     /// Every dimension.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Kind,
         Self::Model,
         Self::Provider,
@@ -61,6 +66,8 @@ impl Dimension {
         Self::Tool,
         Self::Service,
         Self::CostSource,
+        Self::Rule,
+        Self::Category,
     ];
 
     /// Its name in `group_by`.
@@ -77,7 +84,15 @@ impl Dimension {
             Self::Tool => "tool",
             Self::Service => "service",
             Self::CostSource => "cost_source",
+            Self::Rule => "rule",
+            Self::Category => "category",
         }
+    }
+
+    /// Whether a span can have any number of values of it. Its groups do not add up to the whole: a
+    /// span without one stands in none of them, a span with two in both.
+    pub fn is_set(self) -> bool {
+        matches!(self, Self::Rule | Self::Category)
     }
 
     /// The dimension of that name.
@@ -155,6 +170,7 @@ pub struct Analytics {
     pub series: Vec<Series>,
     /// Groups, largest span count first.
     pub groups: Vec<Group>,
-    /// What the cut-off groups add up to.
+    /// What the cut-off groups add up to; of a [set](Dimension::is_set), a span that stands in
+    /// several of them as often.
     pub other: Option<Measures>,
 }

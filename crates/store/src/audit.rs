@@ -57,6 +57,17 @@ pub struct StoredAct {
     pub body: Vec<u8>,
 }
 
+/// A number that tells operators how a store is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gauge {
+    /// Its name for Prometheus, without the program's.
+    pub name: &'static str,
+    /// What it says.
+    pub help: &'static str,
+    /// Its value.
+    pub value: f64,
+}
+
 /// Reads for verification. Reads see one consistent state per call and never block writers.
 #[async_trait]
 pub trait AuditStore: Send + Sync + 'static {
@@ -68,6 +79,11 @@ pub trait AuditStore: Send + Sync + 'static {
         limit: usize,
         bodies: bool,
     ) -> Result<Page<AuditTrace>, StoreError>;
+
+    /// How the store itself is, as far as it knows without asking. A store may have nothing to say.
+    fn gauges(&self) -> Vec<Gauge> {
+        Vec::new()
+    }
 
     /// One trace with all its records and their bytes.
     async fn audit_trace(

@@ -177,6 +177,7 @@ macro_rules! store_conformance {
                 usage_that_counts_once_is_summed_once,
                 analytics_are_exact_for_every_dimension_step_and_range,
                 groups_beyond_the_limit_are_summed_as_other,
+                rules_and_categories_are_summed_for_every_span_they_concern,
                 steps_that_cannot_be_answered_exactly_are_refused,
             }
             search {

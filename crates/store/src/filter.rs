@@ -23,7 +23,7 @@ mod nearest;
 mod parse;
 mod value;
 
-use exhibit_model::{CostSource, NanoUsd, Nanos, SpanKind, Status, Verdict};
+use exhibit_model::{CostSource, NanoUsd, Nanos, ReviewState, SpanKind, Status, Verdict};
 
 pub use field::{CountField, Field, TextField, TimeField};
 pub use matches::contains_folded;
@@ -93,6 +93,8 @@ pub enum Test {
     Verdict(Vec<Verdict>),
     /// The cost of any counted call comes from one of these.
     CostSource(Vec<CostSource>),
+    /// A review of it stands like one of these.
+    Review(Vec<ReviewState>),
     /// A text equals one of these, exactly. For a field with many values: any of its values does.
     OneOf {
         /// Which.

@@ -13,6 +13,7 @@ pub mod analytics;
 pub mod anchor;
 pub mod archive;
 pub mod audit;
+pub mod carry;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod dead_letter;
@@ -33,7 +34,7 @@ pub use anchor::{Anchor, AnchorKind, AnchorStore};
 pub use archive::{
     ARCHIVED_BLOCK, Archive, ArchiveStore, Archived, ArchivedBlock, ObjectId, TracePayloads,
 };
-pub use audit::{AuditStore, AuditTrace, StoredAct};
+pub use audit::{AuditStore, AuditTrace, Gauge, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use erase::{Doomed, EraseStore};
 pub use error::StoreError;

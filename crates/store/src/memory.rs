@@ -119,7 +119,9 @@ impl SpanStore for MemoryStore {
         workspace: WorkspaceId,
         trace: &TraceId,
     ) -> Result<Option<TraceRow>, StoreError> {
-        Ok(self.with_trace(workspace, trace, Trace::row))
+        let row = self.with_trace(workspace, trace, Trace::row);
+        let state = self.state.lock();
+        Ok(row.map(|row| state.reviews.shown_with(workspace, row)))
     }
 
     async fn traces(
@@ -127,7 +129,8 @@ impl SpanStore for MemoryStore {
         workspace: WorkspaceId,
         query: &TraceQuery,
     ) -> Result<Page<TraceRow>, StoreError> {
-        list::traces(self.state.lock().space(workspace), query)
+        let state = self.state.lock();
+        list::traces(state.space(workspace), &state.reviews.states(workspace), query)
     }
 
     async fn spans(
@@ -158,7 +161,8 @@ impl SpanStore for MemoryStore {
         workspace: WorkspaceId,
         query: &TraceQuery,
     ) -> Result<Page<SessionSummary>, StoreError> {
-        list::sessions(self.state.lock().space(workspace), query)
+        let state = self.state.lock();
+        list::sessions(state.space(workspace), &state.reviews.states(workspace), query)
     }
 
     async fn analytics(
@@ -169,12 +173,12 @@ impl SpanStore for MemoryStore {
         let plan = Plan::of(query)?;
         let state = self.state.lock();
         let cells = state.space(workspace).into_iter().flat_map(|space| &space.rollups);
-        let reads = plan.reads();
+        let (reads, dimensions) = (plan.reads(), plan.dimensions());
         let wanted = cells.filter(|(key, _)| {
             let range = |read: &crate::rollup::Read| {
                 read.grain == key.grain && read.starts.contains(&key.bucket_start)
             };
-            key.dimension == plan.dimension() && reads.iter().any(range)
+            dimensions.contains(&key.dimension) && reads.iter().any(range)
         });
         Ok(plan.assemble(wanted.map(|(key, cell)| (key.clone(), cell.clone()))))
     }

@@ -14,8 +14,10 @@
 //!   property of the span and not of a revision.
 //! * **Usage and cost** count for spans of [`UsageRole::Leaf`] that are `counted`; see [`claims`].
 //!
-//! Every dimension divides the whole: a span without a value counts under the value `None`, so the
-//! cells of one dimension add up to the totals.
+//! Most dimensions divide the whole: a span without a value counts under the value `None`, so the
+//! cells of one dimension add up to the totals. A [set](Dimension::is_set) does not: a span stands in
+//! the cell of each of its values, and in none without one. What rules say of a whole trace is kept
+//! on its registration record; sealed, that one counts as a span in the cells of sets, and there only.
 //!
 //! Start with [`Accumulator`] to write, and with [`Plan`] to answer analytics.
 
@@ -25,7 +27,7 @@ mod codec;
 mod histogram;
 mod plan;
 
-use exhibit_model::{Nanos, SpanHead, UsageRole};
+use exhibit_model::{FindingCategory, Nanos, SpanHead, UsageRole};
 
 use crate::Dimension;
 
@@ -108,7 +110,7 @@ pub fn dimension_from_code(code: i64) -> Option<Option<Dimension>> {
     Dimension::ALL.get(place).copied().map(Some)
 }
 
-/// A span's value of a dimension.
+/// A span's value of a dimension that divides the whole; none for a [set](Dimension::is_set).
 pub fn dimension_value(head: &SpanHead, dimension: Dimension) -> Option<&str> {
     match dimension {
         Dimension::Kind => Some(head.kind.as_str()),
@@ -122,7 +124,16 @@ pub fn dimension_value(head: &SpanHead, dimension: Dimension) -> Option<&str> {
         Dimension::Tool => head.tool.as_deref(),
         Dimension::Service => head.service.as_deref(),
         Dimension::CostSource => Some(head.cost_source.as_str()),
+        Dimension::Rule | Dimension::Category => None,
     }
+}
+
+/// A span's values of a [set](Dimension::is_set); none for a dimension that divides the whole.
+pub fn set_values(head: &SpanHead, dimension: Dimension) -> impl Iterator<Item = &str> {
+    let rules: &[String] = if dimension == Dimension::Rule { &head.rules } else { &[] };
+    let categories: &[FindingCategory] =
+        if dimension == Dimension::Category { &head.categories } else { &[] };
+    rules.iter().map(String::as_str).chain(categories.iter().map(|category| category.as_str()))
 }
 
 /// The response id by which a span's usage is counted at most once per trace; none when nothing can
@@ -139,7 +150,7 @@ pub fn claims(head: &SpanHead) -> Option<&str> {
     }
 }
 
-/// Whether a revision contributes to rollups at all.
+/// Whether a revision contributes to the totals and to the dimensions that divide them.
 pub fn contributes(head: &SpanHead) -> bool {
     head.status.is_sealed() && !head.span_id.is_registration()
 }

@@ -1,10 +1,11 @@
 //! Traces and spans: how they are written, found and read.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use exhibit_model::{
-    Nanos, RecordId, SpanHead, SpanId, TraceId, TraceSummary, WorkspaceId, merge::Digest,
+    Nanos, RecordId, ReviewState, SpanHead, SpanId, TraceId, TraceSummary, WorkspaceId,
+    merge::Digest,
 };
 
 use crate::{Analytics, AnalyticsQuery, Filter, LogId, StoreError};
@@ -168,6 +169,8 @@ pub struct TraceRow {
     pub last_received: Nanos,
     /// Its latest seal.
     pub seal: Option<StoredSeal>,
+    /// How its reviews stand, each state once.
+    pub reviews: BTreeSet<ReviewState>,
     /// Its wrapped key.
     pub key: TraceKey,
 }

@@ -211,7 +211,8 @@ fn undo(data: &Path, new_keys: bool) {
     }
 }
 
-fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {
+/// Copies a directory of keys, readable by its owner only.
+pub(super) fn copy_keys(from: &Path, to: &Path) -> anyhow::Result<()> {
     copy_tree(from, to)?;
     #[cfg(unix)]
     {

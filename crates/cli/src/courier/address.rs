@@ -22,6 +22,8 @@ fn is_public_v4(ip: Ipv4Addr) -> bool {
         // Shared address space, protocol assignments, benchmarking.
         || (a == 100 && (64..128).contains(&b))
         || (a == 192 && b == 0 && c == 0)
+        // Relays of 6to4, given up.
+        || (a == 192 && b == 88 && c == 99)
         || (a == 198 && (18..20).contains(&b));
     !special
 }
@@ -39,8 +41,9 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
         // NAT64, and 6to4: what they carry counts.
         [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
         [0x2002, high, low, ..] => embedded(high, low),
-        // Teredo, documentation, ORCHID.
+        // Teredo, documentation (two blocks), ORCHID.
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
+        [0x3fff, second, ..] if second < 0x1000 => false,
         // Only 2000::/3 is given out.
         [first, ..] => (0x2000..0x4000).contains(&first),
     }
@@ -73,6 +76,11 @@ mod tests {
             "2002:a00:1::",
             "2001:db8::1",
             "2001::1",
+            "3fff::1",
+            "::10.0.0.1",
+            "64:ff9b:1::8.8.8.8",
+            "fec0::1",
+            "192.88.99.1",
             "ff02::1",
         ] {
             assert!(!is_public(text.parse().unwrap()), "{text}");

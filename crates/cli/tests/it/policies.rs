@@ -255,6 +255,31 @@ fn receive(listener: &TcpListener, answer: &str) -> String {
 }
 
 #[test]
+fn a_webhook_goes_where_its_channel_says_and_not_where_the_receiver_sends_it() {
+    let (asked, elsewhere) =
+        (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
+    let home = home("block").with("HOOK_SECRET", &format!("whsec_{}", "AQEB".repeat(8)));
+    let file = format!(
+        "version: 1\nchannels:\n  - {{name: desk, kind: webhook, url: \"http://127.0.0.1:{}/hook\", \
+         secret_env: HOOK_SECRET, allow_private: true, events: [review.]}}\n",
+        port(&asked)
+    );
+    fs::write(home.path().join("rules/notifications.yaml"), file).unwrap();
+    let server = home.serve(&[]);
+    let key = server.key();
+    let mut sent = span("t", "s");
+    sent["input"] = json!({"prompt": format!("pay {}", iban())});
+    assert_eq!(server.post("/api/v1/ingest/spans", &key, &json!({"batch": [sent]})).0, 201);
+    let other = format!("http://127.0.0.1:{}/inside", port(&elsewhere));
+    receive(&asked, &format!("307 Temporary Redirect\r\nlocation: {other}"));
+    receive(&asked, "204 No Content");
+    elsewhere.set_nonblocking(true).unwrap();
+    assert!(elsewhere.accept().is_err(), "a redirect was followed");
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
 fn a_webhook_is_signed_tried_again_and_kept_from_private_addresses() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -87,36 +87,70 @@ impl Step {
         }
     }
 
-    /// What is to be done once the record is durable. What is quarantined needs somebody to release it.
-    pub(crate) fn follow_up(&self, policy: &str, rule: &Rule) -> Option<FollowUp> {
-        let default_queue =
-            || ReviewWanted { queue: "default".to_owned(), sla_ns: None, four_eyes: false };
-        let (channel, message, review) = match self {
-            Self::Notify { channel, message } => (channel.clone(), message.clone(), None),
-            Self::Review(asked) => {
+    /// What is to be done once the record is durable; `asked` says that the rule asks for a review in
+    /// its own words, so that what is kept apart waits for that one.
+    fn follow_up(&self, asked: bool) -> Option<Wanted<'_>> {
+        match self {
+            Self::Notify { channel, message } => {
+                Some(Wanted { channel: channel.as_ref(), message: message.as_ref(), review: None })
+            }
+            Self::Review(own) => {
                 let review = ReviewWanted {
-                    queue: asked.queue.clone(),
-                    sla_ns: asked.sla_ns,
-                    four_eyes: asked.four_eyes,
+                    queue: own.queue.clone(),
+                    sla_ns: own.sla_ns,
+                    four_eyes: own.four_eyes,
                 };
-                (None, asked.message.clone(), Some(review))
+                let message = own.message.as_ref();
+                Some(Wanted { channel: None, message, review: Some(review) })
             }
-            Self::Quarantine(message) | Self::Block(message) => {
-                (None, message.clone(), Some(default_queue()))
+            Self::Quarantine(message) | Self::Block(message) if !asked => {
+                let queue = "default".to_owned();
+                let review = ReviewWanted { queue, sla_ns: None, four_eyes: false };
+                Some(Wanted { channel: None, message: message.as_ref(), review: Some(review) })
             }
-            Self::Allow | Self::Tag(_) | Self::Redact(_) | Self::Flag => return None,
-        };
-        Some(FollowUp {
+            _ => None,
+        }
+    }
+
+    /// The words for people of what is kept apart.
+    fn reason(&self) -> Option<&String> {
+        match self {
+            Self::Quarantine(message) | Self::Block(message) => message.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// What one step wants beside the record.
+struct Wanted<'s> {
+    channel: Option<&'s String>,
+    message: Option<&'s String>,
+    review: Option<ReviewWanted>,
+}
+
+/// What a rule's steps want done once the record is durable. What is kept apart needs somebody to
+/// release it: the review that the rule asks for, with its queue and deadline, wherever in the list it
+/// stands; a review in the default queue where the rule asks for none.
+pub(crate) fn follow_ups<'s>(
+    steps: impl Iterator<Item = &'s Step> + Clone,
+    policy: &str,
+    rule: &Rule,
+) -> Vec<FollowUp> {
+    let asked = steps.clone().any(|step| matches!(step, Step::Review(_)));
+    let reason = steps.clone().find_map(Step::reason);
+    let wanted = steps.filter_map(|step| Some((step, step.follow_up(asked)?)));
+    wanted
+        .map(|(step, wanted)| FollowUp {
             policy: policy.to_owned(),
             rule: rule.id.clone(),
             title: rule.title.clone(),
             severity: rule.severity,
-            action: self.action(),
-            channel,
-            message,
-            review,
+            action: step.action(),
+            channel: wanted.channel.cloned(),
+            message: wanted.message.or(reason.filter(|_| wanted.review.is_some())).cloned(),
+            review: wanted.review,
         })
-    }
+        .collect()
 }
 
 /// Actions as words, for people and for tests in files.

@@ -153,7 +153,14 @@ fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>)
             }
         }
     }
-    RuleSet { engine, policies: Vec::new(), key, hash: [0; 32], files: 0 }
+    RuleSet {
+        engine,
+        policies: Vec::new(),
+        key,
+        hash: [0; 32],
+        files: 0,
+        clean: super::CleanSender::default(),
+    }
 }
 
 /// Runs a rule's test against the detectors.
@@ -163,7 +170,7 @@ fn try_rule(rules: &RuleSet, policy: &Policy, rule: &Rule, trial: &Trial) -> Res
         return Err("tests: a rule on spans is given a `span`, one on traces a `trace`".to_owned());
     }
     for span in &mut spans {
-        let found = texts::find(&rules.engine, span);
+        let found = texts::find(&rules.engine, span, &rules.clean);
         span.findings =
             found.hits.iter().map(|(place, hit)| rules.finding(span, place, hit)).collect();
     }

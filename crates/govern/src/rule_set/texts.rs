@@ -1,6 +1,9 @@
-//! The texts of a span that detectors look at: every string value, however deep, and long numbers.
+//! The texts of a span that detectors look at: every string value, however deep, and long numbers;
+//! those of the resource and the scope that it was sent with, too.
 
-use exhibit_model::{Json, JsonMap, Span};
+use std::sync::{Arc, Mutex, Weak};
+
+use exhibit_model::{InstrumentationScope as Scope, Json, JsonMap, Resource, Span};
 
 use crate::{
     place::{Place, Root, Slot, Step},
@@ -35,8 +38,30 @@ enum StepRef<'a> {
     Index(usize),
 }
 
+/// Remembers the sender whose resource and scope were found clean last: all spans of a batch share
+/// them, so they are looked at once.
+#[derive(Debug, Default)]
+pub(super) struct CleanSender(Mutex<(Weak<Resource>, Weak<Scope>)>);
+
+impl CleanSender {
+    fn is(&self, span: &Span) -> bool {
+        let held = self.0.try_lock();
+        held.is_ok_and(|held| {
+            std::ptr::eq(held.0.as_ptr(), &raw const *span.resource)
+                && std::ptr::eq(held.1.as_ptr(), &raw const *span.scope)
+        })
+    }
+
+    /// As long as they are remembered here nobody can change them in place.
+    fn note(&self, span: &Span) {
+        if let Ok(mut held) = self.0.try_lock() {
+            *held = (Arc::downgrade(&span.resource), Arc::downgrade(&span.scope));
+        }
+    }
+}
+
 /// Finds everything in a span.
-pub(super) fn find(engine: &Engine, span: &Span) -> Found {
+pub(super) fn find(engine: &Engine, span: &Span, clean: &CleanSender) -> Found {
     let mut walk = Walk { engine, scratch: Scratch::default(), found: Found::default() };
     if let Some(name) = &span.name {
         walk.text(name, None, &[], || Root::Name);
@@ -58,11 +83,31 @@ pub(super) fn find(engine: &Engine, span: &Span) -> Found {
     for (n, link) in span.links.iter().enumerate() {
         walk.map(&link.attributes, |key| Root::LinkAttribute(n, key));
     }
+    if !clean.is(span) {
+        let before = (walk.found.hits.len(), walk.found.too_deep.len());
+        walk.sender(span);
+        let after = (walk.found.hits.len(), walk.found.too_deep.len());
+        if before == after && !walk.found.cut {
+            clean.note(span);
+        }
+    }
     walk.found.cut_off = walk.scratch.cut_off(engine).map(|detector| detector.id.clone()).collect();
     walk.found
 }
 
 impl Walk<'_> {
+    /// What describes who sent the span.
+    fn sender(&mut self, span: &Span) {
+        self.map(&span.resource.attributes, Root::Resource);
+        if !span.scope.name.is_empty() {
+            self.text(&span.scope.name, None, &[], || Root::ScopeName);
+        }
+        if !span.scope.version.is_empty() {
+            self.text(&span.scope.version, None, &[], || Root::ScopeVersion);
+        }
+        self.map(&span.scope.attributes, Root::ScopeAttribute);
+    }
+
     fn map(&mut self, map: &JsonMap, root: impl Fn(String) -> Root) {
         for (key, value) in map {
             self.value(value, key, &mut Vec::new(), &|| root(key.clone()));

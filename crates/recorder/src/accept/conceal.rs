@@ -41,11 +41,23 @@ fn matched<'a>(span: &'a Span, finding: &Finding) -> Option<&'a str> {
         return None;
     }
     let path = finding.pointer.strip_prefix('/')?;
-    let end = path.find('/').unwrap_or(path.len());
-    let (key, rest) = path.split_at(end);
-    let key = key.replace("~1", "/").replace("~0", "~");
-    let text = span.attribute(&key)?.pointer(rest).and_then(Json::as_str)?;
+    let (key, rest) = split(path);
+    let plain = |key: &str| key.replace("~1", "/").replace("~0", "~");
+    let text = match (key, rest) {
+        ("scope", "/name") => span.scope.name.as_str(),
+        ("scope", "/version") => span.scope.version.as_str(),
+        ("resource", rest) if span.attribute(key).is_none() => {
+            let (key, rest) = split(rest.strip_prefix('/')?);
+            span.resource.attributes.get(&plain(key))?.pointer(rest).and_then(Json::as_str)?
+        }
+        (key, rest) => span.attribute(&plain(key))?.pointer(rest).and_then(Json::as_str)?,
+    };
     text.get(finding.start..finding.end).filter(|value| value.len() >= 4)
+}
+
+/// The first step of a JSON pointer, and the rest.
+fn split(path: &str) -> (&str, &str) {
+    path.split_at(path.find('/').unwrap_or(path.len()))
 }
 
 /// Takes out of a span what only reviewers may read: all that somebody wrote. What rules and detectors say

@@ -105,6 +105,7 @@ pub(crate) fn prepare(
             }
             let span = revision.span(delivered);
             for fault in &said.faults {
+                crate::meters::add(&recorder.meters.rule_faults, 1);
                 tracing::warn!(rule = %fault, "a rule could not be evaluated");
             }
             book.pend(&said.charges);

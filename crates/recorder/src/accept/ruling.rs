@@ -130,6 +130,7 @@ impl Recorder {
         let around = Surroundings { released: Some(&released), ..Surroundings::default() };
         let ruling = rules.rules.evaluate_trace(&view, &around);
         for fault in &ruling.faults {
+            crate::meters::add(&self.meters.rule_faults, 1);
             tracing::warn!(rule = %fault, "a rule could not be evaluated");
         }
         let known = [(trace.clone(), SpanId::registration())];

@@ -23,6 +23,11 @@ rules:
     severity: high
     when: {tool: payments.refund}
     then: [{review: {queue: money, sla: 1h, four_eyes: true}}]
+  - id: transfer
+    title: A transfer is kept apart until it was looked at
+    severity: high
+    when: {tool: payments.transfer}
+    then: [{quarantine: {message: "a transfer"}}, {review: {queue: money, sla: 2h, four_eyes: true}}]
 "#;
 
 async fn house() -> (House, tempfile::TempDir) {
@@ -156,6 +161,19 @@ async fn a_review_expires_and_its_trace_stays_reviewable() {
     let span = house.span("t", "s").await.unwrap();
     let verdict = Verdict::of(&span.findings, &span.evaluations, &span.decision);
     assert_eq!(verdict, Verdict::Review);
+}
+
+#[tokio::test]
+async fn what_is_kept_apart_waits_in_the_queue_and_for_the_time_that_its_rule_says() {
+    let (house, _dir) = house().await;
+    let mut span = call("t", "s");
+    span["span_type"] = json!("tool");
+    span["tool_name"] = json!("payments.transfer");
+    house.send(json!([span])).await;
+    let review = opened(&house).await;
+    assert_eq!((review.queue.as_str(), review.four_eyes), ("money", true));
+    assert_eq!(review.due.map(|due| due.0 - review.opened.0), Some(7_200 * 1_000_000_000));
+    assert_eq!(review.title, "a transfer");
 }
 
 trait Texts {

@@ -38,7 +38,9 @@ pub(crate) struct Ask {
     /// To (exclusive). Now unless given.
     to: Option<String>,
     /// Break down by `kind`, `model`, `provider`, `agent`, `user`, `environment`, `status`,
-    /// `verdict`, `tool`, `service` or `cost_source`.
+    /// `verdict`, `tool`, `service`, `cost_source`, `rule` (rules that spoke against a span or, at its
+    /// start, a trace; as `policy/rule`) or `category` (of findings). A span stands under each of its
+    /// rules and categories, so these two do not add up to the totals.
     group_by: Option<String>,
     /// Width of a step: seconds, or such as `5m`, `1h`, `1d`; a multiple of a minute.
     step: Option<String>,

@@ -1,6 +1,6 @@
 //! Whether the installation works. Needs no key.
 
-use std::fmt::Write as _;
+mod metrics;
 
 use axum::{
     Json,
@@ -69,25 +69,11 @@ pub(crate) async fn ready(State(app): State<Shared>) -> Response {
     }
 }
 
-/// The same for Prometheus, in its text format.
+/// The same for Prometheus, in its text format, with what this process has done since it started.
 #[utoipa::path(get, path = "/metrics", tag = "health", security(()),
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub(crate) async fn metrics(State(app): State<Shared>) -> Response {
     let Json(health) = ask(&app).await;
-    let gauges = [
-        ("exhibit_up", "Whether the database answers.", f64::from(u8::from(health.db_connected))),
-        ("exhibit_rules_loaded", "Rules and detectors in force.", health.rules_loaded as f64),
-        ("exhibit_uptime_seconds", "Seconds since the start.", health.uptime_seconds),
-    ];
-    let mut text = String::new();
-    for (name, help, value) in gauges {
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
-    }
-    let _ = writeln!(
-        text,
-        "# HELP exhibit_build_info The version.\n# TYPE exhibit_build_info gauge\n\
-         exhibit_build_info{{version=\"{}\"}} 1",
-        health.version
-    );
+    let text = metrics::text(&health, app.recorder.meters(), &app.recorder.gauges());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

@@ -88,6 +88,12 @@ pub(crate) struct Trace {
     pub(crate) usage_mismatch: bool,
     /// Findings of all spans.
     pub(crate) findings: u64,
+    /// What they are about: `pii`, `secret`, `injection`, `term`.
+    pub(crate) categories: Vec<&'static str>,
+    /// Rules that spoke against it or a span of it, as `policy/rule`.
+    pub(crate) rules: BTreeSet<String>,
+    /// How its reviews stand, each state once; empty in live events.
+    pub(crate) reviews: Vec<&'static str>,
     /// Whether any span is kept apart.
     pub(crate) quarantined: bool,
     /// Short text of the root's input.
@@ -127,6 +133,7 @@ impl Trace {
             partial: seal.partial,
             late: seal.late,
         });
+        view.reviews = row.reviews.iter().map(|state| state.as_str()).collect();
         view.received_at = row.first_received.to_rfc3339();
         view.updated_at = row.last_received.to_rfc3339();
         view
@@ -180,6 +187,9 @@ impl Trace {
             cost_unknown_calls: trace.leaf_cost_unknown,
             usage_mismatch: trace.usage_mismatch(),
             findings: trace.findings,
+            categories: trace.categories.iter().map(|c| c.as_str()).collect(),
+            rules: trace.rules.clone(),
+            reviews: Vec::new(),
             quarantined: trace.quarantined,
             input_preview: trace.input_preview.clone(),
             output_preview: trace.output_preview.clone(),

@@ -1,9 +1,9 @@
 //! The API as a whole: its description, its pages, its headers.
 
 use axum::http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::bench::Bench;
+use crate::bench::{Bench, batch, span};
 
 #[tokio::test]
 async fn health_answers_bare_with_exactly_the_missions_fields() {
@@ -170,4 +170,43 @@ async fn every_answer_carries_ids_and_security_headers() {
     }
     let strange = bench.get("/health").header("x-request-id", "a b").send().await;
     assert!(strange.header("x-request-id").starts_with("req_"));
+}
+
+#[tokio::test]
+async fn prometheus_reads_what_was_done_so_far() {
+    let bench = Bench::start().await;
+    let key = bench.key("ingest").await;
+    let mut bad = span("run-1", "s-2", None);
+    bad["start_time"] = json!("not a time");
+    let sent = batch(&[span("run-1", "s-1", None), bad]);
+    bench.post("/api/v1/ingest/spans").key(&key).json(&sent).send().await;
+    let page = bench.get("/metrics").send().await.expect_text(200);
+    let value = |name: &str| -> f64 {
+        let line = page.lines().find(|line| line.starts_with(&format!("{name} ")));
+        line.and_then(|line| line.split(' ').nth(1))
+            .unwrap_or_else(|| panic!("{name}: {page}"))
+            .parse()
+            .unwrap()
+    };
+    assert!((value("exhibit_spans_accepted_total") - 1.0).abs() < 0.1);
+    assert!((value("exhibit_spans_rejected_total") - 1.0).abs() < 0.1);
+    assert!(
+        value("exhibit_commit_seconds_count") >= 1.0 && value("exhibit_commit_seconds_sum") > 0.0
+    );
+    assert!(value("exhibit_commit_seconds_bucket{le=\"+Inf\"}") >= 1.0);
+    assert!(value("exhibit_commit_queue_batches").abs() < 0.1);
+    // Every sample stands behind its help and its type, and no name stands twice.
+    let mut types = Vec::new();
+    for line in page.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            types.push(rest.split(' ').next().unwrap().to_owned());
+        } else if !line.starts_with('#') {
+            let name = line.split([' ', '{']).next().unwrap();
+            assert!(types.last().is_some_and(|of| name.starts_with(of.as_str())), "{line}");
+        }
+    }
+    let count = types.len();
+    types.sort_unstable();
+    types.dedup();
+    assert_eq!(types.len(), count);
 }

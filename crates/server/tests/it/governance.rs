@@ -68,6 +68,20 @@ async fn a_blocked_span_is_shown_as_such_and_released_by_a_reviewer() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
+    let listed = "/api/v1/traces?rule=no-iban&category=pii&review=waiting";
+    let found = bench.get(listed).key(&reviewer).send().await.expect(200);
+    assert_eq!(found["data"][0]["trace_id"], "t");
+    assert_eq!(found["data"][0]["reviews"], json!(["open"]));
+    assert!(found["data"][0]["rules"].to_string().contains("desk/no-iban"));
+    for (by, value) in [("rule", "desk/no-iban"), ("category", "pii")] {
+        let asked =
+            format!("/api/v1/analytics?group_by={by}&from=2026-01-01&to=2028-01-01&step=1d");
+        let sums = bench.get(&asked).key(&reviewer).send().await.expect(200);
+        let groups = sums["data"]["groups"].as_array().unwrap();
+        let group = groups.iter().find(|group| group["value"] == value).unwrap();
+        assert_eq!((&group["spans"], &group["series"][0]["spans"]), (&json!(1), &json!(1)));
+        assert_eq!(sums["data"]["totals"]["spans"], 1);
+    }
     let path = format!("/api/v1/reviews/{}/acts", id.unwrap());
     let approve = json!({ "deed": "approved", "reason": "false_positive", "comment": "a sample" });
     bench.post(&path).key(&key).json(&approve).send().await.expect(403);
@@ -75,6 +89,10 @@ async fn a_blocked_span_is_shown_as_such_and_released_by_a_reviewer() {
     bench.post(&path).key(&reviewer).json(&wrong).send().await.expect(422);
     let done = bench.post(&path).key(&reviewer).json(&approve).send().await.expect(200);
     assert_eq!(done["data"]["state"], "approved");
+    let found = bench.get(listed).key(&reviewer).send().await.expect(200);
+    assert_eq!(found["data"], json!([]));
+    let found = bench.get("/api/v1/traces?review=approved").key(&reviewer).send().await.expect(200);
+    assert_eq!(found["data"][0]["trace_id"], "t");
     bench.post(&path).key(&reviewer).json(&approve).send().await.expect(409);
     let precision = bench.get("/api/v1/reviews/precision").key(&reviewer).send().await.expect(200);
     assert_eq!(precision["data"][0]["wrong"], 1);

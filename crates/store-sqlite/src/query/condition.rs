@@ -6,7 +6,7 @@
 //!
 //! Facets count as both, although two values may share a hash: 64 bits of SHA-256 do not.
 
-use exhibit_model::{CostSource, SpanKind};
+use exhibit_model::{CostSource, ReviewState, SpanKind};
 use exhibit_store::filter::{Compare, CountField, Field, Filter, Test, TextField, TimeField};
 use rusqlite::types::Value;
 
@@ -100,6 +100,7 @@ impl<'h> Conditions<'h> {
             Test::Verdict(values) => Some(codes("t.verdict", values.iter().map(|v| v.code()))),
             Test::Kind(values) => Some(self.kinds(values)),
             Test::CostSource(values) => Some(self.cost_sources(values)),
+            Test::Review(states) => Some(reviewed(Some(states))),
             Test::OneOf { field: TextField::Id, values } => {
                 let names: Vec<_> = values.iter().map(|v| self.value(v.clone())).collect();
                 Some(format!("t.trace_id IN ({})", names.join(", ")))
@@ -186,10 +187,21 @@ fn has(field: &Field) -> Option<String> {
         Field::Count(field) => format!("({} > 0)", count_column(*field)),
         Field::Kind => bit(known::KINDS),
         Field::CostSource => bit(known::COST_SOURCES),
+        Field::Review => reviewed(None),
         Field::Text(field) => bit(known::bit(field)?),
         Field::Sealed => "t.sealed".to_owned(),
     };
     Some(sql)
+}
+
+/// The trace has a review, one that stands like this if it is said how.
+fn reviewed(states: Option<&[ReviewState]>) -> String {
+    let like = states.map(|states| codes("v.state", states.iter().map(|v| v.code())));
+    let like = like.map(|like| format!(" AND {like}")).unwrap_or_default();
+    format!(
+        "EXISTS (SELECT 1 FROM reviews AS v INDEXED BY reviews_of_trace \
+         WHERE v.workspace = t.workspace AND v.trace_id = t.trace_id{like})"
+    )
 }
 
 fn bit(bit: i64) -> String {

@@ -63,7 +63,7 @@ impl FacetHasher {
     /// The hashes of everything a trace can be asked for, sorted, each once.
     pub(crate) fn all(&self, trace: &TraceSummary, sealed: bool) -> Vec<i64> {
         let mut hashes = Vec::with_capacity(32);
-        let mut add = |facet| hashes.push(self.hash(facet));
+        let mut add = |facet: Facet<'_>| hashes.push(self.hash(facet));
         add(Facet::Status(trace.status()));
         add(Facet::Verdict(trace.verdict));
         add(Facet::Sealed(sealed));
@@ -77,6 +77,12 @@ impl FacetHasher {
         ];
         for (field, values) in &sets {
             values.iter().for_each(|v| add(Facet::Text(field, v)));
+        }
+        for field in [TextField::Rule, TextField::Category] {
+            field.any(trace, |value| {
+                add(Facet::Text(&field, value));
+                false
+            });
         }
         let singles = [
             (TextField::Name, &trace.name),
@@ -106,6 +112,8 @@ fn field_name(field: &TextField) -> &'static str {
         TextField::Provider => "provider",
         TextField::Tool => "tool",
         TextField::Tag => "tag",
+        TextField::Rule => "rule",
+        TextField::Category => "category",
         TextField::Agent => "agent",
         TextField::Session => "session",
         TextField::User => "user",

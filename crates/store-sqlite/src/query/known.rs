@@ -17,6 +17,8 @@ pub(crate) fn bit(field: &TextField) -> Option<i64> {
         TextField::Environment => 8,
         TextField::Version => 9,
         TextField::Service => 10,
+        TextField::Rule => 14,
+        TextField::Category => 15,
         TextField::Id | TextField::Metadata(_) => return None,
     };
     Some(1 << place)
@@ -29,7 +31,7 @@ pub(crate) const COST_SOURCES: i64 = 1 << 12;
 /// The bit for any metadata at all.
 pub(crate) const METADATA: i64 = 1 << 13;
 
-const FIELDS: [TextField; 11] = [
+const FIELDS: [TextField; 13] = [
     TextField::Name,
     TextField::Model,
     TextField::Provider,
@@ -41,6 +43,8 @@ const FIELDS: [TextField; 11] = [
     TextField::Environment,
     TextField::Version,
     TextField::Service,
+    TextField::Rule,
+    TextField::Category,
 ];
 
 /// What is known of a trace.

@@ -5,7 +5,7 @@
 //! neither, over all traces by start. Everything else of the filter is a condition on the way.
 //! Indexes are named in the statements, since SQLite's planner has been seen to pass over them.
 
-use exhibit_model::{Status, Verdict};
+use exhibit_model::{ReviewState, Status, Verdict};
 use exhibit_store::{
     Order,
     filter::{Compare, Filter, Test, TextField, TextTerm, TimeField},
@@ -38,6 +38,8 @@ pub(crate) struct Parts<'f> {
     pub(crate) facets: Vec<Vec<i64>>,
     /// Sets of trace ids: a match is one of each.
     pub(crate) ids: Vec<&'f [String]>,
+    /// How the reviews of a match stand: one of each.
+    pub(crate) reviews: Vec<&'f [ReviewState]>,
     /// Terms that a match has.
     pub(crate) terms: Vec<&'f TextTerm>,
 }
@@ -49,6 +51,7 @@ impl<'f> Parts<'f> {
             starts: (i64::MIN, i64::MAX),
             facets: Vec::new(),
             ids: Vec::new(),
+            reviews: Vec::new(),
             terms: Vec::new(),
         };
         match filter {
@@ -78,6 +81,10 @@ impl<'f> Parts<'f> {
             }
             Test::Text(term) => {
                 self.terms.push(term);
+                return;
+            }
+            Test::Review(states) => {
+                self.reviews.push(states);
                 return;
             }
             Test::Status(v) => v.iter().map(|v| hasher.hash(Facet::Status(*v))).collect(),

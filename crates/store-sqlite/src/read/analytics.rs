@@ -24,16 +24,20 @@ pub(crate) fn analytics(
 ) -> Result<Analytics> {
     let plan = Plan::of(query)?;
     let reads = plan.reads();
-    let mut sums = Sums::new(dimension_code(plan.dimension()), query.step_s);
-    for read in &reads {
-        sums.read_chunks(db, workspace, read)?;
+    let mut cells = Vec::new();
+    for dimension in plan.dimensions() {
+        let mut sums = Sums::new(dimension_code(dimension), query.step_s);
+        for read in &reads {
+            sums.read_chunks(db, workspace, read)?;
+        }
+        visit_deltas(db, workspace.0, |key, cell| {
+            let (grain, bucket, place) = split_key(key)?;
+            let wanted = reads.iter().any(|r| r.grain == grain && r.starts.contains(&bucket));
+            if wanted { sums.add(bucket, place, cell) } else { Ok(()) }
+        })?;
+        cells.extend(sums.into_cells()?);
     }
-    visit_deltas(db, workspace.0, |key, cell| {
-        let (grain, bucket, place) = split_key(key)?;
-        let wanted = reads.iter().any(|r| r.grain == grain && r.starts.contains(&bucket));
-        if wanted { sums.add(bucket, place, cell) } else { Ok(()) }
-    })?;
-    Ok(plan.assemble(sums.into_cells()?))
+    Ok(plan.assemble(cells))
 }
 
 /// Cells of one dimension, added up by step before the plan sees them: thirty days that begin and

@@ -1,7 +1,12 @@
 //! Lists of traces.
 
+use std::collections::BTreeSet;
+
 use exhibit_model::{TraceId, WorkspaceId};
-use exhibit_store::{Order, Page, TraceKey, TraceQuery, TraceRow, filter::Filter};
+use exhibit_store::{
+    Order, Page, TraceKey, TraceQuery, TraceRow,
+    filter::{Field, Filter, Test},
+};
 use rusqlite::{
     Connection, OptionalExtension, Rows, fallible_streaming_iterator::FallibleStreamingIterator,
     params_from_iter,
@@ -53,7 +58,8 @@ pub(crate) fn trace(
         })
         .when("reading a trace")?
         .transpose()?;
-    let found = found.map(|listed| listed.with_seal(db)).transpose()?;
+    let found =
+        found.map(|listed| listed.with_seal(db)?.with_reviews(db, workspace)).transpose()?;
     Ok(found.map(|listed| (listed.id, listed.row)))
 }
 
@@ -120,11 +126,18 @@ pub(crate) fn walk(
     let parts = Parts::of(filter, &hasher);
     let finder = Finder::of(search, workspace.0, terms(filter))?;
     let sets: Vec<&TraceSet> = parts.terms.iter().filter_map(|t| finder.traces(t)).collect();
+    let mut asks = false;
+    filter.visit(&mut |test| {
+        asks |= matches!(test, Test::Review(_) | Test::Has(Field::Review));
+    });
     let mut visit = |listed: ListedTrace| -> Result<bool> {
-        let listed = listed.with_seal(db)?;
+        let mut listed = listed.with_seal(db)?;
+        if asks {
+            listed = listed.with_reviews(db, workspace)?;
+        }
         let id = listed.id;
         if filter.matches(&listed.row, &mut |term| finder.has(term, id)) {
-            visit(listed)
+            visit(if asks { listed } else { listed.with_reviews(db, workspace)? })
         } else {
             Ok(true)
         }
@@ -172,6 +185,14 @@ fn few(
             let found = statement.query_row((workspace.0, id), place).optional().when(doing)?;
             candidates.extend(found.filter(in_range));
         }
+    } else if let Some(ids) = reviewed(db, workspace, parts)? {
+        let mut statement = db
+            .prepare_cached("SELECT start, id FROM traces WHERE workspace = ?1 AND trace_id = ?2")
+            .when(doing)?;
+        for id in ids {
+            let found = statement.query_row((workspace.0, id), place).optional().when(doing)?;
+            candidates.extend(found.filter(in_range));
+        }
     } else if let Some(rare) = sets.iter().min_by_key(|set| set.len()).filter(|s| s.len() < RARE) {
         let mut statement = db
             .prepare_cached("SELECT start, id FROM traces WHERE id = ?1 AND workspace = ?2")
@@ -184,6 +205,33 @@ fn few(
         return Ok(None);
     }
     Ok(Some(candidates))
+}
+
+/// The traces whose reviews stand as the filter wants, where they are few.
+fn reviewed(
+    db: &Connection,
+    workspace: WorkspaceId,
+    parts: &Parts<'_>,
+) -> Result<Option<Vec<String>>> {
+    let doing = "looking for reviewed traces";
+    let Some(states) = parts.reviews.first() else { return Ok(None) };
+    let mut statement = db
+        .prepare_cached(
+            "SELECT trace_id FROM reviews INDEXED BY reviews_by_state \
+             WHERE workspace = ?1 AND state = ?2 LIMIT ?3",
+        )
+        .when(doing)?;
+    let mut ids = BTreeSet::new();
+    for state in *states {
+        let mut rows = statement.query((workspace.0, state.code(), RARE as i64)).when(doing)?;
+        while let Some(row) = Rows::next(&mut rows).when(doing)? {
+            ids.insert(row.get(0).when(doing)?);
+        }
+        if ids.len() >= RARE {
+            return Ok(None);
+        }
+    }
+    Ok(Some(ids.into_iter().collect()))
 }
 
 fn visit_few(

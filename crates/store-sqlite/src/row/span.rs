@@ -85,6 +85,8 @@ impl Revision {
             ttft: facts.ttft,
             verdict: facts.verdict,
             findings: facts.findings,
+            categories: facts.categories,
+            rules: facts.rules.into_iter().map(str::to_owned).collect(),
             flags: facts.flags,
             quarantined: facts.quarantined,
             input_preview: text(facts.input_preview),

@@ -1,8 +1,8 @@
 //! A trace's row.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use exhibit_model::{Nanos, SpanId, TraceSummary};
+use exhibit_model::{Nanos, ReviewState, SpanId, TraceSummary, WorkspaceId};
 use exhibit_store::{StoredSeal, TraceKey, TraceRow};
 use rusqlite::Connection;
 
@@ -31,8 +31,27 @@ impl ListedTrace {
         let seals = c.int()?;
         let key = TraceKey(c.bytes()?.to_vec());
         let summary = Arc::new(parse_summary(c.text()?)?);
-        let row = TraceRow { summary, first_received, last_received, seal: None, key };
+        let reviews = BTreeSet::new();
+        let row = TraceRow { summary, first_received, last_received, seal: None, reviews, key };
         Ok(Self { id, row, seals })
+    }
+
+    /// Adds how its reviews stand.
+    pub(crate) fn with_reviews(mut self, db: &Connection, workspace: WorkspaceId) -> Result<Self> {
+        let doing = "reading how reviews stand";
+        let mut statement = db
+            .prepare_cached(
+                "SELECT state FROM reviews INDEXED BY reviews_of_trace \
+                 WHERE workspace = ?1 AND trace_id = ?2",
+            )
+            .when(doing)?;
+        let id = self.row.summary.trace_id.as_str();
+        let mut rows = statement.query((workspace.0, id)).when(doing)?;
+        while let Some(row) = rows.next().when(doing)? {
+            let state = ReviewState::from_code(Columns::of(row).int()?);
+            self.row.reviews.insert(state.ok_or_else(|| corrupt("the state of a review"))?);
+        }
+        Ok(self)
     }
 
     /// Adds the latest seal.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use exhibit_store::rollup::{Accumulator, Cell};
+use exhibit_store::rollup::{Accumulator, Cell, Key};
 use rusqlite::Connection;
 
 use crate::{
@@ -70,6 +70,13 @@ pub(crate) fn flush(
             .when(doing)?;
     }
     Ok(Waiting::default())
+}
+
+/// Adds cells to the rollups of a workspace at once.
+pub(crate) fn add(db: &Connection, workspace: i64, cells: &[(Key, Cell)]) -> Result<()> {
+    let mut blob = Vec::with_capacity(cells.len() * 48);
+    cells.iter().for_each(|(key, cell)| put_cell(&mut blob, &key_bytes(key), cell));
+    fold(db, workspace, &sorted(&[blob])?)
 }
 
 /// A key and the bytes of a cell, as they stand in a delta.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use exhibit_model::{
-    CostSource, Decision, Finding, FindingCategory, NanoUsd, Part, Severity, Span, SpanKind,
-    Status, Usage,
+    CostSource, Decision, Finding, FindingCategory, NanoUsd, Part, Review, ReviewState, Severity,
+    Span, SpanKind, Status, Usage,
 };
 
 use super::{
     Subject,
-    fixture::{Dice, START, Tenant, Tweak, at, span, span_id},
+    fixture::{Dice, START, Tenant, Tweak, against, at, span, span_id},
 };
 use crate::{Filter, Order, TraceRow, search::Document};
 
@@ -137,6 +137,23 @@ const TESTS: &[&str] = &[
     "verdict = pass",
     "verdict != pass",
     "verdict in (warning, fail)",
+    "rule = a",
+    "rule = p/a",
+    "rule != p/b",
+    "rule in (a, b)",
+    "rule ~ P/",
+    "has(rule)",
+    "category = pii",
+    "category != secret",
+    "category in (pii, secret)",
+    "has(category)",
+    "review = open",
+    "review = waiting",
+    "review != approved",
+    "review in (approved, expired)",
+    "has(review)",
+    "not has(review) rule = a",
+    "review = waiting and category = pii or review = rejected",
     "cost_source = table",
     "cost_source != table",
     "cost_source in (agent, default)",
@@ -276,6 +293,15 @@ async fn plant(tenant: &Tenant) -> BTreeMap<String, Document> {
         document.push(&batch.traces[0].text);
         documents.insert(trace.clone(), document);
         tenant.commit(batch).await.unwrap();
+        for (number, state) in ReviewState::ALL.iter().enumerate() {
+            if dice.roll(5) == 0 {
+                let id = format!("rv_{n}_{number}");
+                let review = Review { id, state: *state, ..super::review::review(n) };
+                let review = Review { trace_id: super::fixture::trace_id(&trace), ..review };
+                let act = tenant.admin_act();
+                assert!(tenant.store.put_review(tenant.workspace, &review, act).await.unwrap());
+            }
+        }
         if dice.roll(3) == 0 {
             let mut seal = tenant.seal(&trace, 1);
             seal.partial = dice.roll(2) == 0;
@@ -331,7 +357,8 @@ fn any_trace(dice: &mut Dice, trace: &str) -> Vec<Span> {
                 None => CostSource::None,
             };
         }
-        one.findings.extend((0..dice.roll(3)).map(|_| finding()));
+        one.findings.extend((0..dice.roll(3)).map(|_| finding(dice)));
+        one.evaluations.extend(dice.maybe(&["a", "b"]).map(|rule| against(&rule)));
         if dice.roll(6) == 0 {
             one.decision = Decision { actions: vec![exhibit_model::Action::Review] };
         }
@@ -340,11 +367,11 @@ fn any_trace(dice: &mut Dice, trace: &str) -> Vec<Span> {
     spans
 }
 
-fn finding() -> Finding {
+fn finding(dice: &mut Dice) -> Finding {
     Finding {
         rule: "credit-card".into(),
         entity: "CREDIT_CARD".into(),
-        category: FindingCategory::Pii,
+        category: dice.pick(&[FindingCategory::Pii, FindingCategory::Secret]),
         severity: Severity::High,
         part: Part::Input,
         pointer: String::new(),

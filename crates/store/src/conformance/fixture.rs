@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use exhibit_model::{
-    Cost, CostSource, Door, NanoUsd, Nanos, RecordId, Span, SpanHead, SpanId, SpanKind, Status,
-    TraceId, TraceSummary, Usage, Workspace, WorkspaceId, record, text,
+    Cost, CostSource, Door, Evaluation, NanoUsd, Nanos, Outcome, RecordId, Severity, Span,
+    SpanHead, SpanId, SpanKind, Status, TraceId, TraceSummary, Usage, Workspace, WorkspaceId,
+    record, text,
 };
 
 use super::{Subject, oracle};
@@ -318,6 +319,17 @@ impl Tenant {
         let filter = Filter::parse(filter, START).unwrap();
         let page = self.page(&filter, Order::Newest, None, 10_000).await;
         page.rows.iter().map(|row| row.summary.trace_id.to_string()).collect()
+    }
+}
+
+/// A rule of the policy `p` that speaks against a span.
+pub fn against(rule: &str) -> Evaluation {
+    Evaluation {
+        policy: "p".into(),
+        rule: rule.into(),
+        outcome: Outcome::Fail,
+        severity: Severity::High,
+        message: String::new(),
     }
 }
 

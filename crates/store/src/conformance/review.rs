@@ -7,7 +7,7 @@ use exhibit_model::{
 use super::{Subject, fixture::Tenant};
 use crate::{Delivery, LogId, ReviewQuery};
 
-fn review(number: u64) -> Review {
+pub(super) fn review(number: u64) -> Review {
     Review {
         id: format!("rv_{number}"),
         trace_id: format!("t{number}").parse().unwrap(),

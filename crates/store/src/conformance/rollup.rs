@@ -6,12 +6,12 @@ use exhibit_model::{Nanos, Span, SpanHead, Status, Usage};
 
 use super::{
     Subject,
-    fixture::{Dice, MINUTE, SECOND, START, Tenant, Tweak, at, call, running, span},
+    fixture::{Dice, MINUTE, SECOND, START, Tenant, Tweak, against, at, call, running, span},
     revision::any_span,
 };
 use crate::{
     Analytics, AnalyticsQuery, Dimension, Measures, StoreError,
-    rollup::{Cell, Key, contributes, contributions, dimension_value},
+    rollup::{Cell, Key, contributes, contributions, dimension_value, set_values},
 };
 
 async fn cells(tenant: &Tenant) -> Vec<(Key, Cell)> {
@@ -224,9 +224,17 @@ fn check(answer: &Analytics, rows: &[&Row], step: i64, group_by: Option<Dimensio
         return;
     };
     assert!(answer.groups.is_sorted_by(|a, b| a.measures.spans >= b.measures.spans));
-    assert_eq!(answer.groups.iter().map(|g| g.measures.spans).sum::<u64>(), answer.totals.spans);
+    let set = dimension.is_set();
+    let values = |row: &&Row| set_values(&row.0, dimension).count() as u64;
+    let expected = if set { rows.iter().map(values).sum() } else { answer.totals.spans };
+    assert_eq!(answer.groups.iter().map(|g| g.measures.spans).sum::<u64>(), expected);
     for group in &answer.groups {
-        let of = |row: &&&Row| dimension_value(&row.0, dimension) == group.value.as_deref();
+        let value = group.value.as_deref();
+        let of = |row: &&&Row| match (set, value) {
+            (true, Some(value)) => set_values(&row.0, dimension).any(|v| v == value),
+            (true, None) => false,
+            (false, _) => dimension_value(&row.0, dimension) == value,
+        };
         let rows: Vec<_> = rows.iter().filter(of).copied().collect();
         assert_same(&group.measures, &rows);
         assert_eq!(group.series.iter().map(|s| s.measures.spans).sum::<u64>(), rows.len() as u64);
@@ -281,6 +289,33 @@ pub async fn groups_beyond_the_limit_are_summed_as_other(subject: Subject) {
     assert_eq!(answer.totals.spans, 11);
     query.groups_max = 4;
     assert!(ask(&tenant, &query).await.other.is_none());
+}
+
+/// What rules say is summed by rule and by category, a ruling on a whole trace with it.
+pub async fn rules_and_categories_are_summed_for_every_span_they_concern(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    let hit = |id: &str, rules: &[&str]| {
+        call("t", id, 0, 1).with(|s| rules.iter().for_each(|r| s.evaluations.push(against(r))))
+    };
+    tenant.put(&[hit("a", &["x", "y"]), hit("b", &["x"]), hit("c", &[])]).await;
+    tenant.put(&[span("t", "~", 0).with(|s| s.evaluations.push(against("z")))]).await;
+    let mut query = query(START, at(60), 60, Some(Dimension::Rule));
+    let answer = ask(&tenant, &query).await;
+    let groups: Vec<_> =
+        answer.groups.iter().map(|g| (g.value.as_deref(), g.measures.spans)).collect();
+    assert_eq!(groups, [(Some("p/x"), 2), (Some("p/y"), 1), (Some("p/z"), 1)]);
+    assert_eq!((answer.totals.spans, answer.other.is_none()), (3, true), "totals stay the whole");
+    assert_eq!(answer.groups[0].measures.cost_nano_usd, 2 * answer.totals.cost_nano_usd / 3);
+    query.groups_max = 1;
+    let answer = ask(&tenant, &query).await;
+    assert_eq!(answer.other.map(|m| m.spans), Some(2));
+    tenant.put(&[hit("a", &[])]).await;
+    tenant.put(&[span("t", "~", 0)]).await;
+    let groups = ask(&tenant, &query).await.groups;
+    assert_eq!(groups.len(), 1, "a correction takes them out again");
+    assert_eq!(groups[0].measures.spans, 1);
+    query.group_by = Some(Dimension::Category);
+    assert!(ask(&tenant, &query).await.groups.is_empty());
 }
 
 pub async fn steps_that_cannot_be_answered_exactly_are_refused(subject: Subject) {

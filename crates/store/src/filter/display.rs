@@ -50,6 +50,7 @@ fn write_test(f: &mut Formatter<'_>, test: &Test, not: bool) -> fmt::Result {
         Test::Kind(values) => one_of(f, &Field::Kind, values, not),
         Test::Verdict(values) => one_of(f, &Field::Verdict, values, not),
         Test::CostSource(values) => one_of(f, &Field::CostSource, values, not),
+        Test::Review(values) => one_of(f, &Field::Review, values, not),
         Test::OneOf { field, values } => {
             let values: Vec<_> = values.iter().map(|v| Quoted(v)).collect();
             one_of(f, &Field::Text(field.clone()), &values, not)

@@ -20,6 +20,8 @@ pub enum Field {
     Verdict,
     /// Where costs come from.
     CostSource,
+    /// How its reviews stand (many).
+    Review,
     /// A text.
     Text(TextField),
     /// Whether it is sealed.
@@ -67,6 +69,10 @@ pub enum TextField {
     Tool,
     /// Tags (many).
     Tag,
+    /// Rules that spoke against it (many), by `policy/rule` and by the rule's id alone.
+    Rule,
+    /// Categories of its findings (many).
+    Category,
     /// Agent.
     Agent,
     /// Session.
@@ -115,6 +121,9 @@ const NAMES: &[(&str, Field)] = &[
     ("errors", Field::Count(CountField::Errors)),
     ("findings", Field::Count(CountField::Findings)),
     ("verdict", Field::Verdict),
+    ("rule", Field::Text(TextField::Rule)),
+    ("category", Field::Text(TextField::Category)),
+    ("review", Field::Review),
     ("cost_source", Field::CostSource),
     ("sealed", Field::Sealed),
 ];
@@ -147,6 +156,9 @@ impl Field {
 impl TextField {
     /// Whether a trace can have several values of it.
     pub fn is_set(&self) -> bool {
-        matches!(self, Self::Model | Self::Provider | Self::Tool | Self::Tag)
+        matches!(
+            self,
+            Self::Model | Self::Provider | Self::Tool | Self::Tag | Self::Rule | Self::Category
+        )
     }
 }

@@ -44,6 +44,7 @@ impl Test {
             Self::Kind(values) => values.iter().any(|kind| trace.kinds.contains(kind)),
             Self::Verdict(values) => values.contains(&trace.verdict),
             Self::CostSource(values) => values.iter().any(|s| trace.cost_sources.contains(s)),
+            Self::Review(values) => values.iter().any(|state| row.reviews.contains(state)),
             Self::OneOf { field, values } => field.any(trace, |v| values.iter().any(|x| x == v)),
             Self::Contains { field, piece } => field.any(trace, |v| contains_folded(v, piece)),
             Self::Sealed => sealed(row),
@@ -69,6 +70,7 @@ impl Field {
             Self::Status | Self::Verdict => true,
             Self::Kind => !trace.kinds.is_empty(),
             Self::CostSource => !trace.cost_sources.is_empty(),
+            Self::Review => !row.reviews.is_empty(),
             Self::Text(field) => field.any(trace, |_| true),
             Self::Sealed => sealed(row),
         }
@@ -110,6 +112,12 @@ impl TextField {
             Self::Provider => return trace.providers.iter().any(|v| pass(v)),
             Self::Tool => return trace.tools.iter().any(|v| pass(v)),
             Self::Tag => return trace.tags.iter().any(|v| pass(v)),
+            Self::Category => return trace.categories.iter().any(|v| pass(v.as_str())),
+            Self::Rule => {
+                let short =
+                    |rule: &str| rule.split_once('/').map_or(0, |(policy, _)| policy.len() + 1);
+                return trace.rules.iter().any(|v| pass(v) || pass(v.get(short(v)..).unwrap_or(v)));
+            }
             Self::Id => Some(trace.trace_id.as_str()),
             Self::Name => trace.name.as_deref(),
             Self::Agent => trace.agent.as_deref(),

@@ -51,6 +51,18 @@ fn what_is_typed_into_a_search_box_reads() {
 }
 
 #[test]
+fn what_rules_said_and_how_reviews_stand_can_be_asked_for() {
+    assert_eq!(parse("rule = default/costly-call"), is(TextField::Rule, "default/costly-call"));
+    assert_eq!(parse("category:PII"), is(TextField::Category, "pii"));
+    let waiting = vec![ReviewState::Open, ReviewState::Claimed, ReviewState::Escalated];
+    assert_eq!(parse("review = waiting"), Test::Review(waiting.clone()).into());
+    assert_eq!(parse("review in (waiting, open)"), Test::Review(waiting).into());
+    assert_eq!(parse("has(review)"), Test::Has(Field::Review).into());
+    assert!(refused("category = pi").to_string().contains("pii"));
+    assert!(refused("review = opne").to_string().contains("open"));
+}
+
+#[test]
 fn or_binds_weaker_than_and_and_not_strongest() {
     let expected = word("a").and(word("b").negate()).or(word("c").and(word("d")));
     assert_eq!(parse("a not b or c d"), expected);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use exhibit_model::{Nanos, Status};
 
-use super::{Space, cursor, trace::Trace};
+use super::{Space, cursor, review::States, trace::Trace};
 use crate::{Order, Page, SessionSummary, SpanRow, SpanWindow, StoreError, TraceQuery, TraceRow};
 
 /// Where a row stands: its start, then its id.
@@ -12,6 +12,7 @@ type Place = (Nanos, String);
 
 pub(super) fn traces(
     space: Option<&Space>,
+    reviews: &States,
     query: &TraceQuery,
 ) -> Result<Page<TraceRow>, StoreError> {
     let list = match query.order {
@@ -19,14 +20,17 @@ pub(super) fn traces(
         Order::Oldest => "traces-oldest",
     };
     let place = |row: &TraceRow| (row.summary.start, row.summary.trace_id.as_str().to_owned());
-    let mut rows = matching(space, query);
+    let mut rows = matching(space, reviews, query);
     rows.sort_by_key(place);
     page(list, rows, query.after.as_ref(), query.limit, query.order, place)
 }
 
-fn matching(space: Option<&Space>, query: &TraceQuery) -> Vec<TraceRow> {
+fn matching(space: Option<&Space>, reviews: &States, query: &TraceQuery) -> Vec<TraceRow> {
     let traces = space.into_iter().flat_map(|space| space.traces.values());
-    let rows = traces.map(|trace| (trace.row(), &trace.text));
+    let rows = traces.map(|trace| {
+        let reviews = reviews.get(&trace.summary.trace_id).cloned().unwrap_or_default();
+        (TraceRow { reviews, ..trace.row() }, &trace.text)
+    });
     rows.filter(|(row, text)| query.filter.matches(row, &mut |term| text.finds(term)))
         .map(|(row, _)| row)
         .collect()
@@ -48,10 +52,11 @@ pub(super) fn spans(
 
 pub(super) fn sessions(
     space: Option<&Space>,
+    reviews: &States,
     query: &TraceQuery,
 ) -> Result<Page<SessionSummary>, StoreError> {
     let mut sessions: BTreeMap<String, (SessionSummary, BTreeSet<String>)> = BTreeMap::new();
-    for row in matching(space, query) {
+    for row in matching(space, reviews, query) {
         let trace = &*row.summary;
         let Some(session) = &trace.session else { continue };
         let (sum, users) = sessions

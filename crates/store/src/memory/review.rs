@@ -1,12 +1,17 @@
 //! Reviews and deliveries in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use exhibit_model::{Nanos, RecordId, Review, WorkspaceId};
+use exhibit_model::{Nanos, RecordId, Review, ReviewState, TraceId, WorkspaceId};
 
 use super::MemoryStore;
-use crate::{AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor};
+use crate::{
+    AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, TraceRow, review::cursor,
+};
+
+/// How the reviews of traces stand.
+pub(super) type States = BTreeMap<TraceId, BTreeSet<ReviewState>>;
 
 /// Rows by number, in the order in which they came.
 #[derive(Debug, Default)]
@@ -18,6 +23,21 @@ pub(super) struct Reviews {
 }
 
 impl Reviews {
+    /// How the reviews of each trace of a workspace stand.
+    pub(super) fn states(&self, workspace: WorkspaceId) -> States {
+        let mut states = States::default();
+        for (_, review) in self.asked.values().filter(|(of, _)| *of == workspace) {
+            states.entry(review.trace_id.clone()).or_default().insert(review.state);
+        }
+        states
+    }
+
+    /// A trace with how its reviews stand.
+    pub(super) fn shown_with(&self, workspace: WorkspaceId, row: TraceRow) -> TraceRow {
+        let reviews = self.states(workspace).remove(&row.summary.trace_id).unwrap_or_default();
+        TraceRow { reviews, ..row }
+    }
+
     fn number(&self, workspace: WorkspaceId, id: &str) -> Option<i64> {
         let of =
             |(_, (w, review)): &(&i64, &(WorkspaceId, Review))| *w == workspace && review.id == id;

@@ -1,6 +1,9 @@
 //! One trace in memory.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use exhibit_model::{
     Limits, Nanos, RecordId, SpanHead, SpanId, Status, TraceSummary, merge::Digest,
@@ -46,6 +49,7 @@ impl Trace {
             first_received: self.first_received,
             last_received: self.last_received,
             seal: self.seals.last().cloned(),
+            reviews: BTreeSet::new(),
             key: self.key.clone(),
         }
     }

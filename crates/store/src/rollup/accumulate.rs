@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use exhibit_model::SpanHead;
 
-use super::{Cell, Grain, Key, Sample, dimension_value};
+use super::{Cell, Grain, Key, Sample, dimension_value, set_values};
 use crate::Dimension;
 
 /// The sum of many contributions, by cell. Copies a value's text once per cell and not once per
@@ -20,6 +20,8 @@ pub struct Accumulator {
 struct Minute {
     total: Cell,
     dimensions: [Values; Dimension::ALL.len()],
+    /// The cells of [sets](Dimension::is_set), of which clean spans have none.
+    sets: BTreeMap<Dimension, Cells>,
 }
 
 /// The cells of one dimension of one minute.
@@ -110,6 +112,8 @@ impl Accumulator {
     pub fn add(&mut self, head: &SpanHead, counted: bool, first_of_trace: bool) {
         if let Some(sample) = Sample::of(head, counted, first_of_trace) {
             self.apply(head, &sample);
+        } else if let Some(sample) = Sample::of_ruling(head, 1) {
+            self.apply_to_sets(head, &sample);
         }
     }
 
@@ -117,15 +121,31 @@ impl Accumulator {
     pub fn subtract(&mut self, head: &SpanHead, counted: bool, first_of_trace: bool) {
         if let Some(sample) = Sample::taking_out(head, counted, first_of_trace) {
             self.apply(head, &sample);
+        } else if let Some(sample) = Sample::of_ruling(head, -1) {
+            self.apply_to_sets(head, &sample);
         }
     }
 
     fn apply(&mut self, head: &SpanHead, sample: &Sample) {
         let minute = self.minutes.entry(Grain::Minute.floor(head.start)).or_default();
         for (dimension, values) in Dimension::ALL.into_iter().zip(&mut minute.dimensions) {
-            values.apply(dimension_value(head, dimension), sample, &minute.total);
+            if !dimension.is_set() {
+                values.apply(dimension_value(head, dimension), sample, &minute.total);
+            }
         }
         minute.total.apply(sample);
+        if !head.rules.is_empty() || !head.categories.is_empty() {
+            self.apply_to_sets(head, sample);
+        }
+    }
+
+    fn apply_to_sets(&mut self, head: &SpanHead, sample: &Sample) {
+        for dimension in Dimension::ALL.into_iter().filter(|d| d.is_set()) {
+            for value in set_values(head, dimension) {
+                let minute = self.minutes.entry(Grain::Minute.floor(head.start)).or_default();
+                minute.sets.entry(dimension).or_default().apply(Some(value), sample);
+            }
+        }
     }
 
     /// Whether nothing was added.
@@ -154,6 +174,11 @@ impl Accumulator {
                             put(Some(dimension), value, cell);
                         }
                     }
+                }
+            }
+            for (dimension, many) in minute.sets {
+                for (value, cell) in many.rows {
+                    put(Some(dimension), value, cell);
                 }
             }
             put(None, None, minute.total);

@@ -62,6 +62,13 @@ impl Sample {
         Self::signed(head, counted, first_of_trace, -1)
     }
 
+    /// The sample of a registration record that holds what rules say of its trace: it counts as a
+    /// span in the cells of sets. None for other revisions, and while it is not sealed.
+    pub fn of_ruling(head: &SpanHead, sign: i64) -> Option<Self> {
+        let ruled = head.span_id.is_registration() && head.status.is_sealed();
+        ruled.then_some(Self { sign, traces: 0, errors: 0, call: None, latency: None, ttft: None })
+    }
+
     fn signed(head: &SpanHead, counted: bool, first_of_trace: bool, sign: i64) -> Option<Self> {
         let call = || Call {
             usage: head.usage.map_or([0; 12], |usage| usage.buckets().map(|n| sign * clamped(n))),

@@ -23,8 +23,8 @@ pub const STEPS_MAX: i64 = 10_080;
 ///
 /// Steps stand on multiples of their width since the epoch; the first and the last may be cut by
 /// `from` and `to`. A step of a day or more is rounded down to whole days. Read the cells of
-/// [`reads`](Self::reads) under [`dimension`](Self::dimension) in any order and hand them to
-/// [`assemble`](Self::assemble).
+/// [`reads`](Self::reads) under each of [`dimensions`](Self::dimensions) in any order and hand them
+/// to [`assemble`](Self::assemble).
 #[derive(Debug, Clone)]
 pub struct Plan {
     from: i64,
@@ -82,9 +82,14 @@ impl Plan {
         at.div_euclid(self.step).saturating_mul(self.step)
     }
 
-    /// The dimension of the cells to read; none: the totals.
-    pub fn dimension(&self) -> Option<Dimension> {
-        self.dimension
+    /// The dimensions of the cells to read, `None` standing for the totals: those of a
+    /// [set](Dimension::is_set) do not add up to them.
+    pub fn dimensions(&self) -> Vec<Option<Dimension>> {
+        if self.is_set() { vec![None, self.dimension] } else { vec![self.dimension] }
+    }
+
+    fn is_set(&self) -> bool {
+        self.dimension.is_some_and(Dimension::is_set)
     }
 
     /// The ranges of cells to read, in the order of time; they do not overlap.
@@ -126,8 +131,10 @@ impl Plan {
         let mut groups: HashMap<Option<String>, BTreeMap<i64, Cell>> = HashMap::new();
         for (key, cell) in cells {
             let step = self.step_of(key.bucket_start);
-            steps.entry(step).or_default().add(&cell);
-            if self.dimension.is_some() {
+            if key.dimension.is_none() || !self.is_set() {
+                steps.entry(step).or_default().add(&cell);
+            }
+            if key.dimension.is_some() {
                 match groups.entry(key.value).or_default().entry(step) {
                     Entry::Vacant(place) => drop(place.insert(cell)),
                     Entry::Occupied(mut held) => held.get_mut().add(&cell),
@@ -143,10 +150,13 @@ impl Plan {
             .filter(|(spans, _, steps)| *spans != 0 || !sum(steps.values()).is_zero())
             .collect();
         ranked.sort_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
-        let cut = ranked.len() > self.groups_max;
-        ranked.truncate(self.groups_max);
+        let cut = ranked.split_off(self.groups_max.min(ranked.len()));
         // Thousands of groups may be cut: what is left of the whole is cheaper than their sum.
-        let mut other = totals.clone();
+        let mut other = if self.is_set() {
+            sum(cut.iter().flat_map(|(_, _, steps)| steps.values()))
+        } else {
+            totals.clone()
+        };
         let series = |steps: BTreeMap<i64, Cell>| {
             steps
                 .into_iter()
@@ -158,7 +168,9 @@ impl Plan {
             .into_iter()
             .map(|(_, value, steps)| {
                 let sum = sum(steps.values());
-                other.subtract(&sum);
+                if !self.is_set() {
+                    other.subtract(&sum);
+                }
                 Group { value, measures: sum.measures(), series: series(steps) }
             })
             .collect();
@@ -166,7 +178,7 @@ impl Plan {
             totals: totals.measures(),
             series: self.every_step(&steps),
             groups,
-            other: cut.then(|| other.measures()),
+            other: (!cut.is_empty()).then(|| other.measures()),
         }
     }
 

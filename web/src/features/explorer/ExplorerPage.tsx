@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../../api/client";
-import { analyticsQuery } from "../../api/queries";
+import { analyticsQuery, tracesQuery } from "../../api/queries";
 import { Bars } from "../../charts/Bars";
 import { useKeys } from "../../shell/keys";
 import { useTitle } from "../../shell/Page";
@@ -77,7 +77,9 @@ export function ExplorerPage() {
   const refused = list.error instanceof ApiError && list.error.status === 400 ? list.error.message : null;
   const series = traffic.data?.series ?? [];
   const nothingEver = list.isSuccess && traces.length === 0 && !filter && !search.from;
-  if (nothingEver && search.all) return <FirstRun />;
+  // Nothing in the usual time: perhaps there is nothing at all yet.
+  const any = useQuery({ ...tracesQuery("", 1), enabled: nothingEver });
+  if (nothingEver && (search.all || any.data?.data.length === 0)) return <FirstRun />;
 
   return (
     <div className="flex h-full flex-col">

@@ -6,7 +6,7 @@ import { Icon } from "../../ui/Icon";
 import { hasTerm, quoteIfNeeded } from "./fns/filter";
 
 const FACETS = [
-  ["status", "Status"], ["verdict", "Verdict"], ["agent", "Agent"], ["model", "Model"], ["kind", "Kind"],
+  ["status", "Status"], ["verdict", "Verdict"], ["rule", "Rule"], ["category", "Finding"], ["agent", "Agent"], ["model", "Model"], ["kind", "Kind"],
   ["tool", "Tool"], ["user", "User"], ["environment", "Environment"], ["cost_source", "Source of cost"],
 ] as const;
 

@@ -47,6 +47,13 @@ pub(crate) struct ListParams {
     tool: Option<String>,
     /// `pass`, `warning`, `fail`, `review` or `quarantined`.
     verdict: Option<String>,
+    /// A rule that spoke against it: its id, or `policy/rule`.
+    rule: Option<String>,
+    /// Category of any finding: `pii`, `secret`, `injection` or `term`.
+    category: Option<String>,
+    /// How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
+    /// or `expired`.
+    review: Option<String>,
     /// At least so many US dollars.
     min_cost: Option<String>,
     /// At most so many US dollars.

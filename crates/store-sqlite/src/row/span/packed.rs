@@ -1,8 +1,8 @@
 //! The packed value of a span's row: what identifies the revision first, what describes it after.
 
 use exhibit_model::{
-    CostSource, Flag, NanoUsd, Nanos, RecordId, SpanHead, SpanKind, Status, Usage, UsageRole,
-    Verdict, merge::Digest,
+    CostSource, FindingCategory, Flag, NanoUsd, Nanos, RecordId, SpanHead, SpanKind, Status, Usage,
+    UsageRole, Verdict, merge::Digest,
 };
 
 use super::{Place, put_lengths, take_lengths};
@@ -29,6 +29,8 @@ const FLAGS: u64 = 1 << 11;
 const INPUT_PREVIEW: u64 = 1 << 12;
 const OUTPUT_PREVIEW: u64 = 1 << 13;
 const FINDINGS: u64 = 1 << 14;
+const CATEGORIES: u64 = 1 << 15;
+const RULES: u64 = 1 << 16;
 
 /// A packed value, its first half read.
 #[derive(Debug)]
@@ -60,6 +62,8 @@ pub(crate) struct Facts<'b> {
     pub(crate) cost_source: CostSource,
     pub(crate) ttft: Option<Nanos>,
     pub(crate) findings: u32,
+    pub(crate) categories: Vec<FindingCategory>,
+    pub(crate) rules: Vec<&'b str>,
     pub(crate) flags: Vec<Flag>,
     pub(crate) quarantined: bool,
     pub(crate) input_preview: Option<&'b str>,
@@ -96,7 +100,9 @@ impl<'b> Packed<'b> {
             | some(!head.flags.is_empty(), FLAGS)
             | some(head.input_preview.is_some(), INPUT_PREVIEW)
             | some(head.output_preview.is_some(), OUTPUT_PREVIEW)
-            | some(head.findings > 0, FINDINGS);
+            | some(head.findings > 0, FINDINGS)
+            | some(!head.categories.is_empty(), CATEGORIES)
+            | some(!head.rules.is_empty(), RULES);
         out.push(FORM);
         varint::put(out, bits);
         out.extend_from_slice(&stated.record.0);
@@ -138,6 +144,14 @@ impl<'b> Packed<'b> {
         }
         let previews = [&head.input_preview, &head.output_preview];
         previews.into_iter().flatten().for_each(|text| varint::put_bytes(out, text.as_bytes()));
+        if !head.categories.is_empty() {
+            varint::put(out, head.categories.len() as u64);
+            out.extend(head.categories.iter().map(|category| category.code() as u8));
+        }
+        if !head.rules.is_empty() {
+            varint::put(out, head.rules.len() as u64);
+            head.rules.iter().for_each(|rule| varint::put_bytes(out, rule.as_bytes()));
+        }
     }
 
     /// Reads the first half.
@@ -188,6 +202,18 @@ impl<'b> Packed<'b> {
         };
         let mut text = |bit| if has(bit) { take_text(&mut rest).map(Some) } else { Some(None) };
         let (input_preview, output_preview) = (text(INPUT_PREVIEW)?, text(OUTPUT_PREVIEW)?);
+        let mut categories = Vec::new();
+        if has(CATEGORIES) {
+            for code in varint::take_bytes(&mut rest)? {
+                categories.push(FindingCategory::from_code(i64::from(*code))?);
+            }
+        }
+        let mut rules = Vec::new();
+        if has(RULES) {
+            for _ in 0..varint::take(&mut rest)? {
+                rules.push(take_text(&mut rest)?);
+            }
+        }
         rest.is_empty().then_some(())?;
         Some(Facts {
             name,
@@ -205,6 +231,8 @@ impl<'b> Packed<'b> {
             cost_source: CostSource::from_code(i64::from(cost_source))?,
             ttft,
             findings: u32::try_from(findings).ok()?,
+            categories,
+            rules,
             flags,
             quarantined: has(QUARANTINED),
             input_preview,
@@ -289,6 +317,8 @@ mod tests {
         span.flags = vec![Flag::Stale, Flag::Correction];
         let mut full = SpanHead::of(&span);
         full.findings = 300;
+        full.categories = vec![FindingCategory::Pii, FindingCategory::Term];
+        full.rules = vec!["default/a".to_owned(), "p/ä".to_owned()];
         full.quarantined = true;
         full.input_preview = Some("in".to_owned());
         full.output_preview = Some("東京".repeat(100));
@@ -325,6 +355,10 @@ mod tests {
                 assert_eq!((facts.usage, facts.cost), (head.usage, head.cost));
                 assert_eq!((facts.model, facts.ttft), (head.model.as_deref(), head.ttft));
                 assert_eq!((facts.flags, facts.findings), (head.flags.clone(), head.findings));
+                assert_eq!(
+                    (facts.categories, facts.rules),
+                    (head.categories.clone(), head.rules.iter().map(String::as_str).collect())
+                );
                 assert_eq!(facts.output_preview, head.output_preview.as_deref());
             }
         }

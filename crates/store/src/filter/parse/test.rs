@@ -2,12 +2,23 @@
 
 use super::{FilterError, Parser, VALUES_MAX};
 use crate::filter::{
-    Compare, Field, Filter, Test, TextTerm,
+    Compare, Field, Filter, Test, TextField, TextTerm,
     lexer::{ends_name, ends_word},
     nearest::nearest,
     value::{self, Moment},
 };
-use exhibit_model::{CostSource, SpanKind, Status, Verdict};
+use exhibit_model::{CostSource, FindingCategory, ReviewState, SpanKind, Status, Verdict};
+
+/// What `review` can be asked for: each state, and `waiting` for those that wait for somebody.
+const ASKED: [(&str, &[ReviewState]); 7] = [
+    ("waiting", &[ReviewState::Open, ReviewState::Claimed, ReviewState::Escalated]),
+    ("open", &[ReviewState::Open]),
+    ("claimed", &[ReviewState::Claimed]),
+    ("approved", &[ReviewState::Approved]),
+    ("rejected", &[ReviewState::Rejected]),
+    ("escalated", &[ReviewState::Escalated]),
+    ("expired", &[ReviewState::Expired]),
+];
 
 /// How a field is tested; a negation wraps the result.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -241,6 +252,20 @@ impl Parser<'_> {
             Field::CostSource => {
                 Test::CostSource(self.words(&values, CostSource::ALL, CostSource::as_str)?)
             }
+            Field::Review => {
+                let states = self.words(&values, &ASKED, |(word, _)| word)?;
+                let mut states: Vec<ReviewState> =
+                    states.iter().flat_map(|(_, states)| states.iter().copied()).collect();
+                let mut seen = std::collections::BTreeSet::new();
+                states.retain(|state| seen.insert(*state));
+                Test::Review(states)
+            }
+            Field::Text(TextField::Category) => {
+                let all = FindingCategory::ALL;
+                let values = self.words(&values, all, FindingCategory::as_str)?;
+                let values = values.iter().map(|value| value.as_str().to_owned()).collect();
+                Test::OneOf { field: TextField::Category, values }
+            }
             Field::Text(field) => Test::OneOf {
                 field: field.clone(),
                 values: values.into_iter().map(|value| value.text).collect(),
@@ -330,7 +355,12 @@ impl Parser<'_> {
                     format!("{} is tested by =, !=, ~, !~ or in (…)", field.name()),
                 ));
             }
-            Field::Status | Field::Kind | Field::Verdict | Field::CostSource | Field::Sealed => {
+            Field::Status
+            | Field::Kind
+            | Field::Verdict
+            | Field::CostSource
+            | Field::Review
+            | Field::Sealed => {
                 return Err(
                     self.error(value.at, format!("{} is tested by =, != or in (…)", field.name()))
                 );

@@ -4,6 +4,8 @@ const VALUES: Record<string, string[]> = {
   status: ["running", "ok", "error", "incomplete"],
   kind: ["agent", "llm", "tool", "chain", "retriever", "embedding", "reranker", "guardrail", "evaluator", "custom"],
   verdict: ["pass", "warning", "fail", "review", "quarantined"],
+  category: ["pii", "secret", "injection", "term"],
+  review: ["waiting", "open", "claimed", "approved", "rejected", "escalated", "expired"],
   cost_source: ["agent", "table", "default", "none"],
   sealed: ["true", "false"],
   time: ["-1h", "-24h", "-7d"],
@@ -13,6 +15,7 @@ const VALUES: Record<string, string[]> = {
 
 export const FIELDS: [name: string, what: string][] = [
   ["status", "running, ok, error, incomplete"], ["verdict", "how it stands with the rules"],
+  ["rule", "that spoke against it"], ["category", "of findings"], ["review", "how it stands"],
   ["agent", ""], ["model", "of any span"], ["kind", "of any span"], ["tool", "of any span"],
   ["provider", "of any span"], ["user", ""], ["session", ""], ["environment", ""], ["service", ""],
   ["version", ""], ["name", ""], ["id", ""], ["tag", ""], ["cost", "US dollars"], ["cost_source", "agent, table, default, none"],
