@@ -28,6 +28,7 @@ mod content;
 pub use content::{Previews, content, previews};
 pub use error::DecodeError;
 pub use map::{MAPPING_VERSION, map};
+pub use native::numbered;
 
 use exhibit_model::{Json, Limits, Nanos, Span};
 

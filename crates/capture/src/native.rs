@@ -44,6 +44,16 @@ pub(crate) fn object(
     }
 }
 
+/// The number that a client gave a finished record, and the name of its series (`source`, `sequence`): a
+/// missing number is a record that got lost.
+pub fn numbered(span: &Span) -> Option<(&str, u64)> {
+    let extra = |name: &str| {
+        let mut all = span.attributes.iter();
+        all.find(|a| a.key.strip_prefix(EXTRA) == Some(name)).map(|a| &a.value)
+    };
+    Some((extra("source")?.as_str()?, extra("sequence")?.as_u64()?))
+}
+
 /// Puts a native field under its reserved key. Null is absent.
 pub(crate) fn put(span: &mut Span, name: &str, value: Json) {
     if !value.is_null() {

@@ -2,6 +2,7 @@
 //! from the types in here; what the commands do is in `commands`.
 
 mod admin;
+mod archive;
 mod dead_letters;
 mod govern;
 mod import;
@@ -20,9 +21,11 @@ use std::path::PathBuf;
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub(crate) use admin::{
-    BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCreate, KeysList, KeysRevoke,
-    KeysRotateSigning, ManArgs, ReferenceArgs, ReferencePage, RestoreArgs,
+    BackupArgs, CompletionsArgs, ConfigCommand, KeysCommand, KeysCopyPayloadKeys, KeysCreate,
+    KeysList, KeysMakeMaster, KeysRevoke, KeysRotateMaster, KeysRotateSigning, ManArgs,
+    ReferenceArgs, ReferencePage, RestoreArgs,
 };
+pub(crate) use archive::{ArchiveCommand, ArchiveRunArgs};
 pub(crate) use dead_letters::{DeadLettersCommand, DeadLettersList};
 pub(crate) use govern::{
     PolicyCommand, PolicySimulate, PolicyTest, ReviewsAct, ReviewsCommand, ReviewsList,
@@ -31,7 +34,8 @@ pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use migrate::MigrateArgs;
 pub(crate) use read::{
-    ExportCommand, ExportEvidence, TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
+    ExportAuditTrail, ExportCommand, ExportEvidence, ExportReceipt, ExportStatement, TracesCommand,
+    TracesList, TracesShow, TracesTail, VerifyArgs,
 };
 pub(crate) use remap::RemapArgs;
 pub(crate) use replay::{AblateArgs, Money, ReplayArgs};
@@ -113,6 +117,9 @@ pub(crate) enum Command {
     Holds(HoldsCommand),
     /// Erase records for ever, with a certificate
     Erase(EraseArgs),
+    /// Move payloads of old traces to other storage
+    #[command(subcommand)]
+    Archive(ArchiveCommand),
     /// Cosign checkpoints of other installations' logs
     Witness(WitnessArgs),
     /// Create, list and revoke API keys

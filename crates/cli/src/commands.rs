@@ -1,6 +1,7 @@
 //! What the commands do, one file each.
 
 mod ablate;
+mod archive;
 mod backup;
 mod config;
 mod dead_letters;
@@ -67,6 +68,7 @@ pub(crate) fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
                     Command::Retention(args) => keep::retention(args, &loaded, output).await,
                     Command::Holds(args) => keep::holds(args, &loaded, output).await,
                     Command::Erase(args) => keep::erase(args, &loaded, output).await,
+                    Command::Archive(args) => archive::run(args, &loaded, output).await,
                     Command::Keys(args) => keys::run(args, &loaded, output).await,
                     Command::DeadLetters(args) => dead_letters::run(args, &loaded, output).await,
                     Command::Import(args) => import::run(args, &loaded, output).await,

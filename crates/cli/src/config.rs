@@ -96,6 +96,10 @@ pub(crate) struct Config {
     pub(crate) otlp: Otlp,
     /// Witnesses and time-stamp authorities, who make the log independent of its operator.
     pub(crate) outside: Outside,
+    /// Encryption of payloads at rest, on while a key is given. One of `key`, `key_file`, `key_command`.
+    pub(crate) encryption: Encryption,
+    /// Cold archive: payloads of old traces in other storage.
+    pub(crate) archive: ColdArchive,
     /// The LLM provider that `exhibit trace`, replays and ablations call.
     pub(crate) provider: ProviderConfig,
     /// Where the provider proxy passes calls on to.
@@ -146,6 +150,37 @@ pub(crate) struct Outside {
     pub(crate) timestamp_every_ms: u64,
 }
 
+/// Encryption of payloads at rest: those of traces that begin while a key is given.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Encryption {
+    /// The master key, 64 hexadecimal digits or base64; better in its variable than in a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
+    /// File that holds the master key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// Command, run by the shell, whose first line of output is the master key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key_command: Option<String>,
+    /// Keep full-text search all the same. The index holds every word of payloads in plain.
+    pub(crate) plain_index: bool,
+}
+
+/// Cold archive: payloads of sealed traces move to other storage, encrypted; everything else stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct ColdArchive {
+    /// A directory, or, in a binary built with `--features s3`, `s3://bucket/path` with credentials from the
+    /// usual `AWS_` variables. Keep it set while payloads are there: they are read from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<String>,
+    /// Days after a trace was last added to when its payloads move by themselves. Unset: only when
+    /// `exhibit archive run` says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after_days: Option<u32>,
+}
+
 /// Where traces are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -194,6 +229,8 @@ impl Default for Config {
             api_key: None,
             otlp: Otlp::default(),
             outside: Outside::default(),
+            encryption: Encryption::default(),
+            archive: ColdArchive::default(),
             provider: ProviderConfig::default(),
             proxy: Proxy::default(),
             limits: Limits::default(),
@@ -228,7 +265,8 @@ impl Default for Otlp {
 }
 
 /// Keys whose values are never printed.
-pub(crate) const SECRET_KEYS: &[&str] = &["api_key", "postgres_url", "clickhouse_url"];
+pub(crate) const SECRET_KEYS: &[&str] =
+    &["api_key", "postgres_url", "clickhouse_url", "encryption.key"];
 
 /// The environment variable of a key.
 pub(crate) fn variable_of(key: &str) -> String {
@@ -266,6 +304,13 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
             timestamp_roots: Some(PathBuf::new()),
             ..Outside::default()
         },
+        encryption: Encryption {
+            key: set(),
+            key_file: Some(PathBuf::new()),
+            key_command: set(),
+            plain_index: false,
+        },
+        archive: ColdArchive { to: set(), after_days: Some(0) },
         provider: ProviderConfig {
             provider: set(),
             base_url: set(),

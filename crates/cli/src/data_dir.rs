@@ -66,6 +66,17 @@ impl DataDir {
         Ok(())
     }
 
+    /// Takes the search index away: it holds words that are to be encrypted from now on.
+    pub(crate) fn drop_index(&self) -> anyhow::Result<()> {
+        let path = self.0.join("search");
+        match fs::remove_dir_all(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Who holds it, as the store writes it (`process 123`); none when it is free.
     pub(crate) fn holder(&self) -> anyhow::Result<Option<String>> {
         let path = self.0.join("lock");

@@ -6,7 +6,13 @@ use exhibit_recorder::{Error, Keys, OsEntropy, Parts, Recorder, RuleSource, Syst
 use exhibit_store::Store;
 
 use crate::{
-    config::Loaded, data_dir::DataDir, failure::Failure, opened::Opened, outside::outside,
+    cold,
+    config::{Loaded, StoreKind},
+    data_dir::DataDir,
+    encryption,
+    failure::Failure,
+    opened::Opened,
+    outside::outside,
 };
 
 /// How long the end waits for reviews that are being opened.
@@ -34,10 +40,18 @@ impl Installation {
         }
         let opened = Opened::to_write(loaded).await?;
         let rules = RuleSource { dir: rules_dir(loaded).or_else(|| own_rules_dir(&data)) };
-        let (parts, store, keys) = Self::parts(loaded, &opened, rules)?;
+        encryption::check_slots(loaded, &*opened.store()).await?;
+        let (parts, store, keys) = Self::parts(loaded, &opened, rules, true)?;
         opened.check_keys(&keys).await?;
+        if encryption::is_on(loaded) && !encryption::searches(loaded) {
+            data.drop_index()?;
+        }
         let outside = outside(loaded)?;
+        let archive = cold::open(loaded)?;
         let recorder = Recorder::open(parts).await.map_err(explained)?;
+        if let Some(archive) = archive {
+            recorder.set_archive(archive);
+        }
         recorder.trust(outside);
         Ok(Self { recorder, store, opened, keys })
     }
@@ -49,7 +63,11 @@ impl Installation {
             return Err(not_installed(&data).into());
         }
         let opened = Opened::to_read(loaded).await?;
-        let (parts, store, keys) = Self::parts(loaded, &opened, RuleSource::default())?;
+        encryption::check_slots(loaded, &*opened.store()).await?;
+        let (parts, store, keys) = Self::parts(loaded, &opened, RuleSource::default(), false)?;
+        if loaded.config.store == StoreKind::Embedded {
+            opened.check_keys(&keys).await?;
+        }
         let outside = outside(loaded)?;
         let recorder = Recorder::open_read_only(parts).await.map_err(explained)?;
         recorder.trust(outside);
@@ -70,9 +88,10 @@ impl Installation {
         loaded: &Loaded,
         opened: &Opened,
         rules: RuleSource,
+        to_write: bool,
     ) -> anyhow::Result<(Parts, Arc<dyn Store>, Arc<Keys>)> {
         let store = opened.store();
-        let keys = Arc::new(Keys::open(&loaded.config.data_dir, &OsEntropy)?);
+        let keys = Arc::new(encryption::open_keys(loaded, to_write)?);
         let parts = Parts {
             store: Arc::clone(&store),
             limits: loaded.config.limits.clone(),
@@ -80,7 +99,7 @@ impl Installation {
             entropy: Arc::new(OsEntropy),
             keys: Arc::clone(&keys),
             rules,
-            search: loaded.config.search,
+            search: encryption::searches(loaded),
         };
         Ok((parts, store, keys))
     }

@@ -6,12 +6,14 @@
 //! up and down. `data_dir` knows the directory, `installation` opens what is in it.
 
 mod args;
+mod cold;
 mod commands;
 mod config;
 mod control;
 mod courier;
 mod data_dir;
 mod door;
+mod encryption;
 mod failure;
 mod installation;
 mod opened;

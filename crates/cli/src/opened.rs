@@ -5,13 +5,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use exhibit_recorder::Keys;
 use exhibit_store::{
-    AccountStore, Store,
+    AccountStore, Store, Unsealer,
     carry::{ARRIVING, MOVED},
 };
-use exhibit_store_sqlite::{Options, SqliteStore};
+use exhibit_store_sqlite::{Options, PayloadSources, SqliteStore};
 
 use crate::{
+    cold,
     config::{Loaded, StoreKind},
+    encryption::{self, Later},
     failure::Failure,
 };
 
@@ -22,7 +24,7 @@ pub(crate) const NO_BACKUP: &str = "a cluster is backed up with its databases' o
 /// An open store, as what it is.
 pub(crate) enum Opened {
     /// In the data directory.
-    Embedded(Arc<SqliteStore>),
+    Embedded(Arc<SqliteStore>, Arc<Later>),
     /// In PostgreSQL and ClickHouse.
     #[cfg(feature = "cluster")]
     Cluster(cluster::Node),
@@ -34,13 +36,13 @@ impl Opened {
         if loaded.config.store == StoreKind::Cluster {
             return cluster(loaded, false).await;
         }
-        let (path, options) = (loaded.config.data_dir.clone(), options(loaded));
+        let (path, (options, later)) = (loaded.config.data_dir.clone(), options(loaded)?);
         let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path, options)).await?;
         let failed =
             || format!("cannot open the data directory {}", loaded.config.data_dir.display());
         let store = store.with_context(failed)?;
         check_whole(&store).await?;
-        Ok(Self::Embedded(Arc::new(store)))
+        Ok(Self::Embedded(Arc::new(store), later))
     }
 
     /// Opens it to read.
@@ -48,18 +50,18 @@ impl Opened {
         if loaded.config.store == StoreKind::Cluster {
             return cluster(loaded, true).await;
         }
-        let (path, options) = (loaded.config.data_dir.clone(), options(loaded));
+        let (path, (options, later)) = (loaded.config.data_dir.clone(), options(loaded)?);
         let opened = move || SqliteStore::open_read_only(&path, options);
         let store = tokio::task::spawn_blocking(opened).await?;
         let failed =
             || format!("cannot read the data directory {}", loaded.config.data_dir.display());
-        Ok(Self::Embedded(Arc::new(store.with_context(failed)?)))
+        Ok(Self::Embedded(Arc::new(store.with_context(failed)?), later))
     }
 
     /// The contract.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
         match self {
-            Self::Embedded(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Embedded(store, _) => Arc::clone(store) as Arc<dyn Store>,
             #[cfg(feature = "cluster")]
             Self::Cluster(node) => Arc::clone(&node.store) as Arc<dyn Store>,
         }
@@ -69,18 +71,19 @@ impl Opened {
     #[allow(clippy::unnecessary_wraps, reason = "there is one store without the feature `cluster`")]
     pub(crate) fn embedded(&self) -> anyhow::Result<Arc<SqliteStore>> {
         match self {
-            Self::Embedded(store) => Ok(Arc::clone(store)),
+            Self::Embedded(store, _) => Ok(Arc::clone(store)),
             #[cfg(feature = "cluster")]
             Self::Cluster(_) => Err(Failure::usage(NO_BACKUP).into()),
         }
     }
 
-    /// Refuses keys that are not those of the cluster: what one node wraps another must read.
+    /// Tells the store what opens sealed payloads. Refuses keys that are not those of the cluster: what one
+    /// node wraps another must read.
     #[allow(clippy::unused_async, reason = "there is one store without the feature `cluster`")]
     pub(crate) async fn check_keys(&self, keys: &Keys) -> anyhow::Result<()> {
         match self {
-            Self::Embedded(_) => {
-                let _ = keys;
+            Self::Embedded(_, unsealer) => {
+                unsealer.set(keys.unsealer());
                 Ok(())
             }
             #[cfg(feature = "cluster")]
@@ -91,7 +94,7 @@ impl Opened {
     /// Closes it.
     pub(crate) async fn close(self) -> anyhow::Result<()> {
         match self {
-            Self::Embedded(store) => tokio::task::spawn_blocking(move || store.close()).await?,
+            Self::Embedded(store, _) => tokio::task::spawn_blocking(move || store.close()).await?,
             #[cfg(feature = "cluster")]
             Self::Cluster(node) => node.store.close().await,
         }
@@ -117,8 +120,16 @@ async fn check_whole(store: &dyn AccountStore) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(loaded: &Loaded) -> Options {
-    Options { search: loaded.config.search, ..Options::of(&loaded.config.limits) }
+fn options(loaded: &Loaded) -> anyhow::Result<(Options, Arc<Later>)> {
+    let archive = cold::open(loaded)?.map(|rule| rule.archive);
+    let later = Arc::new(Later::default());
+    let unsealer: Arc<dyn Unsealer> = Arc::clone(&later) as _;
+    let options = Options {
+        search: encryption::searches(loaded),
+        payloads: PayloadSources { unsealer: Some(unsealer), archive },
+        ..Options::of(&loaded.config.limits)
+    };
+    Ok((options, later))
 }
 
 #[cfg(not(feature = "cluster"))]

@@ -13,6 +13,7 @@ pub mod line;
 pub mod manifest;
 pub mod report;
 pub mod stamp;
+pub mod trail;
 pub mod verify;
 pub mod zip;
 

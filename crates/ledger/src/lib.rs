@@ -11,6 +11,7 @@
 
 pub mod canonical;
 pub mod checkpoint;
+pub mod cose;
 pub mod digest;
 pub mod dsse;
 mod lanes;

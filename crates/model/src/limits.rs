@@ -55,6 +55,9 @@ pub struct Limits {
     pub checkpoint_interval_ms: u64,
     /// Time between two runs of retention in workspaces that have rules, milliseconds.
     pub retention_interval_ms: u64,
+    /// A sequence number that a client passed over and that does not come within this time is entered into
+    /// the log as missing, milliseconds. Longer than clients try again.
+    pub gap_after_ms: u64,
     /// Requests a key may make per second, sustained.
     pub key_requests_per_s: u32,
     /// Failed logins an address or account may make per minute.
@@ -95,6 +98,7 @@ impl Default for Limits {
             seal_partial_spans: 10_000,
             checkpoint_interval_ms: 250,
             retention_interval_ms: 24 * 60 * 60 * 1_000,
+            gap_after_ms: 5 * 60 * 1_000,
             key_requests_per_s: 2_000,
             login_attempts_per_min: 10,
             header_timeout_s: 15,

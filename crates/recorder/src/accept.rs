@@ -18,12 +18,12 @@ use exhibit_capture::{Decoded, Rejected};
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{CommitError, Committed};
 
-use crate::{Error, Recorder, live::LiveEvent, meters};
+use crate::{Error, Recorder, gap, live::LiveEvent, meters};
 
 pub use amend::Handling;
 pub(crate) use amend::{Amendment, is_cleared, released};
 pub(crate) use group::Group;
-pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head};
+pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head_kept};
 
 /// How often a batch is built anew before its sender is asked to come again: each round means that
 /// another delivery of the same span won the race.
@@ -58,6 +58,7 @@ impl Recorder {
             ("", None) => "batch",
             (named, _) => named,
         };
+        let numbers = gap::numbers(&decoded);
         let mut decoded = decoded;
         decoded.spans.iter_mut().for_each(ruling::strip);
         let mut outcome = Accepted { rejected: decoded.rejected, ..Accepted::default() };
@@ -71,6 +72,7 @@ impl Recorder {
             outcome.accepted = outcome.accepted.saturating_sub(refused.len() as u64);
             outcome.rejected.extend(refused);
         }
+        self.note_numbers(workspace, numbers);
         meters::add(&self.meters.accepted, outcome.accepted);
         meters::add(&self.meters.rejected, outcome.rejected.len() as u64);
         if !outcome.rejected.is_empty() {
@@ -121,6 +123,7 @@ impl Recorder {
             if !prepared.locks.is_empty() {
                 self.store.put_locks(workspace, prepared.locks).await?;
             }
+            self.vault.keep_slots().await?;
             let timing = self.meters.commit();
             let committed = self.store.commit(prepared.batch).await;
             timing.ended(&committed);

@@ -41,6 +41,7 @@ struct Facts {
     holds: usize,
     erasures: usize,
     witnessed: Option<u64>,
+    encrypted: bool,
 }
 
 impl Recorder {
@@ -58,6 +59,7 @@ impl Recorder {
             holds: keeping.holds.iter().filter(|hold| hold.released.is_none()).count(),
             erasures: keeping.erased.len(),
             witnessed: self.outside_status().witnessed_size,
+            encrypted: self.keys.sealing().is_some(),
         };
         Ok(Compliance { at: self.now().to_rfc3339(), duties: facts.duties() })
     }
@@ -76,6 +78,11 @@ impl Facts {
         let witnessed = match self.witnessed {
             Some(size) => format!("witnesses have confirmed {size} entries of the installation"),
             None => "no witness has confirmed the log since the start".to_owned(),
+        };
+        let encrypted = if self.encrypted {
+            "payloads of new traces are encrypted at rest, under keys that an erasure destroys"
+        } else {
+            "payloads are not encrypted at rest: no master key is given"
         };
         let kept = self.kept();
         let duty = |source, asks, state, shows, evidence: &[&'static str], not_covered| Duty {
@@ -126,9 +133,9 @@ impl Facts {
                 "HIPAA 164.312(b), (c)(2)",
                 "activity is recorded and examined; changes without authority can be found",
                 if self.leaves > 0 { "partly" } else { "open" },
-                vec![recorded.clone(), witnessed.clone(), kept.clone()],
+                vec![recorded.clone(), witnessed.clone(), kept.clone(), encrypted.into()],
                 &["/api/v1/ledger/anchors", "/api/v1/retention/rules"],
-                "that somebody examines the records; encryption at rest of the whole store",
+                "that somebody examines the records; encryption of what lists and search hold",
             ),
             duty(
                 "SEC 17a-4(f)",
@@ -145,6 +152,7 @@ impl Facts {
                 vec![
                     format!("{} erasures and retention runs with certificate", self.erasures),
                     format!("{} legal holds in force, which beat erasure", self.holds),
+                    encrypted.into(),
                 ],
                 &["/api/v1/holds"],
                 "exports handed out and backups made before, until they expire",

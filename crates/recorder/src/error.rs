@@ -57,6 +57,9 @@ impl From<StoreError> for Error {
                 field: "cursor",
                 message: "this is not a cursor of this list; start again without one".to_owned(),
             },
+            lost @ StoreError::Lost { .. } => Self::Conflict(format!(
+                "{lost}: the payload cannot be shown; restore the archive from a copy of it"
+            )),
             other => Self::Internal(other.to_string()),
         }
     }

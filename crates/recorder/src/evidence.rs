@@ -92,18 +92,31 @@ impl Recorder {
         }
         self.note_export(workspace, "evidence").await?;
         let checkpoint = self.settled_checkpoint(LogId::Workspace(workspace.id)).await?;
-        let (traces, next) = match &query.trace {
-            Some(id) => {
-                let row = self.store.trace(workspace.id, id).await?;
-                (row.map(|row| row.summary.trace_id.clone()).into_iter().collect(), None)
-            }
-            None => self.selected(workspace, &query).await?,
-        };
-        if query.trace.is_some() && traces.is_empty() {
-            return Err(Error::NotFound);
-        }
+        let (traces, next) = self.found(workspace, &query).await?;
         let (recorder, workspace) = (Arc::clone(self), workspace.clone());
         Ok(Evidence { recorder, workspace, query, traces, next, checkpoint })
+    }
+
+    /// The traces that a query means.
+    ///
+    /// # Errors
+    /// A filter that does not read; no such trace.
+    pub(crate) async fn traces_of(
+        &self,
+        workspace: &Workspace,
+        query: &EvidenceQuery,
+    ) -> Result<Vec<TraceId>, Error> {
+        self.found(workspace, query).await.map(|(traces, _)| traces)
+    }
+
+    async fn found(
+        &self,
+        workspace: &Workspace,
+        query: &EvidenceQuery,
+    ) -> Result<(Vec<TraceId>, Option<String>), Error> {
+        let Some(id) = &query.trace else { return self.selected(workspace, query).await };
+        let row = self.store.trace(workspace.id, id).await?.ok_or(Error::NotFound)?;
+        Ok((vec![row.summary.trace_id.clone()], None))
     }
 
     /// The latest checkpoint, once it covers what has been recorded so far.
@@ -205,6 +218,7 @@ impl Evidence {
             let read = self.recorder.store.audit_trace(self.workspace.id, id);
             // One that was retained or erased in between is gone, as it should be.
             let Some(trace) = runtime.block_on(read)? else { continue };
+            trace.whole()?;
             let mut opened = trace.clone();
             let unlock = self.recorder.unlock_trace(self.workspace.id, &mut opened);
             let quarantined = runtime.block_on(unlock)?;

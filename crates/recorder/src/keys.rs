@@ -3,7 +3,7 @@
 //! `signing.key` signs checkpoints; `wrapping.key` wraps trace keys and is the root of the keyed
 //! digests; `epoch.key` authorises a new epoch of the log after a restore or a stolen signing key,
 //! and is to be taken offline; `local-admin.token` lets the command line act through a running server.
-//! `*.vkey` are public halves, `successions.json` says which key followed which ([`hand_over`]).
+//! `payloads.db` has the keys of encrypted payloads ([`crate::sealing`]). `*.vkey` are public halves, `successions.json` says which key followed which ([`hand_over`]).
 
 mod hand_over;
 
@@ -11,12 +11,16 @@ use std::{
     fs,
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use exhibit_ledger::{DigestKey, NoteSigner, VerifierKey, succession::SuccessionError};
 use exhibit_model::Entropy;
+use exhibit_store::Unsealer;
 use parking_lot::Mutex;
 use zeroize::{Zeroize, Zeroizing};
+
+use crate::{Sealing, vault::Ring};
 
 pub use hand_over::{HandOver, Kept, hand_over, head_in_guard};
 
@@ -80,6 +84,7 @@ pub struct Keys {
     epoch_key: Option<PathBuf>,
     successions: Mutex<Vec<Kept>>,
     created: bool,
+    sealing: Option<Arc<Sealing>>,
 }
 
 impl Keys {
@@ -122,7 +127,30 @@ impl Keys {
             origin,
             dir,
             created,
+            sealing: None,
         })
+    }
+
+    /// The same, and payloads of new traces are encrypted by these keys.
+    #[must_use]
+    pub fn seal_payloads(mut self, sealing: Arc<Sealing>) -> Self {
+        self.sealing = Some(sealing);
+        self
+    }
+
+    /// What opens encrypted payloads for the store.
+    pub fn unsealer(&self) -> Arc<dyn Unsealer> {
+        self.ring()
+    }
+
+    /// The keys of encrypted payloads, where they are in use.
+    pub(crate) fn sealing(&self) -> Option<&Arc<Sealing>> {
+        self.sealing.as_ref()
+    }
+
+    /// What wraps and opens keys of traces.
+    pub(crate) fn ring(&self) -> Arc<Ring> {
+        Arc::new(Ring::new(&self.wrapping, self.sealing.clone()))
     }
 
     /// Whether this call made the keys: the first start.
@@ -191,7 +219,7 @@ impl Keys {
         &self.guard
     }
 
-    /// The key that wraps trace keys.
+    /// The key that wraps trace keys and locks.
     pub(crate) fn wrapping(&self) -> &[u8; 32] {
         &self.wrapping
     }

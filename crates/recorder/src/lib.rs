@@ -9,6 +9,7 @@
 pub mod ablate;
 mod accept;
 mod account;
+mod archive;
 mod budget;
 mod checkpoint;
 mod complete;
@@ -19,6 +20,8 @@ mod decide;
 mod drift;
 mod error;
 mod evidence;
+mod export;
+mod gap;
 mod job;
 mod keys;
 mod live;
@@ -37,6 +40,7 @@ mod retention;
 mod review;
 mod rule_file;
 mod rules;
+mod sealing;
 mod sequence;
 mod simulate;
 mod succession;
@@ -54,6 +58,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub use accept::{Accepted, Handling};
 pub use account::{Caller, KeyPrefix, KeyRefusal, NewKey, SessionToken, Who};
+pub use archive::{ArchiveReport, ArchiveRule, ArchiveStatus};
 pub use budget::BudgetBurn;
 pub use compliance::{Compliance, Duty};
 pub use cores::Cores;
@@ -67,6 +72,8 @@ pub use evidence::{BUNDLE_TRACES_MAX, Evidence, EvidenceQuery};
 /// Reads a length of time such as `4h` or `-90d`; nanoseconds.
 pub use exhibit_govern::duration;
 pub use exhibit_govern::{RuleListing, RuleProblem};
+pub use export::AuditTrail;
+pub use gap::{Gap, GapOfSource};
 pub use job::{
     Cap, Job, JobError, JobKind, JobState, NewAblation, NewReplay, OwnProvider, ProviderShown,
     Providers, REPEATS_MAX, RUNNING_MAX,
@@ -86,6 +93,7 @@ pub use retention::{
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
 pub use rule_file::{RULE_FILE_BYTES_MAX, RuleFile, RuleFileRefusal, RuleOrigin};
 pub use rules::{RuleSource, RulesError, RulesView, try_rules};
+pub use sealing::{MasterKey, MasterKeyError, PAYLOAD_KEYS, Sealing, SealingError};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use succession::SuccessionWord;
@@ -131,7 +139,9 @@ pub struct Recorder {
     /// Holds are placed and records taken away one after the other.
     keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    archive: std::sync::OnceLock<ArchiveRule>,
     jobs: job::Jobs,
+    gaps: gap::Gaps,
     /// Tells the delivery clock that something is to be told.
     noticed: Notify,
     /// Opening reviews is background work; one batch at a time.
@@ -150,6 +160,7 @@ impl Recorder {
     pub async fn open(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(parts)?;
         recorder.check_guard().await?;
+        recorder.settle_sealing().await?;
         recorder.settle_successions().await?;
         if !recorder.store.tombstones(exhibit_model::WorkspaceId::default(), &[]).await?.is_empty()
         {
@@ -167,6 +178,7 @@ impl Recorder {
     pub async fn open_read_only(parts: Parts) -> Result<Arc<Self>, Error> {
         let recorder = Self::assemble(Parts { rules: RuleSource::default(), ..parts })?;
         recorder.check_guard().await?;
+        recorder.check_sealing().await?;
         Ok(recorder)
     }
 
@@ -184,7 +196,9 @@ impl Recorder {
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
+            archive: std::sync::OnceLock::new(),
             jobs: job::Jobs::default(),
+            gaps: gap::Gaps::default(),
             noticed: Notify::new(),
             following_up: Semaphore::new(1),
             to_follow_up: tokio::sync::watch::Sender::new(0),
@@ -237,6 +251,7 @@ impl Recorder {
 
     /// Runs the clocks until `stop` becomes true, then signs a last checkpoint.
     pub async fn run(self: Arc<Self>, mut stop: tokio::sync::watch::Receiver<bool>) {
+        self.load_gaps().await;
         let clocks = async {
             tokio::join!(
                 self.run_completion(),
@@ -244,6 +259,7 @@ impl Recorder {
                 self.run_rule_reload(),
                 self.run_key_touches(),
                 self.run_budgets(),
+                self.run_gaps(),
                 self.run_reviews(),
                 self.run_retention_clock(),
                 self.run_deliveries()
@@ -263,5 +279,6 @@ impl Recorder {
         }
         self.flush_key_touches().await;
         self.save_budgets().await;
+        self.save_gaps().await;
     }
 }

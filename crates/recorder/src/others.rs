@@ -11,6 +11,7 @@ impl Recorder {
     /// The store has other writers: what only they may know of is always asked for.
     pub fn share(&self) {
         self.vault.note_tombstones();
+        self.gaps.stop();
     }
 
     /// Whether anybody watches a workspace here.

@@ -123,6 +123,14 @@ pub struct Erased {
     pub traces: Vec<String>,
     /// Leaves whose records are gone, as ranges of indexes, the end excluded.
     pub leaves: Vec<(u64, u64)>,
+    /// Traces whose payloads were encrypted: with their keys, every copy of them in a backup is dead too.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub keys_destroyed: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Recorder {

@@ -2,7 +2,8 @@
 //!
 //! Every trace has a key of its own, from which the salts of its records derive. The store holds it
 //! wrapped; destroying the wrapped key makes every record of the trace unprovable for ever, which is
-//! what erasure and retention are.
+//! what erasure and retention are. Where payloads are encrypted ([`crate::sealing`]) it is wrapped by a
+//! slot, and another key derives from it that seals the trace's blocks.
 
 use std::{
     num::NonZero,
@@ -18,31 +19,37 @@ use chacha20poly1305::{
 };
 use exhibit_ledger::{DigestKey, PartKey};
 use exhibit_model::{Entropy, RecordId, TraceId, WorkspaceId};
-use exhibit_store::TraceKey;
+use exhibit_store::{Block, SEALED_BLOCK, SlotId, TraceKey};
 use lru::LruCache;
 use parking_lot::Mutex;
 use siphasher::sip128::SipHasher13;
 use zeroize::Zeroizing;
 
-use crate::{Error, Keys};
+use crate::{Error, Keys, sealing::SealingError};
+
+mod ring;
+
+pub(crate) use ring::Ring;
 
 /// Traces whose keys are held ready: about 300 bytes each.
 const CACHED: usize = 16_384;
-/// Version byte of the wrapping: ChaCha20-Poly1305 under the installation's wrapping key.
+/// Version byte of a lock: ChaCha20-Poly1305 under the installation's wrapping key.
 const WRAPPED_BY_INSTALLATION: u8 = 1;
 const NONCE: usize = 12;
 
 /// A trace key, ready for use.
-#[derive(Debug)]
 pub(crate) struct OpenKey {
     pub(crate) wrapped: TraceKey,
     pub(crate) part_key: PartKey,
+    /// What seals its blocks, where they are sealed.
+    block_key: Option<Zeroizing<[u8; 32]>>,
 }
 
 type Name = (WorkspaceId, TraceId);
 
 pub(crate) struct Vault {
     cipher: ChaCha20Poly1305,
+    ring: Arc<Ring>,
     /// Digests of deliveries, by which a re-delivery is recognised. SipHash: a keyed hash that is
     /// fast on long inputs; nothing is proved by it.
     deliveries: SipHasher13,
@@ -59,6 +66,7 @@ impl Vault {
     pub(crate) fn new(keys: &Keys) -> Self {
         Self {
             cipher: ChaCha20Poly1305::new(keys.wrapping().into()),
+            ring: keys.ring(),
             deliveries: SipHasher13::new_with_key(&half(keys.derive("deliveries"))),
             acts: PartKey::new(&keys.derive("acts")),
             tombstones: DigestKey::new(&keys.derive("tombstones")),
@@ -121,17 +129,8 @@ impl Vault {
         }
         let mut raw = Zeroizing::new([0; 32]);
         entropy.fill(&mut *raw);
-        let mut nonce = [0; NONCE];
-        entropy.fill(&mut nonce);
-        let sealed = self
-            .cipher
-            .encrypt(&nonce.into(), Payload { msg: &*raw, aad: &aad(workspace, trace) })
-            .map_err(|_| Error::Internal("a trace key could not be wrapped".into()))?;
-        let mut wrapped = Vec::with_capacity(1 + NONCE + sealed.len());
-        wrapped.push(WRAPPED_BY_INSTALLATION);
-        wrapped.extend_from_slice(&nonce);
-        wrapped.extend_from_slice(&sealed);
-        let key = Arc::new(OpenKey { wrapped: TraceKey(wrapped), part_key: PartKey::new(&raw) });
+        let wrapped = self.ring.wrap(workspace, trace, &raw, entropy)?;
+        let key = Arc::new(OpenKey::new(&raw, wrapped));
         cache.put(name, Arc::clone(&key));
         Ok(key)
     }
@@ -143,8 +142,8 @@ impl Vault {
         trace: &TraceId,
         wrapped: TraceKey,
     ) -> Result<Arc<OpenKey>, Error> {
-        let raw = self.unwrap(workspace, trace, &wrapped)?;
-        let key = Arc::new(OpenKey { part_key: PartKey::new(&raw), wrapped });
+        let raw = self.ring.unwrap(workspace, trace, &wrapped)?;
+        let key = Arc::new(OpenKey::new(&raw, wrapped));
         self.cache.lock().put((workspace, trace.clone()), Arc::clone(&key));
         Ok(key)
     }
@@ -156,7 +155,7 @@ impl Vault {
         trace: &TraceId,
         wrapped: &TraceKey,
     ) -> Result<PartKey, Error> {
-        Ok(PartKey::new(&*self.unwrap(workspace, trace, wrapped)?))
+        Ok(PartKey::new(&*self.ring.unwrap(workspace, trace, wrapped)?))
     }
 
     /// Wraps the key of a locked record.
@@ -191,30 +190,74 @@ impl Vault {
         (*version == WRAPPED_BY_INSTALLATION).then(|| Zeroizing::new(key))
     }
 
-    fn unwrap(
+    /// A block as an archive takes it: sealed, whether or not it is here.
+    pub(crate) fn seal_block(
         &self,
         workspace: WorkspaceId,
         trace: &TraceId,
         wrapped: &TraceKey,
-    ) -> Result<Zeroizing<[u8; 32]>, Error> {
-        let broken = || Error::Internal("a wrapped trace key does not open".into());
-        let (version, rest) = wrapped.0.split_first().ok_or_else(broken)?;
-        if *version != WRAPPED_BY_INSTALLATION || rest.len() < NONCE {
-            return Err(broken());
+        data: Vec<u8>,
+        entropy: &dyn Entropy,
+    ) -> Result<Vec<u8>, Error> {
+        if data.first() == Some(&SEALED_BLOCK) {
+            return Ok(data);
         }
-        let (nonce, sealed) = rest.split_at(NONCE);
-        let nonce: [u8; NONCE] = nonce.try_into().map_err(|_| broken())?;
-        let raw = self
-            .cipher
-            .decrypt(&nonce.into(), Payload { msg: sealed, aad: &aad(workspace, trace) })
-            .map_err(|_| broken())?;
-        let raw = Zeroizing::new(raw);
-        let mut key = Zeroizing::new([0; 32]);
-        if raw.len() != key.len() {
-            return Err(broken());
+        let raw = self.ring.unwrap(workspace, trace, wrapped)?;
+        ring::seal_block(&ring::block_key(&raw), workspace, trace, &data, entropy)
+    }
+
+    /// Keeps the slots of new keys; before anything that they seal is kept.
+    pub(crate) async fn keep_slots(&self) -> Result<(), Error> {
+        let Some(sealing) = self.ring.sealing().filter(|sealing| sealing.has_pending()) else {
+            return Ok(());
+        };
+        let sealing = Arc::clone(sealing);
+        let kept = tokio::task::spawn_blocking(move || sealing.flush()).await;
+        kept.map_err(|error| Error::Internal(error.to_string()))?.map_err(Error::from)
+    }
+}
+
+impl OpenKey {
+    fn new(raw: &[u8; 32], wrapped: TraceKey) -> Self {
+        let block_key = ring::slot_of(&wrapped).map(|_| ring::block_key(raw));
+        Self { part_key: PartKey::new(raw), block_key, wrapped }
+    }
+
+    /// Whether payloads of the trace are sealed, and its row holds no previews of them.
+    pub(crate) fn seals(&self) -> bool {
+        self.block_key.is_some()
+    }
+
+    /// The block as it is to be kept.
+    pub(crate) fn seal(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        block: Block,
+        entropy: &dyn Entropy,
+    ) -> Result<Block, Error> {
+        let Some(key) = &self.block_key else { return Ok(block) };
+        let data = ring::seal_block(key, workspace, trace, &block.data, entropy)?;
+        Ok(Block { data, ..block })
+    }
+}
+
+/// Whether payloads of a trace with this key are sealed.
+pub(crate) fn is_sealed(key: &TraceKey) -> bool {
+    ring::slot_of(key).is_some()
+}
+
+/// The slot that wraps a key, where one does.
+pub(crate) fn slot(key: &TraceKey) -> Option<SlotId> {
+    ring::slot_of(key)
+}
+
+impl From<SealingError> for Error {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::Store(error) => error.into(),
+            error => Self::Internal(error.to_string()),
         }
-        key.copy_from_slice(&raw);
-        Ok(key)
     }
 }
 
@@ -227,11 +270,4 @@ fn half(key: [u8; 32]) -> [u8; 16] {
 /// A lock opens only the record it was made for.
 fn lock_aad(workspace: WorkspaceId, record: RecordId) -> Vec<u8> {
     [b"lock".as_slice(), &workspace.0.to_be_bytes(), &record.0].concat()
-}
-
-/// A wrapped key opens only in the place it was made for.
-fn aad(workspace: WorkspaceId, trace: &TraceId) -> Vec<u8> {
-    let mut aad = workspace.0.to_be_bytes().to_vec();
-    aad.extend_from_slice(trace.as_str().as_bytes());
-    aad
 }

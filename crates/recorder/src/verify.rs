@@ -201,11 +201,12 @@ impl Recorder {
                 Some(index) => self.store.leaves(log, index, index + 1).await?.pop(),
                 None => None,
             };
-            let checked = record::check(key.as_ref().ok(), row, stored, leaf.as_deref());
+            let wrapped = &trace.row.key;
+            let checked = record::check((key.as_ref().ok(), wrapped), row, stored, leaf.as_deref());
             let (mut verdict, head) = match checked {
                 Ok(span) => {
                     received.push(record::received(&span));
-                    (Verdict::Valid, Some(crate::accept::head(&span)))
+                    (Verdict::Valid, Some(crate::accept::head_kept(&span, wrapped)))
                 }
                 Err(fault) => {
                     let verdict = fault.verdict;
@@ -254,6 +255,7 @@ impl Recorder {
                 .and_then(|()| record::check_received(&trace.row, received.iter().copied()));
             faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
         }
+        faults.extend(record::lost(&trace).map(|fault| fault.at(id, None, None)));
         for name in &trace.differing {
             let what = format!("the trace's {name} is not what its summary says");
             faults.push(Fault::new(Verdict::Altered, what).at(id, None, None));

@@ -6,6 +6,7 @@
 pub(crate) mod account;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
+pub(crate) mod archive;
 pub(crate) mod dead_letters;
 pub(crate) mod demo;
 pub(crate) mod docs;
@@ -117,14 +118,20 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::installation_tile))
         .routes(routes!(ledger::successions))
         .routes(routes!(ledger::anchors))
+        .routes(routes!(ledger::gaps))
         .routes(routes!(retention::rules, retention::set_rules))
         .routes(routes!(retention::run))
         .routes(routes!(retention::holds, retention::place_hold))
         .routes(routes!(retention::release_hold))
         .routes(routes!(retention::erase))
         .routes(routes!(retention::compliance))
+        .routes(routes!(archive::status))
+        .routes(routes!(archive::run))
         .routes(routes!(evidence::bundle))
         .routes(routes!(evidence::bundle_of_trace))
+        .routes(routes!(evidence::audit_trail))
+        .routes(routes!(evidence::statement))
+        .routes(routes!(ledger::receipt))
         .routes(routes!(live::sse::live))
         .merge(openai_agents::router())
         .merge(tracium::router())

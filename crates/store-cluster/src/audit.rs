@@ -60,6 +60,7 @@ impl Audited {
             superseded,
             seals: self.seals,
             differing: Vec::new(),
+            lost: Vec::new(),
         })
     }
 }

@@ -143,3 +143,7 @@ impl EraseStore for ClusterStore {
         rows.iter().map(|row| Columns::of(row).next()).collect()
     }
 }
+
+/// ClickHouse has storage policies of its own.
+#[async_trait]
+impl exhibit_store::ArchiveStore for ClusterStore {}

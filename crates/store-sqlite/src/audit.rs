@@ -36,7 +36,13 @@ impl AuditStore for SqliteStore {
         limit: usize,
         bodies: bool,
     ) -> Result<Page<AuditTrace>> {
-        self.pool.audit(move |db| page(db, workspace, after.as_ref(), limit, bodies)).await
+        let sources = bodies.then(|| self.options.payloads.clone());
+        self.pool
+            .audit(move |db| {
+                let payloads = sources.as_ref().map(|sources| Payloads::new(db, sources));
+                page(db, workspace, after.as_ref(), limit, payloads.transpose()?)
+            })
+            .await
     }
 
     async fn audit_trace(
@@ -44,13 +50,13 @@ impl AuditStore for SqliteStore {
         workspace: WorkspaceId,
         trace: &TraceId,
     ) -> Result<Option<AuditTrace>> {
-        let trace = trace.clone();
+        let (trace, sources) = (trace.clone(), self.options.payloads.clone());
         self.pool
             .audit(move |db| {
                 let Some((id, row)) = traces::trace(db, workspace, &trace)? else {
                     return Ok(None);
                 };
-                let mut payloads = Payloads::new(db)?;
+                let mut payloads = Payloads::new(db, &sources)?;
                 audited(db, workspace, id, row, Some(&mut payloads)).map(Some)
             })
             .await
@@ -138,7 +144,7 @@ fn page(
     workspace: WorkspaceId,
     after: Option<&String>,
     limit: usize,
-    bodies: bool,
+    mut payloads: Option<Payloads<'_>>,
 ) -> Result<Page<AuditTrace>> {
     let doing = "reading traces to verify";
     let after: Option<Place<i64>> = cursor::read(List::AuditTraces, after)?;
@@ -150,7 +156,6 @@ fn page(
     let mut statement = db.prepare_cached(&sql).when(doing)?;
     let mut rows =
         statement.query((after.map_or(i64::MIN, |place| place.tie), workspace.0)).when(doing)?;
-    let mut payloads = if bodies { Some(Payloads::new(db)?) } else { None };
     let mut found = Vec::new();
     let mut last = None;
     let mut next = None;
@@ -192,15 +197,13 @@ fn audited(
     let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1");
     let mut statement = db.prepare_cached(&sql).when(doing)?;
     let mut found = statement.query([id]).when(doing)?;
+    let mut lost = Vec::new();
     let mut spans = Vec::with_capacity(row.summary.span_count.min(4_096) as usize);
     let mut lengths = Vec::with_capacity(spans.capacity());
     while let Some(span) = found.next().when(doing)? {
         let mut read = || -> Result<_> {
             let revision = Revision::read(span, &row.summary.trace_id, &contexts)?;
-            let parts = match &mut payloads {
-                Some(payloads) => payloads.parts(&revision.place)?,
-                None => Default::default(),
-            };
+            let parts = read_parts(payloads.as_deref_mut(), &revision.place, &mut lost)?;
             Ok((revision, parts))
         };
         let (revision, parts) = read()
@@ -221,10 +224,7 @@ fn audited(
         let mut columns = Columns::of(old);
         let span = crate::row::span_id(columns.text()?)?;
         let (stored, place) = read_superseded(&mut columns)?;
-        let parts = match &mut payloads {
-            Some(payloads) => payloads.parts(&place)?,
-            None => Default::default(),
-        };
+        let parts = read_parts(payloads.as_deref_mut(), &place, &mut lost)?;
         superseded.push((span, StoredSpan { parts, ..stored }));
     }
     let first_span: Option<String> = db
@@ -241,7 +241,26 @@ fn audited(
         first_span,
         seals: seals(db, id, 0)?,
         differing,
+        lost,
     })
+}
+
+/// The parts of a record; none where an archive has lost them.
+fn read_parts(
+    payloads: Option<&mut Payloads<'_>>,
+    place: &crate::row::span::Place,
+    lost: &mut Vec<(String, bool)>,
+) -> Result<[Vec<u8>; 5]> {
+    let Some(payloads) = payloads else { return Ok(Default::default()) };
+    match payloads.parts(place) {
+        Err(StoreError::Lost { object, missing }) => {
+            if !lost.iter().any(|(known, _)| *known == object) {
+                lost.push((object, missing));
+            }
+            Ok(Default::default())
+        }
+        read => read,
+    }
 }
 
 /// A page of cells in key order: chunks and waiting deltas added up.

@@ -10,12 +10,14 @@
 //! * `query`: from filters to plans. `search`: the text index. `row`, `rollup`: stored forms.
 //! * `migrations/`: the schema, with what each table is for.
 //!
-//! It knows nothing of HTTP, rules or keys; payloads and wrapped keys are bytes to it.
+//! It knows nothing of HTTP, rules or keys; payloads and wrapped keys are bytes to it. Sealed payloads are
+//! opened by whoever sealed them ([`exhibit_store::Unsealer`]); `slots` keeps keys and opens none.
 //!
 //! [`commit`]: exhibit_store::SpanStore::commit
 
 mod account;
 mod anchor;
+mod archive;
 mod audit;
 mod backup;
 mod carry;
@@ -35,9 +37,11 @@ mod review;
 mod rollup;
 mod row;
 mod search;
+mod slots;
 mod varint;
 mod writer;
 
 pub use backup::BackupProgress;
 pub use open::SqliteStore;
-pub use options::Options;
+pub use options::{Options, PayloadSources};
+pub use slots::SlotFile;

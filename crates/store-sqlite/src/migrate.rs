@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0003_reviews.sql"),
     include_str!("../migrations/0004_anchors.sql"),
     include_str!("../migrations/0005_tombstones.sql"),
+    include_str!("../migrations/0006_archive.sql"),
 ];
 
 /// The schema this version reads and writes.

@@ -1,6 +1,9 @@
 //! What an operator may set.
 
+use std::sync::Arc;
+
 use exhibit_model::Limits;
+use exhibit_store::{Archive, Unsealer};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -25,6 +28,17 @@ pub struct Options {
     pub seal_partial_spans: u64,
     /// A running span is due to be marked after this much silence, milliseconds.
     pub stale_after_ms: u64,
+    /// Where payloads are that do not lie open in the database.
+    pub payloads: PayloadSources,
+}
+
+/// What opens payloads that are sealed, and fetches those that are archived. Without it they do not read.
+#[derive(Debug, Clone, Default)]
+pub struct PayloadSources {
+    /// Opens sealed blocks.
+    pub unsealer: Option<Arc<dyn Unsealer>>,
+    /// Has archived blocks.
+    pub archive: Option<Arc<dyn Archive>>,
 }
 
 impl Options {
@@ -41,6 +55,7 @@ impl Options {
             seal_after_silence_ms: limits.seal_after_silence_ms,
             seal_partial_spans: limits.seal_partial_spans,
             stale_after_ms: limits.stale_after_ms,
+            payloads: PayloadSources::default(),
         }
     }
 }

@@ -33,8 +33,8 @@ impl SpanStore for SqliteStore {
         workspace: WorkspaceId,
         ids: &[(TraceId, SpanId)],
     ) -> Result<Vec<Option<StoredSpan>>> {
-        let ids = ids.to_vec();
-        self.pool.read(move |db| spans::load(db, workspace, &ids)).await
+        let (ids, sources) = (ids.to_vec(), self.options.payloads.clone());
+        self.pool.read(move |db| spans::load(db, &sources, workspace, &ids)).await
     }
 
     async fn trace_keys(
@@ -74,7 +74,8 @@ impl SpanStore for SqliteStore {
         span: &SpanId,
     ) -> Result<Vec<StoredSpan>> {
         let (trace, span) = (trace.clone(), span.clone());
-        self.pool.read(move |db| spans::superseded(db, workspace, &trace, &span)).await
+        let sources = self.options.payloads.clone();
+        self.pool.read(move |db| spans::superseded(db, &sources, workspace, &trace, &span)).await
     }
 
     async fn sessions(

@@ -155,7 +155,7 @@ impl Search {
             reader.clone(),
             opened.watermark,
             database,
-            options.index_heap_bytes,
+            options,
             Arc::clone(&shared),
             told,
         );

@@ -28,6 +28,24 @@ pub struct AuditTrace {
     /// What the store keeps beside the summary for filters and sorting and what does not follow from
     /// it, by name. Always empty in a store that keeps nothing beside.
     pub differing: Vec<String>,
+    /// Archived objects with its payloads that are missing (true) or were changed; the parts of records
+    /// in them are empty.
+    pub lost: Vec<(String, bool)>,
+}
+
+impl AuditTrace {
+    /// Refuses a trace of which an archive has lost payloads.
+    ///
+    /// # Errors
+    /// `Lost`, with the first object.
+    pub fn whole(&self) -> Result<(), StoreError> {
+        match self.lost.first() {
+            None => Ok(()),
+            Some((object, missing)) => {
+                Err(StoreError::Lost { object: object.clone(), missing: *missing })
+            }
+        }
+    }
 }
 
 /// An act of administration as it is kept.

@@ -21,6 +21,14 @@ pub enum StoreError {
     /// What it holds contradicts itself.
     #[error("the stored data contradicts itself: {0}")]
     Corrupt(String),
+    /// Cold storage no longer has what was archived there, or has it changed.
+    #[error("the archived object {object} {}", if *.missing { "is missing or was cut" } else { "was changed" })]
+    Lost {
+        /// Its path.
+        object: String,
+        /// It is not there, or shorter; else it is another.
+        missing: bool,
+    },
     /// It is closed.
     #[error("the store is closed")]
     Closed,

@@ -1,7 +1,7 @@
 //! The storage contract: what every back end MUST keep, and the types it speaks in.
 //!
 //! Narrow traits, [`SpanStore`], [`LedgerStore`], [`AnchorStore`], [`AccountStore`],
-//! [`AuditStore`], [`EraseStore`] and [`DeadLetterStore`], together [`Store`].
+//! [`AuditStore`], [`EraseStore`], [`ArchiveStore`] and [`DeadLetterStore`], together [`Store`].
 //! The contract is worded so that a store made of two databases can keep it: it speaks of what is
 //! visible and durable, never of one transaction file. [`conformance`] is its executable form; an
 //! implementation is right when that suite passes.
@@ -11,6 +11,7 @@
 pub mod account;
 pub mod analytics;
 pub mod anchor;
+pub mod archive;
 pub mod audit;
 pub mod carry;
 #[cfg(feature = "testing")]
@@ -23,12 +24,16 @@ pub mod ledger;
 pub mod memory;
 pub mod review;
 pub mod rollup;
+pub mod sealed;
 pub mod search;
 pub mod span;
 
 pub use account::{AccountStore, AdminAct, Login};
 pub use analytics::{Analytics, AnalyticsQuery, Dimension, Group, Measures, Series};
 pub use anchor::{Anchor, AnchorKind, AnchorStore};
+pub use archive::{
+    ARCHIVED_BLOCK, Archive, ArchiveStore, Archived, ArchivedBlock, ObjectId, TracePayloads,
+};
 pub use audit::{AuditStore, AuditTrace, Gauge, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use erase::{Doomed, EraseStore};
@@ -36,6 +41,7 @@ pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
 pub use review::{Delivery, ReviewQuery, ReviewStore};
+pub use sealed::{DoomedSlot, SEALED_BLOCK, SlotHeader, SlotId, SlotStore, Unsealer};
 pub use span::{
     Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
@@ -50,6 +56,7 @@ pub trait Store:
     + AccountStore
     + AuditStore
     + EraseStore
+    + ArchiveStore
     + DeadLetterStore
     + ReviewStore
 {
@@ -62,6 +69,7 @@ impl<T> Store for T where
         + AccountStore
         + AuditStore
         + EraseStore
+        + ArchiveStore
         + DeadLetterStore
         + ReviewStore
 {

@@ -16,6 +16,44 @@ pub(crate) enum KeysCommand {
     Revoke(KeysRevoke),
     /// Put a new key in the place of the one that signs checkpoints; no server may be running
     RotateSigning(KeysRotateSigning),
+    /// Make a master key for encrypted payloads and write it to a file
+    MakeMaster(KeysMakeMaster),
+    /// Wrap the keys of encrypted payloads by another master key; no server may be running
+    RotateMaster(KeysRotateMaster),
+    /// Copy the keys of encrypted payloads, which no backup holds; a server may be running
+    CopyPayloadKeys(KeysCopyPayloadKeys),
+}
+
+/// Options of `exhibit keys make-master`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysMakeMaster {
+    /// File to write; must not exist
+    pub(crate) file: PathBuf,
+}
+
+/// Options of `exhibit keys rotate-master`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The present master key is taken from the configuration. Every key is wrapped anew in one step: if it is
+broken off, the old key is still in force. Change the configuration to the new key afterwards.")]
+#[group(required = true, multiple = false)]
+pub(crate) struct KeysRotateMaster {
+    /// File with the new key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_file: Option<PathBuf>,
+    /// Command that writes the new key
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) new_command: Option<String>,
+    /// Environment variable that holds the new key
+    #[arg(long, value_name = "NAME")]
+    pub(crate) new_env: Option<String>,
+}
+
+/// Options of `exhibit keys copy-payload-keys`.
+#[derive(Debug, Args)]
+pub(crate) struct KeysCopyPayloadKeys {
+    /// File to write; must not exist
+    pub(crate) target: PathBuf,
 }
 
 /// Options of `exhibit keys rotate-signing`.

@@ -116,6 +116,57 @@ pub(crate) struct VerifyArgs {
 pub(crate) enum ExportCommand {
     /// Write an evidence bundle: records, proofs, keys, a report, in one zip that verifies offline
     Evidence(ExportEvidence),
+    /// Write an agent audit trail: JSON lines, one hash chain per session (draft-sharif-agent-audit-trail)
+    AuditTrail(ExportAuditTrail),
+    /// Write an in-toto statement about a trace, signed by its log (DSSE)
+    Statement(ExportStatement),
+    /// Write a COSE receipt that an entry is in the log (RFC 9942)
+    Receipt(ExportReceipt),
+}
+
+/// Options of `exhibit export audit-trail`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportAuditTrail {
+    /// One trace
+    #[arg(long, value_name = "ID", conflicts_with = "filter")]
+    pub(crate) trace: Option<String>,
+    /// Traces that this filter finds; without it, everything
+    #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
+    /// Where to write it
+    #[arg(long, short, value_name = "FILE", default_value = "audit-trail.jsonl")]
+    pub(crate) out: std::path::PathBuf,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// Options of `exhibit export statement`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportStatement {
+    /// The trace
+    #[arg(long, value_name = "ID")]
+    pub(crate) trace: String,
+    /// Where to write it
+    #[arg(long, short, value_name = "FILE", default_value = "statement.dsse.json")]
+    pub(crate) out: std::path::PathBuf,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// Options of `exhibit export receipt`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportReceipt {
+    /// Index of the entry in the workspace's log
+    #[arg(long, value_name = "N")]
+    pub(crate) index: u64,
+    /// Where to write it
+    #[arg(long, short, value_name = "FILE", default_value = "receipt.cose")]
+    pub(crate) out: std::path::PathBuf,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
 }
 
 /// Options of `exhibit export evidence`.

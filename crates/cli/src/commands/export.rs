@@ -1,6 +1,7 @@
 //! `exhibit export`: what goes out of the house.
 
 mod evidence;
+mod formats;
 
 use crate::{
     args::ExportCommand,
@@ -19,6 +20,9 @@ pub(crate) async fn run(
     let door = Door::open(loaded, Need::Write).await?;
     let done = match command {
         ExportCommand::Evidence(args) => evidence::run(&args, &door.remote, output).await,
+        ExportCommand::AuditTrail(args) => formats::trail(&args, &door.remote, output).await,
+        ExportCommand::Statement(args) => formats::statement(&args, &door.remote, output).await,
+        ExportCommand::Receipt(args) => formats::receipt(&args, &door.remote, output).await,
     };
     door.close(Need::Write).await?;
     done

@@ -1,5 +1,6 @@
-//! `exhibit keys create|list|revoke|rotate-signing`.
+//! `exhibit keys create|list|revoke|rotate-signing`, and the keys of encrypted payloads.
 
+mod master;
 mod rotate;
 
 use serde_json::{Value, json};
@@ -24,6 +25,9 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Exit> {
     let need = match &command {
         KeysCommand::RotateSigning(args) => return rotate::run(args, loaded, output).await,
+        KeysCommand::MakeMaster(args) => return master::make(args, loaded, output),
+        KeysCommand::RotateMaster(args) => return master::rotate(args, loaded, output).await,
+        KeysCommand::CopyPayloadKeys(args) => return master::copy(args, loaded, output),
         KeysCommand::List(_) => Need::Read,
         KeysCommand::Create(_) | KeysCommand::Revoke(_) => Need::Administer,
     };
@@ -32,7 +36,7 @@ pub(crate) async fn run(
         KeysCommand::Create(args) => create(&args, &door.remote, output).await,
         KeysCommand::List(args) => list(&args, &door.remote, output).await,
         KeysCommand::Revoke(args) => revoke(&args, &door.remote, output).await,
-        KeysCommand::RotateSigning(_) => Ok(Exit::Done),
+        _ => Ok(Exit::Done),
     };
     door.close(need).await?;
     done

@@ -49,6 +49,13 @@ pub(crate) async fn run(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let way = Way::of(args, loaded)?;
+    let encrypted = crate::encryption::slots_path(&loaded.config.data_dir).exists();
+    if encrypted || loaded.config.archive.to.is_some() {
+        let message = "payloads that are encrypted or archived are not moved from store to store";
+        return Err(Failure::usage(message)
+            .hint("keep this installation to read them, and start a new one in the other store")
+            .into());
+    }
     carry(way, args.once, loaded, output).await
 }
 

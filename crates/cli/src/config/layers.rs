@@ -229,7 +229,15 @@ impl Layers {
         for (key, value) in settings {
             let value = match (key.as_str(), value.as_str()) {
                 // Paths in a file are relative to the file.
-                ("data_dir" | "rules_dir" | "mongo_tls_cert" | "mongo_tls_key", Some(text)) => {
+                (
+                    "data_dir"
+                    | "rules_dir"
+                    | "mongo_tls_cert"
+                    | "mongo_tls_key"
+                    | "encryption.key_file",
+                    Some(text),
+                ) => base.join(text).to_string_lossy().into_owned().into(),
+                ("archive.to", Some(text)) if !text.starts_with("s3://") => {
                     base.join(text).to_string_lossy().into_owned().into()
                 }
                 _ => value,

@@ -1,6 +1,8 @@
 //! Retention, holds and erasure: what must go goes with a certificate, what is held stays, and the
 //! log still proves.
 
+use std::{collections::BTreeSet, path::Path};
+
 use serde_json::json;
 
 use crate::home::{Home, Served, span};
@@ -12,6 +14,56 @@ fn send(served: &Served, key: &str, trace: &str, user: &str) -> (u16, serde_json
     served.post("/api/v1/ingest/spans", key, &json!({"batch": [one]}))
 }
 
+/// Waits until a trace is sealed and its seal stands under a signed checkpoint.
+pub(crate) fn sealed(served: &Served, key: &str, trace: &str) {
+    let started = std::time::Instant::now();
+    loop {
+        let (_, answer) = served.get(&format!("/api/v1/traces/{trace}/verification"), key);
+        let data = &answer["data"];
+        if data["verdict"] == "valid" && data["seals"].as_array().is_some_and(|s| !s.is_empty()) {
+            return;
+        }
+        assert!(started.elapsed().as_secs() < 60, "{trace} is not sealed: {answer}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Every word in the dictionaries of the search index; and every file that belongs to none of its
+/// segments, which may be what is left of an older one. Again when a segment went while it was read.
+fn indexed(data: &Path) -> (BTreeSet<String>, Vec<String>) {
+    loop {
+        if let Ok(read) = read_index(&data.join("search")) {
+            return read;
+        }
+    }
+}
+
+fn read_index(directory: &Path) -> tantivy::Result<(BTreeSet<String>, Vec<String>)> {
+    let index = tantivy::Index::open_in_dir(directory)?;
+    let field = index.schema().get_field("words")?;
+    let mut words = BTreeSet::new();
+    let reader: tantivy::IndexReader = index.reader()?;
+    for segment in reader.searcher().segment_readers() {
+        let inverted = segment.inverted_index(field)?;
+        let mut terms = inverted.terms().stream()?;
+        while terms.advance() {
+            words.insert(String::from_utf8_lossy(terms.key()).into_owned());
+        }
+    }
+    let metas = index.load_metas()?;
+    // Files of a segment begin with its id.
+    let known: BTreeSet<String> = metas.segments.iter().map(|s| s.id().uuid_string()).collect();
+    let mut strangers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let text = entry?.file_name().to_string_lossy().into_owned();
+        let of_segment = text.split('.').next().is_some_and(|id| known.contains(id));
+        if !of_segment && !text.ends_with(".json") && !text.starts_with('.') {
+            strangers.push(text);
+        }
+    }
+    Ok((words, strangers))
+}
+
 #[test]
 fn erased_records_are_gone_from_everywhere_and_the_log_still_proves() {
     let home = Home::new().with_few_rules();
@@ -20,7 +72,9 @@ fn erased_records_are_gone_from_everywhere_and_the_log_still_proves() {
     for (trace, user) in [("a1", "ann"), ("a2", "ann"), ("b1", "bob"), ("c1", "cyd")] {
         assert_eq!(send(&served, &key, trace, user).0, 201);
     }
-    std::thread::sleep(std::time::Duration::from_secs(4));
+    for trace in ["a1", "a2", "b1", "c1"] {
+        sealed(&served, &key, trace);
+    }
     let hold = ["holds", "place", "--trace", "a2", "--reason", "case 17", "--owner", "counsel"];
     let hold = home.run(&hold).ended(0).out.trim().to_owned();
     let user = ["erase", "--user", "ann", "--reason", "request 4711", "--json"];
@@ -161,14 +215,26 @@ fn what_was_erased_is_in_no_file_while_the_server_runs_on() {
         let body = json!({"batch": [one, span(&format!("other{n}"), "s1")]});
         assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
     }
-    // The index packs its words; the database and its log hold the name as it is.
+    // The index packs its words, so its dictionaries are read; the database and its log hold the name
+    // as it is.
     assert!(is_anywhere(&home.data(), "zacharias-the-subject").is_some());
+    let holds = |word: &str| indexed(&home.data()).0.iter().any(|entry| entry.contains(word));
+    let started = std::time::Instant::now();
+    while !(holds("xylophonequartz4") && holds("question")) {
+        assert!(started.elapsed().as_secs() < 60, "the words are not indexed");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
     let erase = ["erase", "--user", "zacharias-the-subject", "--reason", "case 9", "--json"];
     let done = home.run(&erase).ended(0).json();
     assert_eq!(done["scrubbed"], true, "{done}");
     for words in ["xylophonequartz", "zacharias-the-subject"] {
         assert_eq!(is_anywhere(&home.data(), words), None, "{words}");
     }
+    let (words, strangers) = indexed(&home.data());
+    let left: Vec<_> =
+        words.iter().filter(|w| w.contains("xylophone") || w.contains("zacharias")).collect();
+    assert!(left.is_empty() && words.iter().any(|w| w.contains("question")), "{left:?} {words:?}");
+    assert_eq!(strangers, [""; 0], "files of the index that belong to no segment");
     // It goes on: what is left is found, and what comes is.
     let body = json!({"batch": [span("later", "s1")]});
     assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);

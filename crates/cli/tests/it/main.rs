@@ -7,10 +7,13 @@
     reason = "what goes wrong here is a failed test"
 )]
 
+mod archive;
 mod backup;
 mod configuration;
 mod crash;
+mod encryption;
 mod evidence;
+mod gaps;
 mod home;
 mod http;
 mod jobs;

@@ -15,11 +15,17 @@ use exhibit_model::{
     record::{self, Parts},
     text,
 };
-use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceWrite};
+use exhibit_store::{Batch, Block, SpanWrite, StoredSpan, TraceKey, TraceWrite};
 use siphasher::sip128::Hasher128 as _;
 
 use super::{amend, conceal, group::Group};
-use crate::{Error, Recorder, live::LiveSpan, lock, rules::Loaded, vault::OpenKey};
+use crate::{
+    Error, Recorder,
+    live::LiveSpan,
+    lock,
+    rules::Loaded,
+    vault::{self, OpenKey},
+};
 
 /// Compression of payload blocks: level 1 is where the ratio per microsecond is best.
 const ZSTD_LEVEL: i32 = 1;
@@ -124,6 +130,9 @@ pub(crate) fn prepare(
                 unsealed.push(Unsealed { at, record, supersedes, door, key, parts });
             }
             let mut revision = revision;
+            if key.seals() {
+                (revision.head.input_preview, revision.head.output_preview) = (None, None);
+            }
             if revision.head.quarantined {
                 let (vault, entropy) = (&recorder.vault, &*recorder.entropy);
                 let parts = &mut revision.parts.0;
@@ -137,7 +146,7 @@ pub(crate) fn prepare(
         out.batch.traces.push(TraceWrite {
             trace_id: group.trace_id.clone(),
             key: key.wrapped.clone(),
-            block: compress(&raw)?,
+            block: key.seal(workspace, &group.trace_id, compress(&raw)?, &*recorder.entropy)?,
             spans,
             text: words,
         });
@@ -401,9 +410,18 @@ pub(crate) fn finish(leaf: &Leaf) -> Result<exhibit_store::Leaf, Error> {
     Ok(exhibit_store::Leaf { bytes, hash })
 }
 
+/// The head as a row holds it: without previews where payloads of its trace are encrypted.
+pub(crate) fn head_kept(span: &Span, key: &TraceKey) -> SpanHead {
+    let mut head = head(span);
+    if vault::is_sealed(key) {
+        (head.input_preview, head.output_preview) = (None, None);
+    }
+    head
+}
+
 /// The head with its previews, which only a root needs. Of something quarantined it tells what can be
 /// counted, and nothing that somebody wrote or a detector found.
-pub(crate) fn head(span: &Span) -> SpanHead {
+fn head(span: &Span) -> SpanHead {
     let mut head = SpanHead::of(span);
     if head.quarantined {
         conceal::head(span, &mut head);

@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     Error, Recorder,
     accept::finish,
+    gap::GapOfSource,
     retention::{Erased, Hold, RetentionRule},
 };
 
@@ -48,6 +49,10 @@ pub(crate) enum Act {
     },
     /// The provider of a workspace's replays and ablations was set, or taken away; never its key.
     ProviderSet { provider: Option<String>, model: Option<String>, by: String },
+    /// Numbered records of clients never arrived.
+    GapFound { gaps: Vec<GapOfSource>, at: Nanos },
+    /// Such records arrived after all.
+    GapFilled { gaps: Vec<GapOfSource>, at: Nanos },
 }
 
 /// What is sealed of a user.
@@ -115,6 +120,7 @@ impl Act {
             Self::Erased { erased } if erased.cause == "retention" => LeafKind::Retention,
             Self::Erased { .. } => LeafKind::Erasure,
             Self::Reviewed { .. } => LeafKind::Review,
+            Self::GapFound { .. } | Self::GapFilled { .. } => LeafKind::Gap,
             // `RuleFileSet` too: that other rules are in force is an entry of the installation's log.
             _ => LeafKind::Admin,
         }
@@ -141,6 +147,8 @@ impl Act {
             },
             Self::RuleFileSet { .. } => "rule file set",
             Self::ProviderSet { .. } => "provider set",
+            Self::GapFound { .. } => "gap found",
+            Self::GapFilled { .. } => "gap filled",
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The clock of retention: rules are followed once a day, without anybody asking.
+//! The clock of retention: rules are followed once a day, without anybody asking; so is the rule of the
+//! archive, for what is kept.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,6 +16,9 @@ impl Recorder {
         loop {
             if let Err(error) = self.keep_all().await {
                 tracing::warn!(%error, "retention failed; it runs again at its next time");
+            }
+            if let Err(error) = self.archive_all().await {
+                tracing::warn!(%error, "archiving failed; it runs again at its next time");
             }
             tokio::time::sleep(interval).await;
         }

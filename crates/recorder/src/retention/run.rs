@@ -67,6 +67,12 @@ pub struct Certificate {
 const ELSEWHERE: &str = "Exports that were handed out (each is a leaf of type `export`) and backups \
     made before hold these records until they expire.";
 
+/// The same where the keys of what went were kept apart from it.
+const KEYS_DESTROYED: &str = "Exports that were handed out (each is a leaf of type `export`) hold these \
+    records until they expire. Backups of the database made before hold them encrypted under keys that \
+    are destroyed, unless a copy of keys/payloads.db from before is kept; what lists show of a trace \
+    (its names, users and tags) stands in them as it was.";
+
 impl Recorder {
     /// Takes away what the rules no longer keep, or says what would go.
     ///
@@ -196,6 +202,8 @@ impl Recorder {
         let leaf = Leaf::parse(&bytes).map_err(|_| missing())?;
         let act = self.store.audit_acts(workspace, index, 1).await?.pop().ok_or_else(missing)?;
         let salt = self.vault.acts().salt(&leaf.id, 0);
+        let all = erased.keys_destroyed >= erased.traces.len() as u64;
+        let elsewhere = if all { KEYS_DESTROYED } else { ELSEWHERE };
         Ok(Certificate {
             verdict: "erased-with-certificate",
             erased,
@@ -205,7 +213,7 @@ impl Recorder {
             leaf: String::from_utf8_lossy(&bytes).into_owned(),
             body: String::from_utf8_lossy(&act.body).into_owned(),
             salt: hex::encode(salt.0),
-            elsewhere: ELSEWHERE,
+            elsewhere,
         })
     }
 
@@ -266,6 +274,8 @@ impl Recorder {
         (cause, why): (&str, &str),
         report: &mut RunReport,
     ) -> Result<(), Error> {
+        let keys = self.doom_keys(workspace, ids).await?;
+        let objects = self.store.archived_objects(workspace, ids).await?;
         for _ in 0..TRIES {
             let mut doomed = Vec::with_capacity(ids.len());
             let mut indexes = Vec::new();
@@ -287,15 +297,19 @@ impl Recorder {
                 at: self.now(),
                 traces: doomed.iter().map(|one| hex::encode(one.tombstone)).collect(),
                 leaves: ranges(indexes),
+                keys_destroyed: keys.len() as u64,
             };
             let act = self.sealed_act(&Act::Erased { erased })?;
             if self.store.erase(workspace, doomed, act).await? {
+                self.destroy_keys(&keys)?;
+                self.remove_archived(objects).await;
                 ids.iter().for_each(|id| self.vault.forget(workspace, id));
                 self.vault.note_tombstones();
                 let digests: Vec<[u8; 16]> =
                     ids.iter().map(|id| self.tombstone(workspace, id)).collect();
-                // What a rule took away it takes away again.
-                if cause == "erasure" {
+                // What a rule took away it takes away again; but a backup whose keys are destroyed
+                // holds nothing to wait for.
+                if cause == "erasure" || !keys.is_empty() {
                     self.remember_erasures(workspace, &digests)?;
                 }
                 self.grown.notify_one();

@@ -47,7 +47,9 @@ impl Derived {
             | Act::HoldPlaced { .. }
             | Act::HoldReleased { .. }
             | Act::RuleFileSet { .. }
-            | Act::ProviderSet { .. } => {}
+            | Act::ProviderSet { .. }
+            | Act::GapFound { .. }
+            | Act::GapFilled { .. } => {}
             Act::KeyRevoked { key, at } => {
                 if let Some(key) = self.keys.get_mut(&key.0) {
                     key.revoked = Some(at);
@@ -144,8 +146,10 @@ impl Recorder {
     /// An act, if its leaf commits to it.
     pub(crate) fn read_act(&self, act: &StoredAct, leaf: Option<&[u8]>) -> Option<Act> {
         let leaf = Leaf::parse(leaf?).ok()?;
-        let is_act = matches!(leaf.kind, LeafKind::Admin | LeafKind::KeyChange | LeafKind::Review)
-            || is_keeping(&leaf);
+        let is_act = matches!(
+            leaf.kind,
+            LeafKind::Admin | LeafKind::KeyChange | LeafKind::Review | LeafKind::Gap
+        ) || is_keeping(&leaf);
         (is_act && leaf.body_root == Some(self.act_root(&leaf, &act.body)))
             .then(|| serde_json::from_slice(&act.body).ok())
             .flatten()

@@ -327,7 +327,7 @@ impl Recorder {
             out.records += 1;
             out.claims.extend(stored.index);
             let checked = if bodies {
-                record::check(key.as_ref(), row, stored, leaf(stored)).map(Some)
+                record::check((key.as_ref(), &trace.row.key), row, stored, leaf(stored)).map(Some)
             } else {
                 let sealed = row.head.status.is_sealed();
                 record::check_leaf(sealed, stored, trace.lengths.get(i), leaf(stored))
@@ -343,7 +343,7 @@ impl Recorder {
                     if depth.search && !span.decision.is_quarantine() {
                         text::searchable(&span, &mut words);
                     }
-                    heads.push((accept::head(&span), stored.counted));
+                    heads.push((accept::head_kept(&span, &trace.row.key), stored.counted));
                 }
                 Ok(None) => {}
                 Err(fault) => {
@@ -370,6 +370,7 @@ impl Recorder {
             });
             out.faults.extend(checked.map_err(|f| f.at(id, Some(span_id), stored.index)).err());
         }
+        out.faults.extend(record::lost(trace).map(|fault| fault.at(id, None, None)));
         for name in &trace.differing {
             let what = format!("the trace's {name} is not what its summary says");
             out.faults.push(Fault::new(Verdict::Altered, what).at(id, None, None));

@@ -2,7 +2,7 @@
 
 use exhibit_ledger::{Hash, Leaf, LeafKind, PartKey, leaf_hash, record::part_hash, tree::root_of};
 use exhibit_model::{Nanos, Span, SpanHead, SpanId, TraceSummary, record};
-use exhibit_store::{AuditTrace, SpanRow, StoredSeal, StoredSpan, TraceRow};
+use exhibit_store::{AuditTrace, SpanRow, StoredSeal, StoredSpan, TraceKey, TraceRow};
 
 use super::{Fault, Verdict};
 
@@ -12,7 +12,7 @@ fn altered(what: impl Into<String>) -> Fault {
 
 /// Checks a current revision: its leaf, its parts, and the row that lists show. Returns the span.
 pub(super) fn check(
-    key: Option<&PartKey>,
+    (key, wrapped): (Option<&PartKey>, &TraceKey),
     row: &SpanRow,
     stored: &StoredSpan,
     leaf: Option<&[u8]>,
@@ -22,7 +22,7 @@ pub(super) fn check(
     if span.status.is_sealed() != stored.index.is_some() {
         return Err(Fault::new(Verdict::Missing, "a sealed record has no leaf"));
     }
-    check_row(&crate::accept::head(&span), row)?;
+    check_row(&crate::accept::head_kept(&span, wrapped), row)?;
     Ok(span)
 }
 
@@ -156,6 +156,18 @@ fn check_counted(heads: &[(SpanHead, bool)]) -> Result<(), Fault> {
     } else {
         Err(altered("a response is not counted exactly once"))
     }
+}
+
+/// What an archive has lost of a trace's payloads.
+pub(super) fn lost(trace: &AuditTrace) -> impl Iterator<Item = Fault> {
+    trace.lost.iter().map(|(object, missing)| {
+        if *missing {
+            let what = format!("the archived object {object} is missing or was cut");
+            Fault::new(Verdict::Missing, what)
+        } else {
+            altered(format!("the archived object {object} was changed"))
+        }
+    })
 }
 
 /// Leaf hashes of a trace's sealed revisions, superseded ones included, in log order.

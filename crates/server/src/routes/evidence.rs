@@ -11,7 +11,10 @@ use axum::{
 use exhibit_recorder::EvidenceQuery;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, mpsc},
+};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::ToSchema;
 
@@ -73,6 +76,55 @@ pub(crate) async fn bundle(
     stream(&app, &caller, query).await
 }
 
+/// What to export.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TrailRequest {
+    /// One trace.
+    trace_id: Option<String>,
+    /// Else the traces that this filter finds; without one, everything.
+    #[serde(default)]
+    filter: String,
+}
+
+/// An agent audit trail (draft-sharif-agent-audit-trail-06): sealed records as JSON lines, one hash chain per
+/// session, each line with its place in the log.
+#[utoipa::path(post, path = "/api/v1/evidence/audit-trail", tag = "ledger", request_body = TrailRequest,
+    responses((status = 200, body = Vec<u8>, content_type = "application/jsonl"),
+        (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody)))]
+pub(crate) async fn audit_trail(
+    State(app): State<Shared>,
+    caller: Caller<Export>,
+    Small(asked): Small<TrailRequest>,
+) -> Result<Response, Problem> {
+    let trace = asked.trace_id.as_deref().map(trace_id).transpose()?;
+    let query = EvidenceQuery { trace, filter: asked.filter, ..EvidenceQuery::default() };
+    let turn = app.exports.clone().try_acquire_owned().map_err(|_| Problem::busy(5_000))?;
+    let workspace = workspace_of(&app, &caller).await?;
+    let trail = app.recorder.audit_trail(&workspace, query).await?;
+    let traces = trail.traces();
+    let body = piped(turn, move |pipe, runtime| trail.write(pipe, runtime));
+    Ok(answer(body, "application/jsonl", "attachment; filename=\"audit-trail.jsonl\"", traces))
+}
+
+/// An in-toto statement about a trace in a DSSE envelope: how verification finds it, and which leaves its
+/// subjects are; signed with the key of the log.
+#[utoipa::path(get, path = "/api/v1/traces/{trace_id}/statement", tag = "ledger",
+    params(("trace_id" = String, Path, description = "The trace's id")),
+    responses((status = 200, body = Object), (status = 404, body = ProblemBody),
+        (status = 422, body = ProblemBody)))]
+pub(crate) async fn statement(
+    State(app): State<Shared>,
+    caller: Caller<Export>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let workspace = workspace_of(&app, &caller).await?;
+    let envelope = app.recorder.trace_statement(&workspace, &trace_id(&id)?).await?;
+    let media = HeaderValue::from_static("application/vnd.dsse.envelope.v1+json");
+    Ok(([(header::CONTENT_TYPE, media)], envelope).into_response())
+}
+
 /// The evidence bundle of one trace.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/evidence", tag = "ledger",
     params(("trace_id" = String, Path, description = "The trace's id")),
@@ -93,32 +145,52 @@ async fn stream(
     query: EvidenceQuery,
 ) -> Result<Response, Problem> {
     let turn = app.exports.clone().try_acquire_owned().map_err(|_| Problem::busy(5_000))?;
-    let missing = || Problem::not_found("workspace");
-    let workspace = app.recorder.workspace(&caller.workspace_public).await?.ok_or_else(missing)?;
+    let workspace = workspace_of(app, caller).await?;
     let evidence = app.recorder.evidence(&workspace, query).await?;
     let (traces, next) = (evidence.traces(), evidence.next().map(str::to_owned));
+    let body = piped(turn, move |pipe, runtime| evidence.write(pipe, runtime));
+    let file = "attachment; filename=\"evidence.zip\"";
+    let mut response = answer(body, "application/zip", file, traces);
+    let next = next.and_then(|next| HeaderValue::from_str(&next).ok());
+    response.headers_mut().extend(next.map(|next| (NEXT, next)));
+    Ok(response)
+}
+
+async fn workspace_of(
+    app: &Shared,
+    caller: &exhibit_recorder::Caller,
+) -> Result<exhibit_model::Workspace, Problem> {
+    let found = app.recorder.workspace(&caller.workspace_public).await?;
+    found.ok_or_else(|| Problem::not_found("workspace"))
+}
+
+/// A body that is written on a blocking thread, for as long as `turn` is held.
+fn piped(
+    turn: OwnedSemaphorePermit,
+    write: impl FnOnce(Pipe, &Handle) -> Result<(), exhibit_recorder::Error> + Send + 'static,
+) -> Body {
     let (sender, pieces) = mpsc::channel(PIECES);
-    let runtime = tokio::runtime::Handle::current();
+    let runtime = Handle::current();
     tokio::task::spawn_blocking(move || {
         let failed = sender.clone();
         let pipe = Pipe { sender, piece: Vec::with_capacity(PIECE_BYTES) };
-        if let Err(error) = evidence.write(pipe, &runtime) {
-            tracing::error!(%error, "an evidence bundle broke off");
-            let _ = failed.blocking_send(Err(io::Error::other("the bundle broke off")));
+        if let Err(error) = write(pipe, &runtime) {
+            tracing::error!(%error, "an export broke off");
+            let _ = failed.blocking_send(Err(io::Error::other("the export broke off")));
         }
         drop(turn);
     });
-    let pieces = ReceiverStream::new(pieces).map(|piece: io::Result<Bytes>| piece);
-    let mut response = Body::from_stream(pieces).into_response();
+    Body::from_stream(ReceiverStream::new(pieces).map(|piece: io::Result<Bytes>| piece))
+}
+
+fn answer(body: Body, media: &'static str, file: &'static str, traces: usize) -> Response {
+    let mut response = body.into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/zip"));
-    let file = HeaderValue::from_static("attachment; filename=\"evidence.zip\"");
-    headers.insert(header::CONTENT_DISPOSITION, file);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media));
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static(file));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(TRACES, HeaderValue::from(traces));
-    let next = next.and_then(|next| HeaderValue::from_str(&next).ok());
-    headers.extend(next.map(|next| (NEXT, next)));
-    Ok(response)
+    response
 }
 
 /// Sends what is written, piece by piece; waits while nobody reads.

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::{Path, State},
-    http::header,
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use exhibit_store::LogId;
@@ -209,6 +209,36 @@ pub(crate) async fn successions(
     _caller: Caller<ReadTraces>,
 ) -> Data<Vec<String>> {
     Data { data: app.recorder.successions().into_iter().map(|one| one.note).collect() }
+}
+
+/// A COSE receipt of inclusion (RFC 9942) of an entry of the workspace's log, under its latest checkpoint.
+#[utoipa::path(get, path = "/api/v1/ledger/receipt/{index}", tag = "ledger",
+    params(("index" = u64, Path, description = "Index of the entry")),
+    responses((status = 200, body = Vec<u8>, content_type = "application/cose"),
+        (status = 404, body = ProblemBody)))]
+pub(crate) async fn receipt(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+    Path(index): Path<String>,
+) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("entry");
+    let index = index.parse().map_err(|_| missing())?;
+    let found = app.recorder.receipt(LogId::Workspace(caller.workspace), index).await?;
+    let receipt = found.ok_or_else(missing)?;
+    let media = HeaderValue::from_static("application/cose; cose-type=\"cose-sign1\"");
+    Ok(([(header::CONTENT_TYPE, media)], receipt).into_response())
+}
+
+/// Records that clients numbered (`source`, `sequence`) and that never arrived, as the workspace's log says.
+#[utoipa::path(get, path = "/api/v1/ledger/gaps", tag = "ledger",
+    responses((status = 200, body = Data<Vec<Object>>)))]
+pub(crate) async fn gaps(
+    State(app): State<Shared>,
+    caller: Caller<ReadTraces>,
+) -> Result<Data<serde_json::Value>, Problem> {
+    let gaps = app.recorder.gaps(caller.workspace).await?;
+    let data = serde_json::to_value(gaps).map_err(|error| Problem::internal(&error))?;
+    Ok(Data { data })
 }
 
 /// How it stands with witnesses and time-stamp authorities of the installation's log.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params_from_iter, types::Value};
 
 use super::traces::number;
 use crate::{
+    PayloadSources,
     cursor::{self, List, Place},
     failure::{Result, SqlContext},
     row::{
@@ -21,11 +22,12 @@ use crate::{
 /// The current revisions under identities.
 pub(crate) fn load(
     db: &Connection,
+    sources: &PayloadSources,
     workspace: WorkspaceId,
     ids: &[(TraceId, SpanId)],
 ) -> Result<Vec<Option<StoredSpan>>> {
     let doing = "reading a span";
-    let mut payloads = Payloads::new(db)?;
+    let mut payloads = Payloads::new(db, sources)?;
     let mut numbers: HashMap<&TraceId, Option<i64>> = HashMap::new();
     let mut statement = db
         .prepare_cached("SELECT packed FROM spans WHERE trace = ?1 AND span_id = ?2")
@@ -137,13 +139,14 @@ pub(crate) fn window(
 /// Earlier terminal revisions of a span, oldest first.
 pub(crate) fn superseded(
     db: &Connection,
+    sources: &PayloadSources,
     workspace: WorkspaceId,
     trace: &TraceId,
     span: &SpanId,
 ) -> Result<Vec<StoredSpan>> {
     let doing = "reading superseded revisions";
     let Some(number) = number(db, workspace, trace)? else { return Ok(Vec::new()) };
-    let mut payloads = Payloads::new(db)?;
+    let mut payloads = Payloads::new(db, sources)?;
     let mut statement = db
         .prepare_cached(
             "SELECT record, digest, block, offset, lengths, leaf, leaf_hash \

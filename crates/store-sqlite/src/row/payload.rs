@@ -2,11 +2,17 @@
 
 use std::collections::HashMap;
 
+use exhibit_model::WorkspaceId;
+use exhibit_store::{ARCHIVED_BLOCK, Archive, ArchivedBlock, SEALED_BLOCK, StoreError, TraceKey};
 use rusqlite::{Connection, OptionalExtension};
+use sha2::{Digest as _, Sha256};
 use zstd::bulk::Decompressor;
 
 use super::span::Place;
-use crate::failure::{Result, SqlContext, corrupt};
+use crate::{
+    PayloadSources,
+    failure::{Result, SqlContext, corrupt},
+};
 
 /// Largest raw block. Well above any span that is let in; a stated length beyond it is a lie.
 pub(crate) const RAW_BYTES_MAX: u32 = 512 << 20;
@@ -16,15 +22,16 @@ const KEPT_BYTES_MAX: usize = 8 << 20;
 /// Reads parts of records; keeps the blocks it has just read, since neighbours share them.
 pub(crate) struct Payloads<'c> {
     connection: &'c Connection,
+    sources: &'c PayloadSources,
     blocks: HashMap<i64, Vec<u8>>,
     kept_bytes: usize,
     decompressor: Decompressor<'static>,
 }
 
 impl<'c> Payloads<'c> {
-    pub(crate) fn new(connection: &'c Connection) -> Result<Self> {
+    pub(crate) fn new(connection: &'c Connection, sources: &'c PayloadSources) -> Result<Self> {
         let decompressor = Decompressor::new().map_err(|e| corrupt(format!("zstd: {e}")))?;
-        Ok(Self { connection, blocks: HashMap::new(), kept_bytes: 0, decompressor })
+        Ok(Self { connection, sources, blocks: HashMap::new(), kept_bytes: 0, decompressor })
     }
 
     /// The parts at a place.
@@ -54,12 +61,22 @@ impl<'c> Payloads<'c> {
             .prepare_cached("SELECT raw_bytes, data FROM blocks WHERE id = ?1")
             .when(doing)?;
         let decompressor = &mut self.decompressor;
+        let (connection, sources) = (self.connection, self.sources);
         statement
             .query_row([id], |row| {
                 let mut columns = super::Columns::of(row);
                 Ok((|| {
                     let raw_bytes = u32::try_from(columns.int()?).unwrap_or(u32::MAX);
-                    inflate(decompressor, raw_bytes, columns.bytes()?)
+                    let data = columns.bytes()?;
+                    let opened = match data.first() {
+                        Some(&SEALED_BLOCK) => Some(open(connection, sources, id, data)?),
+                        Some(&ARCHIVED_BLOCK) => {
+                            let fetched = fetch(sources, id, data)?;
+                            Some(open(connection, sources, id, &fetched)?)
+                        }
+                        _ => None,
+                    };
+                    inflate(decompressor, raw_bytes, opened.as_deref().unwrap_or(data))
                         .ok_or_else(|| corrupt(format!("block {id}")))
                 })())
             })
@@ -67,6 +84,39 @@ impl<'c> Payloads<'c> {
             .when(doing)?
             .ok_or_else(|| corrupt(format!("block {id} is missing")))?
     }
+}
+
+/// What an archive has of a block.
+fn fetch(sources: &PayloadSources, id: i64, data: &[u8]) -> Result<Vec<u8>> {
+    let place = ArchivedBlock::parse(data).ok_or_else(|| corrupt(format!("block {id}")))?;
+    let archive: &dyn Archive = sources.archive.as_deref().ok_or(StoreError::Unsupported(
+        "read archived payloads: no archive is configured (archive.to)",
+    ))?;
+    let object = place.object.path();
+    match archive.get(place.object, place.offset, place.bytes)? {
+        None => Err(StoreError::Lost { object, missing: true }),
+        Some(bytes) if <[u8; 32]>::from(Sha256::digest(&bytes)) == place.digest => Ok(bytes),
+        Some(_) => Err(StoreError::Lost { object, missing: false }),
+    }
+}
+
+/// The zstd frame in a sealed block.
+fn open(db: &Connection, sources: &PayloadSources, id: i64, data: &[u8]) -> Result<Vec<u8>> {
+    let doing = "reading the key of a block";
+    let unsealer = sources.unsealer.as_ref();
+    let unsealer =
+        unsealer.ok_or(StoreError::Unsupported("open encrypted payloads: it has no keys"))?;
+    let (workspace, trace, key): (i64, String, Vec<u8>) = db
+        .prepare_cached(
+            "SELECT t.workspace, t.trace_id, t.key \
+             FROM blocks b JOIN traces t ON t.id = b.trace WHERE b.id = ?1",
+        )
+        .and_then(|mut s| s.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))))
+        .optional()
+        .when(doing)?
+        .ok_or_else(|| corrupt(format!("block {id} belongs to no trace")))?;
+    let trace = super::trace_id(&trace)?;
+    unsealer.unseal(WorkspaceId(workspace), &trace, &TraceKey(key), data)
 }
 
 /// The raw bytes of a compressed block; none when they are not as many as stated.

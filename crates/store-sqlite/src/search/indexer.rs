@@ -28,6 +28,7 @@ use super::{
     words::Words,
 };
 use crate::{
+    Options, PayloadSources,
     failure::{Result, SqlContext},
     row::{
         Columns,
@@ -64,6 +65,7 @@ pub(super) struct Indexer {
     /// After a failure: when to try again. Until then entries are left to the store.
     retry_at: Option<Instant>,
     database: PathBuf,
+    sources: PayloadSources,
     shared: Arc<Shared>,
     told: watch::Sender<i64>,
 }
@@ -75,7 +77,7 @@ impl Indexer {
         reader: IndexReader,
         watermark: i64,
         database: PathBuf,
-        heap_bytes: usize,
+        options: &Options,
         shared: Arc<Shared>,
         told: watch::Sender<i64>,
     ) -> Self {
@@ -84,7 +86,8 @@ impl Indexer {
             fields,
             reader,
             writer: None,
-            heap_bytes,
+            heap_bytes: options.index_heap_bytes,
+            sources: options.payloads.clone(),
             position: watermark,
             committed: watermark,
             dirty_since: None,
@@ -306,7 +309,8 @@ impl Indexer {
     fn add_blocks(&mut self, db: &Connection, blocks: &[(i64, i64, i64)]) -> Result<()> {
         let Some((_, trace, workspace)) = blocks.first().copied() else { return Ok(()) };
         let places = places(db, trace)?;
-        let mut payloads = Payloads::new(db)?;
+        let sources = self.sources.clone();
+        let mut payloads = Payloads::new(db, &sources)?;
         let mut words = Words::default();
         for (block, ..) in blocks {
             if let Some(places) = places.get(block) {

@@ -33,6 +33,7 @@ fn audited(trace: &Trace, bodies: bool) -> Result<AuditTrace, StoreError> {
         first_span: trace.first_span.clone(),
         seals: trace.seals.clone(),
         differing: Vec::new(),
+        lost: Vec::new(),
     })
 }
 

@@ -56,3 +56,7 @@ impl EraseStore for MemoryStore {
         Ok(wanted.iter().map(has).collect())
     }
 }
+
+/// It has no use for an archive.
+#[async_trait]
+impl crate::ArchiveStore for MemoryStore {}

@@ -61,7 +61,7 @@ pub(super) async fn run(
         let mut body = asked.clone();
         body["cursor"] = json!(cursor);
         let path = numbered(&args.out, written + 1);
-        cursor = one(remote, &body, &args.workspace, &path, output).await?;
+        cursor = one(remote, PATH, &body, &args.workspace, &path, output).await?;
         written += 1;
         files.push(path.display().to_string());
         if !output.json {
@@ -98,14 +98,15 @@ fn numbered(out: &Path, number: u32) -> PathBuf {
 }
 
 /// Writes one bundle whole or not at all; gives where the next one begins.
-async fn one(
+pub(super) async fn one(
     remote: &Remote,
+    from: &str,
     body: &serde_json::Value,
     workspace: &str,
     path: &Path,
     output: Output,
 ) -> anyhow::Result<Option<String>> {
-    let mut response = remote.download(PATH, body, workspace).await?;
+    let mut response = remote.download(from, body, workspace).await?;
     let header =
         |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let next = header("x-exhibit-next-cursor");

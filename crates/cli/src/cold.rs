@@ -1,0 +1,40 @@
+//! The cold archive as configured: a directory, or a bucket of an S3-compatible store (feature `s3`).
+
+#[cfg(feature = "s3")]
+mod bucket;
+mod directory;
+
+use std::sync::Arc;
+
+use exhibit_recorder::ArchiveRule;
+use exhibit_store::Archive;
+
+use crate::{
+    config::{Loaded, StoreKind},
+    failure::Failure,
+};
+
+/// The configured archive; none where none is. Call it on the runtime.
+pub(crate) fn open(loaded: &Loaded) -> anyhow::Result<Option<ArchiveRule>> {
+    let config = &loaded.config.archive;
+    let Some(to) = &config.to else { return Ok(None) };
+    if loaded.config.store == StoreKind::Cluster {
+        return Err(Failure::usage("archive.to: the cluster store has no archive")
+            .hint("move old partitions with ClickHouse's own storage policies")
+            .into());
+    }
+    let archive: Arc<dyn Archive> = match to.strip_prefix("s3://") {
+        Some(place) => bucket(loaded, place)?,
+        None => Arc::new(directory::Directory::open(&loaded.environment.cwd.join(to))?),
+    };
+    Ok(Some(ArchiveRule { archive, place: to.clone(), after_days: config.after_days }))
+}
+
+#[cfg(feature = "s3")]
+use bucket::open as bucket;
+
+#[cfg(not(feature = "s3"))]
+fn bucket(_: &Loaded, _: &str) -> anyhow::Result<Arc<dyn Archive>> {
+    let message = "archive.to: this binary was built without buckets";
+    Err(Failure::usage(message).hint("build it with `--features s3`, or name a directory").into())
+}
