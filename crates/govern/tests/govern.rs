@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
-use std::sync::Arc;
+use std::{fmt::Write as _, sync::Arc};
 
 use exhibit_govern::{
     Evaluated, FINDINGS_MAX, FingerprintKey, RuleSet, Surroundings, overlay, shipped,
@@ -202,7 +202,10 @@ fn hidden_and_wide_characters_hide_nothing() {
 #[test]
 fn escapes_hide_nothing_even_where_every_character_is_one() {
     let rules = shipped_rules();
-    let secret: String = token().chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let secret = token().chars().fold(String::new(), |mut escaped, c| {
+        write!(escaped, "\\u{:04x}", u32::from(c)).unwrap();
+        escaped
+    });
     let found = rules.scan_text(&format!("say {secret} end"));
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].start, found[0].end), (4, 4 + secret.len()));

@@ -65,7 +65,7 @@ fn push(items: &mut Vec<Value>, message: &Message) {
             }));
         }
         Message::Tool { call_id, text, .. } => {
-            items.push(json!({"type": "function_call_output", "call_id": call_id, "output": text}))
+            items.push(json!({"type": "function_call_output", "call_id": call_id, "output": text}));
         }
     }
 }

@@ -137,10 +137,11 @@ impl Decoder for ResponseDecoder {
             _ if event.get("object").and_then(Value::as_str) == Some("response") => {
                 self.whole(&event, events)?;
             }
-            _ => match ReportedError::in_stream(&frame.event, &event) {
-                Some(error) => return Err(error),
-                None => {}
-            },
+            _ => {
+                if let Some(error) = ReportedError::in_stream(&frame.event, &event) {
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
