@@ -201,7 +201,9 @@ test("a price is added with a preview, a channel is tested, and budgets burn", a
   await page.getByRole("dialog").getByLabel(/^Model/).fill("gpt-4o-mini");
   await page.getByLabel("Input, USD").fill("7");
   await page.getByLabel("Output, USD").fill("9");
-  await page.getByText("≈").first().waitFor();
+  await page.getByRole("button", { name: "What would change?" }).click();
+  await page.getByTestId("price-preview").getByText(/priced: /).waitFor();
+  await page.getByRole("region", { name: "What would change" }).getByText("gpt-4o-mini").waitFor();
   await page.getByRole("button", { name: "Add it" }).click();
   await page.getByRole("cell", { name: "input 7, output 9" }).waitFor();
   await page.getByRole("button", { name: "Send a test to ops" }).click();

@@ -36,6 +36,7 @@ pub mod proxy;
 mod read;
 mod remap;
 pub mod replay;
+mod reprice;
 mod retention;
 mod review;
 mod rule_file;
@@ -87,6 +88,7 @@ pub use notice::{
 pub use outside::{Outside, OutsideStatus, OutsideWord, Post, StampWord, Standing, WitnessWord};
 pub use read::{Health, SpanDetail, SpanView};
 pub use remap::Remapped;
+pub use reprice::{ModelChange, Repriced};
 pub use retention::{
     Certificate, Erase, Erased, Hold, NewHold, PRESETS, Preset, RetentionRule, RunReport,
 };

@@ -72,6 +72,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::verification))
         .routes(routes!(traces::span_verification))
         .routes(routes!(remap::step))
+        .routes(routes!(remap::preview))
         .routes(routes!(govern::of_trace))
         .routes(routes!(govern::of_span))
         .routes(routes!(govern::decide))

@@ -37,3 +37,49 @@ def test_stored_spans_are_read_again_and_what_changed_is_a_new_revision(fresh, t
 
 def test_a_reader_may_not_remap(api):
     assert api.post("/api/v1/remap", json={}).status_code == 403
+
+
+def test_a_preview_of_prices_says_what_pricing_again_then_does(fresh, tmp_path):
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    old, new = ("models:\n  in-house-7b: {input: %s, output: 2.0}\n" % rate for rate in ("1.0", "3.0"))
+    (rules / "pricing.yaml").write_text(old)
+    with fresh("--rules-dir", rules) as server:
+        with server.client(server.create_key("ingest,read,admin")) as api:
+            batch = [
+                span(str(uuid4()), span_type="llm", model="in-house-7b", tokens_in=1_000_000, tokens_out=0, cost=None),
+                span(str(uuid4()), span_type="llm", model="in-house-7b", tokens_in=1_000_000, tokens_out=0, cost=7.5),
+            ]
+            assert api.post("/api/v1/ingest/spans", json={"batch": batch}).is_success
+
+            def preview(**more):
+                return api.post("/api/v1/settings/pricing/preview", json=more)
+
+            idle = preview().json()["data"]
+            assert (idle["traces"], idle["calls"], idle["models"][0]["changed"]) == (2, 2, 0), idle
+            sums = [0, 0]
+            cursor = None
+            while True:
+                step = preview(file=new, limit=1, cursor=cursor).json()["data"]
+                for it in step["models"]:
+                    sums[0] += int(it["before_nano_usd"])
+                    sums[1] += int(it["after_nano_usd"])
+                cursor = step["next_cursor"]
+                if cursor is None:
+                    break
+            assert sums == [8_500_000_000, 10_500_000_000], "what the client reported stays"
+            now = api.get("/api/v1/analytics", params={"from": "-365d"}).json()["data"]["totals"]
+            assert int(now["cost_nano_usd"]) == sums[0], "a preview writes nothing"
+            wrong = preview(file="models: 3")
+            assert wrong.status_code == 422 and "pricing.yaml" in wrong.json()["detail"], wrong.text
+    (rules / "pricing.yaml").write_text(new)
+    again = type(server)(server.data_dir, "--rules-dir", rules)
+    with again:
+        run("remap", "--all", "--data-dir", again.data_dir, check=True)
+        with again.client(again.create_key("ingest,read")) as api:
+            then = api.get("/api/v1/analytics", params={"from": "-365d"}).json()["data"]["totals"]
+        assert int(then["cost_nano_usd"]) == sums[1]
+
+
+def test_a_reader_may_not_preview_prices(api):
+    assert api.post("/api/v1/settings/pricing/preview", json={}).status_code == 403

@@ -13,5 +13,6 @@ mod accounts;
 mod clocks;
 mod house;
 mod replay;
+mod reprice;
 mod reviews;
 mod rules;

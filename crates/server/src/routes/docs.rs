@@ -28,7 +28,7 @@ use crate::{app::Shared, otlp::http::PREFIXES, problem::Problem};
             tokens, what it cost and how we know, which rules spoke, and the proof that nobody has \
             changed it since.\n\nEvery GET answers `{\"data\": …}` unless it is noted otherwise; \
             errors are `application/problem+json` (RFC 9457). Send your key as `Authorization: Bearer \
-            exk_…`.",
+            exk_…`.\n\n[Quick start](/quick-start): the SDKs with their versions, and starter templates.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     servers((url = "/", description = "This installation")),

@@ -1,18 +1,18 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { type FormEvent, useRef, useState } from "react";
-import { analyticsQuery } from "../../api/queries";
+import { type FormEvent, useEffect, useRef, useState } from "react";
 import { Button, Field } from "../../ui/controls";
 import { Dialog } from "../../ui/Dialog";
-import { count, money } from "../../ui/format";
 import { ErrorNote, Skeleton } from "../../ui/notes";
 import { fileQuery, filesQuery, useSave } from "../policies/queries";
-import { costAt, fits, type NewPrice, withPrice } from "./fns/prices";
+import { type NewPrice, withPrice } from "./fns/prices";
+import { PreviewTable } from "./PreviewTable";
+import { usePreview } from "./usePreview";
 
 const FILE = "pricing.yaml";
 const TAKEN = "This model has an entry already, or the file is written in another way. Change it in the file itself.";
 
-/** A price of one's own, with what it would have made of the last thirty days. */
+/** A price of one's own, with what it would make of what is recorded. */
 export function PriceDialog({ onClose }: { onClose: () => void }) {
   const files = useQuery(filesQuery);
   const file = useQuery(fileQuery(FILE));
@@ -48,7 +48,7 @@ export function PriceDialog({ onClose }: { onClose: () => void }) {
           <Field label="Holds from" name="from" type="date" hint="Always, when left empty" />
           <Field label="Until" name="until" type="date" />
         </div>
-        <Preview price={price} />
+        <Preview text={file.data ? withPrice(file.data.text, price) : null} ready={price.model !== "" && [price.input, price.output].every((it) => it !== "" && Number.isFinite(Number(it)))} />
         {error && <div className="space-y-1"><ErrorNote error={error} /><Link to="/policies" search={{ file: FILE, part: "source" } as never} className="text-sm text-accent underline">Open {FILE}</Link></div>}
         {save.error ? <ErrorNote error={save.error} /> : null}
         <div className="flex items-center gap-3"><Button type="submit" look="main" disabled={save.isPending || !files.data.may_write}>{save.isPending ? "Saving…" : "Add it"}</Button><span className="text-sm text-muted">It holds for what is recorded from then on.</span></div>
@@ -57,17 +57,22 @@ export function PriceDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
-function Preview({ price }: { price: NewPrice }) {
-  const models = useQuery(analyticsQuery({ from: "-30d", group_by: "model", groups: 100 })).data;
-  const ready = price.model !== "" && [price.input, price.output].every((it) => it !== "" && Number.isFinite(Number(it)));
-  const hit = ready ? (models?.groups ?? []).filter((it) => it.value && fits(price.model, it.value)) : [];
-  if (!ready) return <p className="text-sm text-muted">Model and rates give a preview of the last 30 days.</p>;
-  if (hit.length === 0) return <p className="text-sm text-muted">No call of the last 30 days was made to such a model.</p>;
+/** What the price would make of every recorded call, as pricing again would do it. Nothing is written. */
+function Preview({ text, ready }: { text: string | null; ready: boolean }) {
+  const { preview, start, stop } = usePreview();
+  // Another price makes what was found a thing of the past.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: stopped when the text changes
+  useEffect(() => stop, [text, stop]);
+  const [of, setOf] = useState<string | null>(null);
+  if (!ready) return <p className="text-sm text-muted">Model and rates give a preview of what is recorded.</p>;
   return (
-    <table className="w-full rounded-md border text-sm">
-      <caption className="mb-1 text-left text-xs text-muted">The last 30 days, about: all input at the input's rate, whatever was cached</caption>
-      <thead className="text-left text-xs text-muted"><tr>{["Model", "Tokens", "Recorded", "At this price"].map((head) => <th key={head} className="px-2 py-1 font-normal">{head}</th>)}</tr></thead>
-      <tbody>{hit.slice(0, 8).map((it) => <tr key={it.value} className="border-t"><td className="px-2 py-1 num">{it.value}</td><td className="px-2 tnum">{count(it.tokens_total)}</td><td className="px-2 tnum">{money(it.cost_nano_usd)}</td><td className="px-2 tnum">≈ {money(costAt(it, price))}</td></tr>)}</tbody>
-    </table>
+    <div className="space-y-2 rounded-md bg-sunken p-3">
+      {of === text && preview.state !== "idle" ? <PreviewTable preview={preview} onStop={stop} /> : (
+        <div className="flex flex-wrap items-center gap-3 text-sm">
+          <Button small disabled={text === null} onClick={() => { setOf(text); void start(text ?? undefined); }}>What would change?</Button>
+          <span className="text-muted">Prices every recorded call for trial, nothing is written.</span>
+        </div>
+      )}
+    </div>
   );
 }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use exhibit_store::{Order, filter::Field};
+use exhibit_model::Nanos;
+use exhibit_recorder::Error;
+use exhibit_store::{Filter, Order, filter::Field};
 use utoipa::IntoParams;
 
 use crate::problem::Problem;
@@ -97,7 +99,10 @@ pub(crate) fn query(pairs: Vec<(String, String)>) -> Result<Query, Problem> {
         }
         match name.as_str() {
             "workspace" => {}
-            "filter" => terms.push(format!("({value})")),
+            "filter" => {
+                stands_alone(&value)?;
+                terms.push(format!("({value})"));
+            }
             "q" => terms.extend(words(&value)),
             "from" => terms.push(format!("time >= {}", quoted(&stamp(&value)))),
             "to" => terms.push(format!("time < {}", quoted(&stamp(&value)))),
@@ -137,6 +142,19 @@ pub(crate) fn query(pairs: Vec<(String, String)>) -> Result<Query, Problem> {
     }
     query.filter = terms.join(" and ");
     Ok(query)
+}
+
+/// Whether a filter reads by itself: a mistake in it is told where it stands in what was sent, and
+/// nothing in it ends the brackets that the other parameters stand beside.
+fn stands_alone(filter: &str) -> Result<(), Problem> {
+    // What relative times count from does not matter here.
+    match Filter::parse(filter, Nanos(i64::MAX / 2)) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let (position, message) = (error.position, error.to_string());
+            Err(Error::Filter { position, message }.into())
+        }
+    }
 }
 
 /// `min_…` and `max_…` of a field that has an order.
@@ -212,9 +230,6 @@ pub(crate) fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use exhibit_model::Nanos;
-    use exhibit_store::Filter;
-
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Query, Problem> {
@@ -244,6 +259,16 @@ mod tests {
             let built = read(&pairs).unwrap().filter;
             let built = Filter::parse(&built, now).unwrap_or_else(|e| panic!("{built}: {e}"));
             assert_eq!(built, Filter::parse(filter, now).unwrap(), "{filter}");
+        }
+    }
+
+    #[test]
+    fn a_filter_is_read_by_itself_before_it_stands_beside_other_parameters() {
+        for (filter, at) in [("\"", 0), ("agent = a) or (agent = b", 9), ("agent = a or", 12)] {
+            let problem = read(&[("filter", filter), ("from", "-7d")]).unwrap_err();
+            assert_eq!(problem.code, "filter", "{filter}");
+            let told = Filter::parse(filter, Nanos(0)).unwrap_err().position;
+            assert!(told.abs_diff(at) <= 1, "{filter}: told {told}");
         }
     }
 

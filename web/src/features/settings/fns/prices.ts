@@ -29,14 +29,3 @@ export function withPrice(text: string, price: NewPrice): string | null {
   if (/^models:[ \t]*(\{\}|null|~)[ \t]*$/m.test(held)) return held.replace(/^models:.*$/m, `models:\n${line}`);
   return /^models:/m.test(held) ? null : `${held}models:\n${line}\n`;
 }
-
-/** What calls would have cost at two plain rates, nano-USD; cached and other buckets count as input. */
-export function costAt(tokens: { tokens_in: number; tokens_out: number }, price: Pick<NewPrice, "input" | "output">): number {
-  return (tokens.tokens_in * Number(price.input) + tokens.tokens_out * Number(price.output)) * 1_000;
-}
-
-/** Whether a pattern of the price file names a model. */
-export function fits(pattern: string, model: string): boolean {
-  const source = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&")).join(".*");
-  return new RegExp(`^(?:[^/]*/)?${source}$`, "i").test(model);
-}
