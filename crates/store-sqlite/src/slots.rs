@@ -10,7 +10,7 @@ use std::{
 };
 
 use exhibit_model::WorkspaceId;
-use exhibit_store::{DoomedSlot, SlotHeader, SlotId, SlotStore, StoreError};
+use exhibit_store::{DoomedSlot, Rewrap, SlotHeader, SlotId, SlotStore, StoreError};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction};
 
@@ -215,11 +215,7 @@ impl SlotStore for SlotFile {
         self.cut_log()
     }
 
-    fn rewrap(
-        &self,
-        header: &SlotHeader,
-        rewrap: &mut dyn FnMut(SlotId, &[u8]) -> Option<Vec<u8>>,
-    ) -> Result<u64> {
+    fn rewrap(&self, header: &SlotHeader, rewrap: &mut Rewrap<'_>) -> Result<u64> {
         let doing = "wrapping keys of payloads anew";
         let count = self.write(|db| {
             let mut count = 0;

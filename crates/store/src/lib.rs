@@ -41,7 +41,7 @@ pub use error::StoreError;
 pub use filter::Filter;
 pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
 pub use review::{Delivery, ReviewQuery, ReviewStore};
-pub use sealed::{DoomedSlot, SEALED_BLOCK, SlotHeader, SlotId, SlotStore, Unsealer};
+pub use sealed::{DoomedSlot, Rewrap, SEALED_BLOCK, SlotHeader, SlotId, SlotStore, Unsealer};
 pub use span::{
     Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,

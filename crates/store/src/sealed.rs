@@ -13,6 +13,9 @@ use crate::{StoreError, TraceKey};
 /// First byte of a sealed block; a plain one is a zstd frame, which starts with 0x28.
 pub const SEALED_BLOCK: u8 = 1;
 
+/// Gives a key wrapped anew, of the key as it was wrapped; none when that does not open.
+pub type Rewrap<'a> = dyn FnMut(SlotId, &[u8]) -> Option<Vec<u8>> + 'a;
+
 /// Opens sealed blocks.
 pub trait Unsealer: Send + Sync + fmt::Debug + 'static {
     /// The zstd frame in a sealed block of a trace.
@@ -88,9 +91,5 @@ pub trait SlotStore: Send + Sync + fmt::Debug + 'static {
     ///
     /// # Errors
     /// `Corrupt` when `rewrap` gives none for a key; then nothing has changed.
-    fn rewrap(
-        &self,
-        header: &SlotHeader,
-        rewrap: &mut dyn FnMut(SlotId, &[u8]) -> Option<Vec<u8>>,
-    ) -> Result<u64, StoreError>;
+    fn rewrap(&self, header: &SlotHeader, rewrap: &mut Rewrap<'_>) -> Result<u64, StoreError>;
 }

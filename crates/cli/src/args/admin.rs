@@ -37,6 +37,10 @@ pub(crate) struct KeysMakeMaster {
 The present master key is taken from the configuration. Every key is wrapped anew in one step: if it is
 broken off, the old key is still in force. Change the configuration to the new key afterwards.")]
 #[group(required = true, multiple = false)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "the flags are `--new-…`, as against the key in force"
+)]
 pub(crate) struct KeysRotateMaster {
     /// File with the new key
     #[arg(long, value_name = "FILE")]

@@ -26,7 +26,7 @@ pub(crate) async fn run(
     let need = match &command {
         KeysCommand::RotateSigning(args) => return rotate::run(args, loaded, output).await,
         KeysCommand::MakeMaster(args) => return master::make(args, loaded, output),
-        KeysCommand::RotateMaster(args) => return master::rotate(args, loaded, output).await,
+        KeysCommand::RotateMaster(args) => return master::rotate(args, loaded, output),
         KeysCommand::CopyPayloadKeys(args) => return master::copy(args, loaded, output),
         KeysCommand::List(_) => Need::Read,
         KeysCommand::Create(_) | KeysCommand::Revoke(_) => Need::Administer,

@@ -18,7 +18,8 @@ const PLANTED: [&str; 4] =
 
 /// A master key, made of a repeated pattern.
 fn master(seed: u8) -> String {
-    (0..32).map(|n| format!("{:02x}", seed.wrapping_mul(31).wrapping_add(n * 7))).collect()
+    let digit = |n: u8| char::from(b"0123456789abcdef"[usize::from(n & 15)]);
+    (0..64).map(|n: u8| digit(seed.wrapping_mul(31).wrapping_add(n.wrapping_mul(7)) >> 2)).collect()
 }
 
 fn encrypted() -> Home {

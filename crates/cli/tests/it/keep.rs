@@ -57,7 +57,8 @@ fn read_index(directory: &Path) -> tantivy::Result<(BTreeSet<String>, Vec<String
     for entry in std::fs::read_dir(directory)? {
         let text = entry?.file_name().to_string_lossy().into_owned();
         let of_segment = text.split('.').next().is_some_and(|id| known.contains(id));
-        if !of_segment && !text.ends_with(".json") && !text.starts_with('.') {
+        let of_index = text.starts_with('.') || text.split('.').next_back() == Some("json");
+        if !of_segment && !of_index {
             strangers.push(text);
         }
     }

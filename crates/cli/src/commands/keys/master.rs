@@ -36,7 +36,7 @@ pub(super) fn make(args: &KeysMakeMaster, loaded: &Loaded, output: Output) -> an
 }
 
 /// Puts another master key in the place of the present one.
-pub(super) async fn rotate(
+pub(super) fn rotate(
     args: &KeysRotateMaster,
     loaded: &Loaded,
     output: Output,
