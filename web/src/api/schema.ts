@@ -396,6 +396,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where payloads of old traces go, after how many days, and how much is there. */
+        get: operations["get_api_v1_archive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/archive/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Move payloads of sealed, old traces to the archive. They are still listed, found by what lists hold,
+         *     read and verified.
+         */
+        post: operations["post_api_v1_archive_run"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/demo": {
         parameters: {
             query?: never;
@@ -570,6 +607,26 @@ export interface paths {
          *     It is streamed while it is made; one that breaks off has no directory and is refused by verifiers.
          */
         post: operations["post_api_v1_evidence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/evidence/audit-trail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * An agent audit trail (draft-sharif-agent-audit-trail-06): sealed records as JSON lines, one hash chain per
+         *     session, each line with its place in the log.
+         */
+        post: operations["post_api_v1_evidence_audit_trail"];
         delete?: never;
         options?: never;
         head?: never;
@@ -918,6 +975,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/ledger/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Records that clients numbered (`source`, `sequence`) and that never arrived, as the workspace's log says. */
+        get: operations["get_api_v1_ledger_gaps"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ledger/installation/checkpoint": {
         parameters: {
             query?: never;
@@ -1046,6 +1120,23 @@ export interface paths {
         };
         /** The way from an entry to the latest checkpoint (C2SP tlog-proof). */
         get: operations["get_api_v1_ledger_proof_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ledger/receipt/{index}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A COSE receipt of inclusion (RFC 9942) of an entry of the workspace's log, under its latest checkpoint. */
+        get: operations["get_api_v1_ledger_receipt_index"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1487,6 +1578,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/settings/pricing/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What pricing again would change, some traces at a time, newest first; nothing is written. Call it
+         *     again with `next_cursor` until that is null, and add up what the steps say of a model.
+         */
+        post: operations["post_api_v1_settings_pricing_preview"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings/provider": {
         parameters: {
             query?: never;
@@ -1759,6 +1870,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An in-toto statement about a trace in a DSSE envelope: how verification finds it, and which leaves its
+         *     subjects are; signed with the key of the log.
+         */
+        get: operations["get_api_v1_traces_trace_id_statement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}/verification": {
         parameters: {
             query?: never;
@@ -1885,7 +2016,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The same for Prometheus, in its text format. */
+        /** The same for Prometheus, in its text format, with what this process has done since it started. */
         get: operations["get_metrics"];
         put?: never;
         post?: never;
@@ -2190,6 +2321,16 @@ export interface components {
             /** @description The breakdown, most spans first. */
             groups: components["schemas"]["GroupView"][];
             other?: components["schemas"]["MeasuresView"] | null;
+        };
+        /** @description What to move. */
+        ArchiveRun: {
+            /**
+             * Format: int32
+             * @description Only traces that were last added to this many days ago or earlier; as configured where absent.
+             */
+            older_than_days?: number | null;
+            /** @description Only say what would go. */
+            dry_run?: boolean;
         };
         /** @description What to verify. */
         Attestation: {
@@ -3525,6 +3666,12 @@ export interface components {
                  * @description Findings of all spans.
                  */
                 findings: number;
+                /** @description What they are about: `pii`, `secret`, `injection`, `term`. */
+                categories: string[];
+                /** @description Rules that spoke against it or a span of it, as `policy/rule`. */
+                rules: string[];
+                /** @description How its reviews stand, each state once; empty in live events. */
+                reviews: string[];
                 /** @description Whether any span is kept apart. */
                 quarantined: boolean;
                 /** @description Short text of the root's input. */
@@ -3771,6 +3918,24 @@ export interface components {
              * @description Median time from opening to decision.
              */
             median_decision_ms?: number | null;
+        };
+        /** @description Which prices, and how far to go. */
+        PreviewStep: {
+            /**
+             * @description `next_cursor` of the step before.
+             * @default null
+             */
+            cursor: string | null;
+            /**
+             * @description Traces of this step; 100 unless given.
+             * @default null
+             */
+            limit: number | null;
+            /**
+             * @description A text in place of `pricing.yaml`; the prices in force unless given.
+             * @default null
+             */
+            file: string | null;
         };
         /** @description An RFC 9457 problem document. */
         ProblemBody: {
@@ -4333,6 +4498,12 @@ export interface components {
              * @description Findings of all spans.
              */
             findings: number;
+            /** @description What they are about: `pii`, `secret`, `injection`, `term`. */
+            categories: string[];
+            /** @description Rules that spoke against it or a span of it, as `policy/rule`. */
+            rules: string[];
+            /** @description How its reviews stand, each state once; empty in live events. */
+            reviews: string[];
             /** @description Whether any span is kept apart. */
             quarantined: boolean;
             /** @description Short text of the root's input. */
@@ -4361,6 +4532,13 @@ export interface components {
             spans: components["schemas"]["SpanRuling"][];
             /** @description Whether there were more spans than are looked through. */
             truncated: boolean;
+        };
+        /** @description What to export. */
+        TrailRequest: {
+            /** @description One trace. */
+            trace_id?: string | null;
+            /** @description Else the traces that this filter finds; without one, everything. */
+            filter?: string;
         };
         Value: unknown;
         /** @description A key to be made. */
@@ -5513,7 +5691,9 @@ export interface operations {
                 to?: string;
                 /**
                  * @description Break down by `kind`, `model`, `provider`, `agent`, `user`, `environment`, `status`,
-                 *     `verdict`, `tool`, `service` or `cost_source`.
+                 *     `verdict`, `tool`, `service`, `cost_source`, `rule` (rules that spoke against a span or, at its
+                 *     start, a trace; as `policy/rule`) or `category` (of findings). A span stands under each of its
+                 *     rules and categories, so these two do not add up to the totals.
                  */
                 group_by?: string;
                 /** @description Width of a step: seconds, or such as `5m`, `1h`, `1d`; a multiple of a minute. */
@@ -5536,6 +5716,64 @@ export interface operations {
                 };
             };
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
+    post_api_v1_archive_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ArchiveRun"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5912,6 +6150,53 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_evidence_audit_trail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrailRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/jsonl": number[];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6692,6 +6977,25 @@ export interface operations {
             };
         };
     };
+    get_api_v1_ledger_gaps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     get_api_v1_ledger_installation_checkpoint: {
         parameters: {
             query?: never;
@@ -6886,6 +7190,36 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_ledger_receipt_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Index of the entry */
+                index: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/cose": number[];
                 };
             };
             404: {
@@ -7883,6 +8217,15 @@ export interface operations {
                 tool?: string;
                 /** @description `pass`, `warning`, `fail`, `review` or `quarantined`. */
                 verdict?: string;
+                /** @description A rule that spoke against it: its id, or `policy/rule`. */
+                rule?: string;
+                /** @description Category of any finding: `pii`, `secret`, `injection` or `term`. */
+                category?: string;
+                /**
+                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
+                 *     or `expired`.
+                 */
+                review?: string;
                 /** @description At least so many US dollars. */
                 min_cost?: string;
                 /** @description At most so many US dollars. */
@@ -7974,6 +8317,45 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_settings_pricing_preview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewStep"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -8195,6 +8577,15 @@ export interface operations {
                 tool?: string;
                 /** @description `pass`, `warning`, `fail`, `review` or `quarantined`. */
                 verdict?: string;
+                /** @description A rule that spoke against it: its id, or `policy/rule`. */
+                rule?: string;
+                /** @description Category of any finding: `pii`, `secret`, `injection` or `term`. */
+                category?: string;
+                /**
+                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
+                 *     or `expired`.
+                 */
+                review?: string;
                 /** @description At least so many US dollars. */
                 min_cost?: string;
                 /** @description At most so many US dollars. */
@@ -8744,6 +9135,44 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_statement: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
