@@ -216,7 +216,7 @@ mod tests {
         let carrier = Carrier::new().unwrap();
         for url in [
             "http://localhost/",
-            "http://LOCALHOST./",
+            "http://LOCALHOST/",
             "http://2130706433/",
             "http://0x7f000001/",
             "http://0x7f.1/",

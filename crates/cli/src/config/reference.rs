@@ -9,6 +9,8 @@ use super::{Config, Kind, alias, flatten, keys, variable_of};
 const SOURCES: &[(&str, &str, &str)] = &[
     ("", "Config", include_str!("../config.rs")),
     ("otlp", "Otlp", include_str!("../config.rs")),
+    ("archive", "ColdArchive", include_str!("../config.rs")),
+    ("encryption", "Encryption", include_str!("../config.rs")),
     ("outside", "Outside", include_str!("../config.rs")),
     ("provider", "ProviderConfig", include_str!("../../../provider/src/config.rs")),
     ("proxy", "Proxy", include_str!("../config.rs")),
