@@ -232,6 +232,7 @@ pub(crate) struct Rules {
     last_error: Mutex<Option<String>>,
     /// Files are written one after the other.
     pub(crate) writing: Mutex<()>,
+    reloading: Mutex<()>,
 }
 
 impl Rules {
@@ -249,6 +250,7 @@ impl Rules {
             current: ArcSwap::from_pointee(loaded),
             last_error: Mutex::new(None),
             writing: Mutex::new(()),
+            reloading: Mutex::new(()),
         })
     }
 
@@ -257,8 +259,10 @@ impl Rules {
         self.current.load_full()
     }
 
-    /// Reads the files again. Returns whether another set is in force.
+    /// Reads the files again. Returns whether another set is in force. One at a time: what was read first
+    /// must not come into force last.
     pub(crate) fn reload(&self) -> bool {
+        let _turn = self.reloading.lock();
         match Loaded::read(&self.source, &self.fingerprints) {
             Ok(loaded) => {
                 *self.last_error.lock() = None;
