@@ -16,7 +16,8 @@ const isStamp = (value: unknown): value is string => typeof value === "string" &
 
 export function readRangeSearch(search: Record<string, unknown>): RangeSearch {
   const range = RANGES.find((name) => name === search.range);
-  const found: RangeSearch = {};
+  // Named even where they are absent: the router keeps what it was given under a name that is not.
+  const found: RangeSearch = { range: undefined, from: undefined, to: undefined };
   if (range) found.range = range;
   if (isStamp(search.from)) found.from = search.from;
   if (found.from && isStamp(search.to) && Date.parse(found.from) < Date.parse(search.to)) found.to = search.to;
