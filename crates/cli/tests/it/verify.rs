@@ -90,6 +90,37 @@ fn a_running_server_does_not_stand_in_the_way() {
 }
 
 #[test]
+fn a_log_that_grows_meanwhile_is_verified_as_far_as_it_was_at_the_beginning() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "0s"]);
+    let key = served.key();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in 0.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let batch: Vec<_> =
+                    (0..20).map(|s| span(&format!("t{n}"), &format!("s{s}"))).collect();
+                assert_eq!(
+                    served.post("/api/v1/ingest/spans", &key, &json!({"batch": batch})).0,
+                    201
+                );
+            }
+        });
+        for _ in 0..4 {
+            let report = home.run(&["verify", "--json"]).json();
+            let verdict = report["verdict"].as_str().unwrap().to_owned();
+            assert!(verdict == "valid" || verdict == "pending", "{report}");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    assert_eq!(served.stop(), 0);
+    home.run(&["verify"]).ended(0);
+}
+
+#[test]
 fn a_pinned_key_is_held_against_the_log() {
     let home = sealed();
     let report = home.run(&["verify", "--json"]).ended(0).json();

@@ -69,15 +69,18 @@ impl Recorder {
     }
 
     /// Reads a whole log. `heads` are the roots that the installation's log states for it;
-    /// `claimed` are the indexes that records were found for.
+    /// `claimed` are the indexes that records were found for, and how many leaves there were before records
+    /// were read: those of later ones are not looked for.
     pub(super) async fn check_log(
         &self,
         log: LogId,
         heads: &BTreeMap<u64, Hash>,
-        claimed: Option<&Claimed>,
+        claimed: Option<(&Claimed, u64)>,
         progress: &dyn Progress,
     ) -> Result<LogPass, Error> {
         let origin = self.log_origin(log);
+        // The checkpoint first: beside a server that writes, the next one may cover more than this head.
+        let checkpoint = self.store.checkpoint(log).await?;
         let head = self.store.head(log).await?;
         let mut pass = LogPass {
             size: head.size,
@@ -91,7 +94,6 @@ impl Recorder {
             fault.index = index;
             fault
         };
-        let checkpoint = self.store.checkpoint(log).await?;
         let mut wanted = heads.clone();
         if let Some(checkpoint) = &checkpoint {
             pass.faults.extend(self.check_checkpoint(checkpoint).err());
@@ -138,7 +140,8 @@ impl Recorder {
                     | LeafKind::Erasure => leaf.body_root.is_some(),
                     _ => false,
                 };
-                if is_record && claimed.is_some_and(|c| !c.has(index)) {
+                let is_missing = |(c, upto): (&Claimed, u64)| index < upto && !c.has(index);
+                if is_record && claimed.is_some_and(is_missing) {
                     let what = format!("the record of leaf {index} is not there");
                     pass.faults.push(fault(Verdict::Missing, Some(index), what));
                 }
