@@ -47,6 +47,9 @@ pub struct TraceWrite {
     pub spans: Vec<SpanWrite>,
     /// The words that full-text search shall find; empty when nothing is to be indexed.
     pub text: String,
+    /// What an erasure of the trace leaves behind. Where the store has it and not the trace, the trace
+    /// was erased after the batch was begun, and the batch is stale. None: nobody asks.
+    pub tombstone: Option<[u8; 16]>,
 }
 
 /// A trace's random key, wrapped by the installation's. Opaque to the store.
@@ -294,7 +297,9 @@ pub trait SpanStore: Send + Sync + 'static {
     /// * **Leaf and data together**: a terminal revision MUST NOT be visible without its leaf in the
     ///   workspace's log, nor the leaf without the revision.
     /// * **Optimistic**: if for any span the current revision is not the one named by `supersedes`,
-    ///   or a trace has another key, nothing is written and [`CommitError::Stale`] is returned.
+    ///   or a trace has another key, or is not there and the store has its tombstone, nothing is
+    ///   written and [`CommitError::Stale`] is returned: what was erased does not come back by a batch
+    ///   that was begun before.
     /// * **Order**: leaves get consecutive indexes in the order of the batch; two batches of one
     ///   workspace never interleave.
     /// * **Summaries and rollups** change in the same step, as [`TraceSummary::absorb`] defines. A
