@@ -16,3 +16,4 @@ mod replay;
 mod reprice;
 mod reviews;
 mod rules;
+mod sink;
