@@ -54,3 +54,15 @@ fn openlits_cost_of_zero_says_that_it_knew_no_price() {
     assert_eq!(priced(0.000_5, "openlit.otel.tracing"), (Some(NanoUsd(500_000)), true));
     assert_eq!(priced(0.0, "another"), (Some(NanoUsd(0)), true), "a free model costs nothing");
 }
+
+#[test]
+fn agentops_decorators_name_their_agents_and_tools() {
+    let decorated = |kind: &str, name: &str| {
+        let attributes = json!({"agentops.span.kind": kind, "operation.name": name});
+        mapped("agentops.sdk.core", &format!("{name}.{kind}"), attributes)
+    };
+    assert_eq!(decorated("tool", "look_up").tool.as_deref(), Some("look_up"));
+    assert_eq!(decorated("agent", "explainer").agent.as_deref(), Some("explainer"));
+    let task = decorated("task", "explain");
+    assert_eq!((task.kind(), task.tool, task.agent), (SpanKind::Task, None, None));
+}

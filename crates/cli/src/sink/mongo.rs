@@ -165,7 +165,7 @@ impl Mongo {
             let message = self.clean(error.get_str("errmsg").unwrap_or("no reason").to_owned());
             let code = number("code");
             // Two writers of one new document: the next try replaces it.
-            let race = code == DUPLICATE && message.contains("_id_");
+            let race = code == DUPLICATE && message.contains("index: _id_ ");
             let index = usize::try_from(number("index"));
             match index {
                 Ok(index) if FOR_GOOD.contains(&code) && !race => {
