@@ -92,6 +92,11 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// Form of the log: `text` or `json` (one object per line).
     pub(crate) log_format: LogFormat,
+    /// Where the server sends traces of its own work, as OTLP/HTTP: a collector such as
+    /// `http://127.0.0.1:4318`. Unset: nowhere. Headers, timeout and sampling come from OpenTelemetry's usual
+    /// variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, …).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) own_traces: Option<String>,
     /// Server that commands talk to. Unset: the one that runs on the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
@@ -233,6 +238,7 @@ impl Default for Config {
             secure_cookies: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            own_traces: None,
             url: None,
             api_key: None,
             otlp: Otlp::default(),
@@ -306,6 +312,7 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
         mongo_tls_key: Some(PathBuf::new()),
         mongo_sink: set(),
         keyless_ingest: set(),
+        own_traces: set(),
         url: set(),
         api_key: set(),
         outside: Outside {

@@ -152,7 +152,7 @@ impl Engine {
             keywords: Keywords::new(words.into_iter().collect()),
             keywords_wide: Keywords::new(words_wide.into_iter().collect()),
             shapes: shape::Shapes::of(&detectors),
-            numbers: Numbers::of(&detectors),
+            numbers: Numbers::of(&detectors, &gated),
             detectors,
             free: gated.iter().map(|gated| !gated).collect(),
             clean: Clean::new(),

@@ -107,7 +107,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(members::list, members::put))
-        .routes(routes!(members::workspaces))
+        .routes(routes!(members::workspaces, members::found))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::key))
         .routes(routes!(ledger::proof))

@@ -177,7 +177,7 @@ fn local_url(address: SocketAddr) -> String {
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Exit> {
-    log::start(&loaded.config)?;
+    let own_traces = log::start(&loaded.config)?;
     let addresses = Addresses::of(&loaded.config)?;
     // The server decides anew where its rules are; commands then follow it.
     if loaded.config.rules_dir.is_none() {
@@ -263,6 +263,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     clocks.await.context("the recorder's clocks failed")?;
     ended.context("the server failed")?;
     installation.close().await?;
+    own_traces.end().await;
     tracing::info!("stopped");
     Ok(Exit::Done)
 }
