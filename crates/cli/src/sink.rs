@@ -21,10 +21,7 @@ pub(crate) fn place(config: &Config) -> Result<Option<Place>, Failure> {
 }
 
 /// The same, with the workspace whose traces go there.
-pub(crate) async fn rule(
-    config: &Config,
-    recorder: &Recorder,
-) -> anyhow::Result<Option<SinkRule>> {
+pub(crate) async fn rule(config: &Config, recorder: &Recorder) -> anyhow::Result<Option<SinkRule>> {
     let Some(Place { sink, name }) = place(config)? else { return Ok(None) };
     let wanted = &config.mongo_sink_workspace;
     let Some(workspace) = recorder.workspace(wanted).await? else {

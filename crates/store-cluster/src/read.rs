@@ -337,12 +337,7 @@ impl SpanStore for ClusterStore {
         rows.when("reading seals")?.iter().map(|row| read_seal(&mut Columns::of(row))).collect()
     }
 
-    async fn sealed_from(
-        &self,
-        workspace: WorkspaceId,
-        from: u64,
-        limit: usize,
-    ) -> Result<Sealed> {
+    async fn sealed_from(&self, workspace: WorkspaceId, from: u64, limit: usize) -> Result<Sealed> {
         // One node follows the log; the others would do its work again.
         if !self.leads() {
             return Ok(Sealed { rows: Vec::new(), next: from });

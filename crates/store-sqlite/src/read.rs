@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use exhibit_model::{Nanos, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
     Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, LogId, Page, Sealed,
-    SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey, TraceQuery,
-    TraceRow,
+    SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey,
+    TraceQuery, TraceRow,
 };
 use tokio::sync::oneshot;
 
@@ -112,12 +112,7 @@ impl SpanStore for SqliteStore {
             .await
     }
 
-    async fn sealed_from(
-        &self,
-        workspace: WorkspaceId,
-        from: u64,
-        limit: usize,
-    ) -> Result<Sealed> {
+    async fn sealed_from(&self, workspace: WorkspaceId, from: u64, limit: usize) -> Result<Sealed> {
         self.pool.read(move |db| sealed::sealed(db, workspace, from, limit)).await
     }
 

@@ -270,10 +270,7 @@ mod tests {
             doc! { "ok": 1, "writeErrors": [{ "index": 1, "code": code, "errmsg": message }] }
         };
         let refused = mongo.unwritten(&answer(121, &format!("no {password}")), 7).unwrap();
-        assert_eq!(
-            refused,
-            [Unwritten { index: 8, reason: "no … (error 121)".into() }]
-        );
+        assert_eq!(refused, [Unwritten { index: 8, reason: "no … (error 121)".into() }]);
         assert!(mongo.unwritten(&answer(DUPLICATE, "index: trace_id_1 dup key"), 0).is_ok());
         assert!(mongo.unwritten(&answer(DUPLICATE, "index: _id_ dup key"), 0).is_err());
         assert!(mongo.unwritten(&answer(10_107, "not primary"), 0).is_err());

@@ -37,7 +37,8 @@ struct Shelf {
 impl Shelf {
     fn traces(&self) -> Vec<String> {
         let held = self.held.lock();
-        let mut ids: Vec<_> = held.values().map(|d| d["trace_id"].as_str().unwrap().into()).collect();
+        let mut ids: Vec<_> =
+            held.values().map(|d| d["trace_id"].as_str().unwrap().into()).collect();
         ids.sort();
         ids
     }
@@ -142,7 +143,10 @@ async fn a_trace_goes_there_when_it_is_sealed_and_again_when_it_has_changed() {
     assert_eq!(*shelf.writes.lock(), [2], "it is not sealed anew yet");
     seal(&house).await;
     assert!(fill(&house, &shelf).await);
-    assert_eq!((shelf.traces(), &*shelf.writes.lock()), (vec!["a".into(), "b".into()], &vec![2, 1]));
+    assert_eq!(
+        (shelf.traces(), &*shelf.writes.lock()),
+        (vec!["a".into(), "b".into()], &vec![2, 1])
+    );
     assert!(shelf.held.lock().values().any(|d| d["trace_id"] == "a" && d["spans"] == 2));
     let standing = standing(&house).await;
     assert_eq!((standing.written, standing.behind, standing.problem), (3, 0, None));
@@ -207,7 +211,8 @@ async fn an_erased_trace_is_erased_there_too_however_it_went() {
     // Delivered again it is refused here, so it does not come back there.
     house.send(json!([call("gone", "s")])).await;
     seal(&house).await;
-    let rules = vec![RetentionRule { name: "short".into(), filter: String::new(), keep_days: Some(1) }];
+    let rules =
+        vec![RetentionRule { name: "short".into(), filter: String::new(), keep_days: Some(1) }];
     assert!(fill(&house, &shelf).await);
     assert_eq!(shelf.traces(), ["kept"]);
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use exhibit_model::{Nanos, Status};
 
 use super::{Space, cursor, review::States, trace::Trace};
-use crate::{Order, Page, Sealed, SessionSummary, SpanRow, SpanWindow, StoreError, TraceQuery, TraceRow};
+use crate::{
+    Order, Page, Sealed, SessionSummary, SpanRow, SpanWindow, StoreError, TraceQuery, TraceRow,
+};
 
 /// Where a row stands: its start, then its id.
 type Place = (Nanos, String);

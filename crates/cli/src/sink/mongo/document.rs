@@ -110,7 +110,8 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_shortened_and_says_so() {
-        let step = |n: usize| doc! { "step_id": n.to_string(), "input": { "x": "é".repeat(90_000) } };
+        let step =
+            |n: usize| doc! { "step_id": n.to_string(), "input": { "x": "é".repeat(90_000) } };
         let steps: Vec<Document> = (0..200).map(step).collect();
         let read = fitted(doc! { "trace_id": "t", "prompt": "short", "steps": steps });
         assert!(read.get_bool("truncated").unwrap());
