@@ -67,6 +67,12 @@ pub(crate) struct Config {
     /// PEM file of its private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mongo_tls_key: Option<PathBuf>,
+    /// MongoDB to whose collection `traces` every sealed trace goes, such as
+    /// `mongodb://user:password@host:27017/tracellm`. Needs a binary built with `--features mongo-sink`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_sink: Option<String>,
+    /// Workspace whose traces go there.
+    pub(crate) mongo_sink_workspace: String,
     /// Address on this machine of TraceLLM's REST API and WebSocket, or `off`.
     pub(crate) tracellm_listen: String,
     /// Workspace that they are about.
@@ -222,6 +228,8 @@ impl Default for Config {
             mongo_workspace: "default".to_owned(),
             mongo_tls_cert: None,
             mongo_tls_key: None,
+            mongo_sink: None,
+            mongo_sink_workspace: "default".to_owned(),
             tracellm_listen: "off".to_owned(),
             tracellm_workspace: "default".to_owned(),
             provider_workspaces: vec!["default".to_owned()],
@@ -272,7 +280,7 @@ impl Default for Otlp {
 
 /// Keys whose values are never printed.
 pub(crate) const SECRET_KEYS: &[&str] =
-    &["api_key", "postgres_url", "clickhouse_url", "encryption.key"];
+    &["api_key", "postgres_url", "clickhouse_url", "mongo_sink", "encryption.key"];
 
 /// The environment variable of a key.
 pub(crate) fn variable_of(key: &str) -> String {
@@ -302,6 +310,7 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
         clickhouse_url: set(),
         mongo_tls_cert: Some(PathBuf::new()),
         mongo_tls_key: Some(PathBuf::new()),
+        mongo_sink: set(),
         keyless_ingest: set(),
         own_traces: set(),
         url: set(),

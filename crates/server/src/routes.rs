@@ -4,6 +4,7 @@
 //! A handler extracts, asks the recorder once, and maps.
 
 pub(crate) mod account;
+pub(crate) mod agentops;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod archive;

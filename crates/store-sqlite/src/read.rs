@@ -2,6 +2,7 @@
 
 mod analytics;
 mod due;
+mod sealed;
 mod sessions;
 pub(crate) mod spans;
 pub(crate) mod traces;
@@ -9,9 +10,9 @@ pub(crate) mod traces;
 use async_trait::async_trait;
 use exhibit_model::{Nanos, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
-    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, LogId, Page, SessionSummary,
-    SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey, TraceQuery,
-    TraceRow,
+    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, LogId, Page, Sealed,
+    SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey,
+    TraceQuery, TraceRow,
 };
 use tokio::sync::oneshot;
 
@@ -109,6 +110,10 @@ impl SpanStore for SqliteStore {
                 None => Ok(Vec::new()),
             })
             .await
+    }
+
+    async fn sealed_from(&self, workspace: WorkspaceId, from: u64, limit: usize) -> Result<Sealed> {
+        self.pool.read(move |db| sealed::sealed(db, workspace, from, limit)).await
     }
 
     async fn due(&self, now: Nanos, limit: usize) -> Result<Due> {

@@ -265,6 +265,15 @@ pub struct SessionSummary {
     pub users: Vec<String>,
 }
 
+/// Traces in the order of their seals.
+#[derive(Debug, Clone, Default)]
+pub struct Sealed {
+    /// The traces, each with its latest seal.
+    pub rows: Vec<TraceRow>,
+    /// Every trace whose latest seal stands before this index of the log was given: go on from here.
+    pub next: u64,
+}
+
 /// What the clocks have come to.
 #[derive(Debug, Clone, Default)]
 pub struct Due {
@@ -384,6 +393,20 @@ pub trait SpanStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         trace: &TraceId,
     ) -> Result<Vec<StoredSeal>, StoreError>;
+
+    /// The traces of a workspace whose latest seal stands in its log at `from` or later, in the order of
+    /// these seals, at most `limit`.
+    ///
+    /// * Once all are given, `next` is the size of the log; a `next` below `from` says that the log is
+    ///   shorter than that.
+    /// * A store MAY give fewer than `limit`, none even, while there are more; `next` MUST have grown
+    ///   then. Of the nodes of a shared store only one gets any: for the others `next` stays `from`.
+    async fn sealed_from(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Sealed, StoreError>;
 
     /// What is due at `now`, at most `limit` of each. A trace is due for a seal when it has unsealed
     /// leaves and its root ended `seal_after_root` ago, or nothing came for `seal_after_silence`, or

@@ -17,3 +17,4 @@ mod replay;
 mod reprice;
 mod reviews;
 mod rules;
+mod sink;
