@@ -1,11 +1,18 @@
 //! Detectors that look at runs of digits, tried together: a number may be the tax number of twenty
 //! countries, and one pass over it tells which.
+//!
+//! The pass is made over the text's outline, in which all digits are one digit and all letters one letter.
+//! Patterns of outlines have few states, whatever numbers a text holds; those of the texts themselves have
+//! so many that remembering them costs more than matching.
 
 use std::sync::OnceLock;
 
 use regex::bytes::RegexSet;
 
-use crate::detector::{Detector, Trigger, pattern::together};
+use crate::detector::{
+    Detector, Trigger,
+    pattern::{outline, outlines_together},
+};
 
 /// All detectors whose trigger is [`Trigger::Run`].
 pub(super) struct Numbers {
@@ -13,8 +20,8 @@ pub(super) struct Numbers {
     detectors: Vec<(usize, u32)>,
     /// The farthest that any of them reaches.
     reach: (usize, usize),
-    /// Their patterns in the same order; none where they are too large together.
-    patterns: OnceLock<Option<RegexSet>>,
+    /// The outlines of their patterns in the same order; none where one has none or they are too large.
+    outlines: OnceLock<Option<RegexSet>>,
 }
 
 /// A stretch of text with runs of digits: where, and bit n for a run of n.
@@ -27,7 +34,7 @@ pub(super) struct Stretch {
 
 impl Numbers {
     pub(super) fn of(all: &[Detector]) -> Self {
-        let mut numbers = Self { detectors: Vec::new(), reach: (0, 0), patterns: OnceLock::new() };
+        let mut numbers = Self { detectors: Vec::new(), reach: (0, 0), outlines: OnceLock::new() };
         for (index, detector) in all.iter().enumerate() {
             if let Trigger::Run(lengths) = detector.trigger {
                 numbers.detectors.push((index, lengths));
@@ -60,17 +67,19 @@ impl Numbers {
         stretch: &Stretch,
         mut wake: impl FnMut(usize),
     ) {
-        let patterns = self
-            .patterns
-            .get_or_init(|| together(self.detectors.iter().map(|(index, _)| &all[*index].pattern)));
+        let outlines = self.outlines.get_or_init(|| {
+            outlines_together(self.detectors.iter().map(|(index, _)| &all[*index].pattern))
+        });
         let fits = |n: usize| {
             let (detector, lengths) = self.detectors.get(n)?;
             (lengths & stretch.lengths != 0).then_some(*detector)
         };
-        match patterns {
+        match outlines {
             // The stretch's ends may let more match than the whole text does, never less.
             Some(set) => {
-                let matching = set.matches(&text[stretch.start..stretch.end]);
+                let outline: Vec<u8> =
+                    text[stretch.start..stretch.end].iter().map(|byte| outline(*byte)).collect();
+                let matching = set.matches(&outline);
                 matching.iter().filter_map(fits).for_each(&mut wake);
             }
             None => (0..self.detectors.len()).filter_map(fits).for_each(&mut wake),
