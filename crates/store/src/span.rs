@@ -8,7 +8,10 @@ use exhibit_model::{
     merge::Digest,
 };
 
-use crate::{Analytics, AnalyticsQuery, Filter, LogId, StoreError};
+use crate::{
+    Analytics, AnalyticsQuery, Filter, HistoryQuery, LogId, StoreError, TraceHistory,
+    filter::{Compare, Test, TimeField},
+};
 
 /// What belongs together and becomes visible together.
 #[derive(Debug, Clone)]
@@ -348,6 +351,33 @@ pub trait SpanStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         query: &TraceQuery,
     ) -> Result<Page<TraceRow>, StoreError>;
+
+    /// A page of a workspace's traces, each once, in an order that only grows while it is read: that of
+    /// first receipt where the store knows it, else of the start. What heads hold of what was asked for
+    /// MUST be what [`SpanHead::of`] says of the records.
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        query: &HistoryQuery,
+    ) -> Result<Page<TraceHistory>, StoreError> {
+        let query = TraceQuery {
+            filter: Filter::Test(Test::Time {
+                field: TimeField::Start,
+                op: Compare::Ge,
+                value: query.from,
+            }),
+            order: Order::Oldest,
+            after: query.after.clone(),
+            limit: query.limit,
+        };
+        let page = self.traces(workspace, &query).await?;
+        let history = |row: TraceRow| TraceHistory {
+            trace_id: row.summary.trace_id.clone(),
+            summary: Some(row.summary),
+            heads: None,
+        };
+        Ok(Page { rows: page.rows.into_iter().map(history).collect(), next: page.next })
+    }
 
     /// A window of a trace's spans in order of (start, span id), the registration record left out.
     async fn spans(
