@@ -29,7 +29,7 @@ fi
 
 # The whole workspace is named, and always a test with it, so that crates which others build too get the features that
 # `make test` gives them: then only the cluster's own clients, this crate and the binary are compiled.
-WHOLE=(--locked --workspace --features exhibit-cli/cluster)
+WHOLE=(--locked --workspace --features exhibit-cli/cluster,exhibit-cli/mongo-sink)
 SECONDS=0
 say() { printf '\n== %s (after %s s)\n' "$1" "$SECONDS"; }
 

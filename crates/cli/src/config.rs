@@ -67,6 +67,12 @@ pub(crate) struct Config {
     /// PEM file of its private key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mongo_tls_key: Option<PathBuf>,
+    /// MongoDB to whose collection `traces` every sealed trace goes, such as
+    /// `mongodb://user:password@host:27017/tracellm`. Needs a binary built with `--features mongo-sink`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mongo_sink: Option<String>,
+    /// Workspace whose traces go there.
+    pub(crate) mongo_sink_workspace: String,
     /// Address on this machine of TraceLLM's REST API and WebSocket, or `off`.
     pub(crate) tracellm_listen: String,
     /// Workspace that they are about.
@@ -86,6 +92,11 @@ pub(crate) struct Config {
     pub(crate) log: String,
     /// Form of the log: `text` or `json` (one object per line).
     pub(crate) log_format: LogFormat,
+    /// Where the server sends traces of its own work, as OTLP/HTTP: a collector such as
+    /// `http://127.0.0.1:4318`. Unset: nowhere. Headers, timeout and sampling come from OpenTelemetry's usual
+    /// variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, …).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) own_traces: Option<String>,
     /// Server that commands talk to. Unset: the one that runs on the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
@@ -217,6 +228,8 @@ impl Default for Config {
             mongo_workspace: "default".to_owned(),
             mongo_tls_cert: None,
             mongo_tls_key: None,
+            mongo_sink: None,
+            mongo_sink_workspace: "default".to_owned(),
             tracellm_listen: "off".to_owned(),
             tracellm_workspace: "default".to_owned(),
             provider_workspaces: vec!["default".to_owned()],
@@ -225,6 +238,7 @@ impl Default for Config {
             secure_cookies: false,
             log: "info".to_owned(),
             log_format: LogFormat::Text,
+            own_traces: None,
             url: None,
             api_key: None,
             otlp: Otlp::default(),
@@ -266,7 +280,7 @@ impl Default for Otlp {
 
 /// Keys whose values are never printed.
 pub(crate) const SECRET_KEYS: &[&str] =
-    &["api_key", "postgres_url", "clickhouse_url", "encryption.key"];
+    &["api_key", "postgres_url", "clickhouse_url", "mongo_sink", "encryption.key"];
 
 /// The environment variable of a key.
 pub(crate) fn variable_of(key: &str) -> String {
@@ -296,7 +310,9 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
         clickhouse_url: set(),
         mongo_tls_cert: Some(PathBuf::new()),
         mongo_tls_key: Some(PathBuf::new()),
+        mongo_sink: set(),
         keyless_ingest: set(),
+        own_traces: set(),
         url: set(),
         api_key: set(),
         outside: Outside {

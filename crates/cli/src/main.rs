@@ -22,6 +22,7 @@ mod outside;
 mod port_holder;
 mod remote;
 mod rerun;
+mod sink;
 
 use std::process::ExitCode;
 

@@ -65,11 +65,7 @@ impl Provider for Gemini {
         let mut url = self.url(&request.model, "streamGenerateContent")?;
         url.query_pairs_mut().append_pair("alt", "sse");
         let body = request::body(request)?;
-        let opened = self.transport.post(&url, body.to_string().into()).await?;
-        let limits = &self.transport.options().limits;
-        let decoder = decoder(limits.tool_calls_max);
-        let key = self.transport.key().cloned();
-        Ok(ChatStream::new(opened, Framing::events(limits), decoder, key))
+        ChatStream::open(&self.transport, &url, &body, Framing::events, decoder).await
     }
 
     async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {

@@ -39,6 +39,10 @@ impl OpenAiCompatible {
         let host = self.transport.host();
         host == "api.openai.com" || host.ends_with(".azure.com")
     }
+
+    async fn open(&self, body: &serde_json::Value) -> Result<ChatStream, ProviderError> {
+        ChatStream::open(&self.transport, &self.url, body, Framing::events, decoder).await
+    }
 }
 
 impl std::fmt::Debug for OpenAiCompatible {
@@ -59,20 +63,15 @@ impl Provider for OpenAiCompatible {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let mut body = request::body(request, self.new_token_limit_name())?;
-        let sent = |body: &serde_json::Value| body.to_string().into();
-        let opened = match self.transport.post(&self.url, sent(&body)).await {
+        match self.open(&body).await {
             Err(ProviderError::Rejected(rejection)) if complains_of_usage_option(&rejection) => {
                 if let Some(body) = body.as_object_mut() {
                     body.remove("stream_options");
                 }
-                self.transport.post(&self.url, sent(&body)).await?
+                self.open(&body).await
             }
-            other => other?,
-        };
-        let limits = &self.transport.options().limits;
-        let decoder = decoder(limits.tool_calls_max);
-        let key = self.transport.key().cloned();
-        Ok(ChatStream::new(opened, Framing::events(limits), decoder, key))
+            other => other,
+        }
     }
 
     async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {

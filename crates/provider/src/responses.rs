@@ -51,11 +51,7 @@ impl Provider for OpenAiResponses {
 
     async fn chat(&self, request: ChatRequest) -> Result<ChatStream, ProviderError> {
         let body = request::body(request)?;
-        let opened = self.transport.post(&self.url, body.to_string().into()).await?;
-        let limits = &self.transport.options().limits;
-        let decoder = decoder(limits.tool_calls_max);
-        let key = self.transport.key().cloned();
-        Ok(ChatStream::new(opened, Framing::events(limits), decoder, key))
+        ChatStream::open(&self.transport, &self.url, &body, Framing::events, decoder).await
     }
 
     async fn embed(&self, model: &str, texts: &[String]) -> Result<Embeddings, ProviderError> {

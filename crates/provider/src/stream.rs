@@ -7,10 +7,13 @@ pub(crate) use framing::Framing;
 
 use crate::error::ProviderError;
 use crate::event::{ChatAnswer, ChatEvent};
+use crate::options::Limits;
 use crate::secret::Secret;
 use crate::sse::SseEvent;
-use crate::transport::Opened;
+use crate::transport::{Opened, Transport};
 use futures_util::stream::{BoxStream, Stream, StreamExt, unfold};
+use reqwest::Url;
+use serde_json::Value;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -26,23 +29,28 @@ pub struct ChatStream {
 }
 
 impl ChatStream {
-    pub(crate) fn new(
-        opened: Opened,
-        framing: Framing,
-        decoder: Box<dyn Decoder>,
-        secret: Option<Secret>,
-    ) -> Self {
+    /// Posts a body and reads what comes back frame by frame through the protocol's decoder, which is
+    /// told how many tool calls an answer may hold.
+    pub(crate) async fn open(
+        transport: &Transport,
+        url: &Url,
+        body: &Value,
+        framing: fn(&Limits) -> Framing,
+        decoder: fn(usize) -> Box<dyn Decoder>,
+    ) -> Result<Self, ProviderError> {
+        let opened = transport.post(url, body.to_string().into()).await?;
+        let limits = &transport.options().limits;
         let (request_id, attempts) = (opened.request_id.clone(), opened.attempts);
         let pump = Pump {
             source: Some(opened),
-            framing,
-            decoder,
+            framing: framing(limits),
+            decoder: decoder(limits.tool_calls_max),
             ready: VecDeque::new(),
             failure: None,
-            secret,
+            secret: transport.key().cloned(),
         };
         let events = unfold(pump, |mut pump| async move { Some((pump.next().await?, pump)) });
-        Self { events: events.fuse().boxed(), request_id, attempts }
+        Ok(Self { events: events.fuse().boxed(), request_id, attempts })
     }
 
     /// A stream that gives these events: what a provider that is no network service answers with.

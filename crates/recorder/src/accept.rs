@@ -17,6 +17,7 @@ use std::sync::Arc;
 use exhibit_capture::{Decoded, Rejected};
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{CommitError, Committed};
+use tracing::Instrument as _;
 
 use crate::{Error, Recorder, gap, live::LiveEvent, meters};
 
@@ -101,6 +102,7 @@ impl Recorder {
     }
 
     /// The same, with what is known of the spans already.
+    #[tracing::instrument(level = "debug", name = "record", skip_all, fields(traces = groups.len()))]
     async fn record_from(
         self: &Arc<Self>,
         workspace: WorkspaceId,
@@ -125,7 +127,8 @@ impl Recorder {
             }
             self.vault.keep_slots().await?;
             let timing = self.meters.commit();
-            let committed = self.store.commit(prepared.batch).await;
+            let commit = self.store.commit(prepared.batch);
+            let committed = commit.instrument(tracing::debug_span!("commit")).await;
             timing.ended(&committed);
             match committed {
                 Ok(committed) => {
@@ -145,6 +148,7 @@ impl Recorder {
     }
 
     /// Preparing is work for a core, not for the runtime.
+    #[tracing::instrument(level = "debug", skip_all)]
     async fn prepare(
         self: &Arc<Self>,
         workspace: WorkspaceId,

@@ -55,6 +55,7 @@ impl Recorder {
 
     /// Enters the heads of all logs that have grown into the installation's log, and signs
     /// checkpoints over them and it.
+    #[tracing::instrument(level = "debug", skip_all)]
     pub async fn publish_checkpoints(&self) -> Result<(), Error> {
         let heads = self.store.unpublished().await?;
         let latest = self.store.checkpoint(LogId::Installation).await?;

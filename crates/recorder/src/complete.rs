@@ -80,6 +80,7 @@ impl Recorder {
     }
 
     /// Seals traces: one leaf each over the leaves of all their spans so far.
+    #[tracing::instrument(level = "debug", skip_all, fields(traces = traces.len()))]
     async fn seal(
         self: &Arc<Self>,
         workspace: WorkspaceId,

@@ -12,7 +12,7 @@
 mod series;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -34,6 +34,8 @@ const SOURCES_MAX: usize = 4_096;
 const SOURCE_BYTES_MAX: usize = 128;
 /// Sources of one entry of the log.
 const SOURCES_PER_ACT: usize = 100;
+/// How the body of an act about gaps begins.
+const ACT: &[u8] = b"{\"act\":\"gap_";
 /// Acts read at once.
 const PAGE: usize = 1_024;
 /// The setting that keeps the series over an orderly stop.
@@ -50,10 +52,19 @@ struct State {
     /// With the turn in which a number last came.
     series: HashMap<Name, (u64, Series)>,
     turn: u64,
+    /// What is to be entered into the logs, the oldest first.
+    untold: VecDeque<(WorkspaceId, Told)>,
     /// Every source is known from its first number on.
     whole: bool,
     /// Others take part of what clients send: nothing can be told from what comes here.
     off: bool,
+}
+
+/// What an entry of a log says.
+#[derive(Debug)]
+enum Told {
+    Missing(Vec<GapOfSource>),
+    Filled(Vec<GapOfSource>),
 }
 
 /// Numbers of one source.
@@ -122,10 +133,11 @@ impl Gaps {
         }
     }
 
-    /// What has waited too long and what came after all, by workspace.
-    fn due(&self, before: i64) -> BTreeMap<WorkspaceId, (Vec<GapOfSource>, Vec<GapOfSource>)> {
+    /// Makes entries of what has waited too long and of what came after all.
+    fn collect_due(&self, before: i64) {
         let mut found: BTreeMap<WorkspaceId, (Vec<_>, Vec<_>)> = BTreeMap::new();
-        for ((workspace, source), (_, series)) in &mut self.0.lock().series {
+        let mut state = self.0.lock();
+        for ((workspace, source), (_, series)) in &mut state.series {
             if series.is_whole() {
                 continue;
             }
@@ -138,7 +150,23 @@ impl Gaps {
                 found.entry(*workspace).or_default().1.push(entry(filled));
             }
         }
-        found
+        for (workspace, (missing, filled)) in found {
+            let parts = |all: Vec<GapOfSource>| {
+                all.chunks(SOURCES_PER_ACT).map(<[_]>::to_vec).collect::<Vec<_>>()
+            };
+            let entries = parts(missing).into_iter().map(Told::Missing);
+            let entries = entries.chain(parts(filled).into_iter().map(Told::Filled));
+            state.untold.extend(entries.map(|told| (workspace, told)));
+        }
+    }
+
+    fn next_untold(&self) -> Option<(WorkspaceId, Told)> {
+        self.0.lock().untold.pop_front()
+    }
+
+    /// Takes back what could not be entered, to be tried again.
+    fn put_back(&self, workspace: WorkspaceId, told: Told) {
+        self.0.lock().untold.push_front((workspace, told));
     }
 }
 
@@ -174,15 +202,22 @@ impl Recorder {
     pub async fn tell_gaps(&self) -> Result<(), Error> {
         let wait = i64::try_from(self.limits.gap_after_ms).unwrap_or(i64::MAX);
         let before = self.now().0.saturating_sub(wait.saturating_mul(1_000_000));
-        for (workspace, (missing, filled)) in self.gaps.due(before) {
-            for sources in missing.chunks(SOURCES_PER_ACT) {
-                let gaps = sources.to_vec();
-                tracing::warn!(sources = gaps.len(), "records that clients numbered never arrived");
-                self.keep_act(workspace, &Act::GapFound { gaps, at: self.now() }).await?;
-            }
-            for sources in filled.chunks(SOURCES_PER_ACT) {
-                let gaps = sources.to_vec();
-                self.keep_act(workspace, &Act::GapFilled { gaps, at: self.now() }).await?;
+        self.gaps.collect_due(before);
+        while let Some((workspace, told)) = self.gaps.next_untold() {
+            let at = self.now();
+            let act = match &told {
+                Told::Missing(gaps) => {
+                    tracing::warn!(
+                        sources = gaps.len(),
+                        "records that clients numbered never arrived"
+                    );
+                    Act::GapFound { gaps: gaps.clone(), at }
+                }
+                Told::Filled(gaps) => Act::GapFilled { gaps: gaps.clone(), at },
+            };
+            if let Err(error) = self.keep_act(workspace, &act).await {
+                self.gaps.put_back(workspace, told);
+                return Err(error);
             }
         }
         Ok(())
@@ -196,7 +231,7 @@ impl Recorder {
             let page = self.store.audit_acts(workspace, from, PAGE).await?;
             let Some(last) = page.last() else { break };
             from = last.index + 1;
-            for stored in &page {
+            for stored in page.iter().filter(|act| act.body.starts_with(ACT)) {
                 match serde_json::from_slice(&stored.body) {
                     Ok(Act::GapFound { gaps, at }) => {
                         for one in gaps {

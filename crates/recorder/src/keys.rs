@@ -3,7 +3,8 @@
 //! `signing.key` signs checkpoints; `wrapping.key` wraps trace keys and is the root of the keyed
 //! digests; `epoch.key` authorises a new epoch of the log after a restore or a stolen signing key,
 //! and is to be taken offline; `local-admin.token` lets the command line act through a running server.
-//! `payloads.db` has the keys of encrypted payloads ([`crate::sealing`]). `*.vkey` are public halves, `successions.json` says which key followed which ([`hand_over`]).
+//! `payloads.db` has the keys of encrypted payloads ([`crate::sealing`]). `*.vkey` are public halves,
+//! `successions.json` says which key followed which ([`hand_over`]).
 
 mod hand_over;
 

@@ -44,6 +44,7 @@ mod rules;
 mod sealing;
 mod sequence;
 mod simulate;
+mod sink;
 mod succession;
 mod system;
 mod vault;
@@ -98,6 +99,7 @@ pub use rules::{RuleSource, RulesError, RulesView, try_rules};
 pub use sealing::{MasterKey, MasterKeyError, PAYLOAD_KEYS, Sealing, SealingError};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
+pub use sink::{Sink, SinkDocument, SinkName, SinkRule, SinkStanding, Unwritten};
 pub use succession::SuccessionWord;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
@@ -141,6 +143,7 @@ pub struct Recorder {
     /// Holds are placed and records taken away one after the other.
     keeping_turn: tokio::sync::Mutex<()>,
     courier: std::sync::OnceLock<Arc<dyn Courier>>,
+    feed: sink::Feed,
     archive: std::sync::OnceLock<ArchiveRule>,
     jobs: job::Jobs,
     gaps: gap::Gaps,
@@ -198,6 +201,7 @@ impl Recorder {
             eyes: outside::Eyes::default(),
             keeping_turn: tokio::sync::Mutex::default(),
             courier: std::sync::OnceLock::new(),
+            feed: sink::Feed::default(),
             archive: std::sync::OnceLock::new(),
             jobs: job::Jobs::default(),
             gaps: gap::Gaps::default(),
@@ -226,9 +230,11 @@ impl Recorder {
         &self.meters
     }
 
-    /// How the store is, as far as it knows without asking.
+    /// How store and sink are, as far as they know without asking.
     pub fn gauges(&self) -> Vec<exhibit_store::Gauge> {
-        self.store.gauges()
+        let mut gauges = self.store.gauges();
+        gauges.extend(self.feed.gauges(self.started, self.now()));
+        gauges
     }
 
     /// The bounds in force.

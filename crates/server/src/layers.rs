@@ -67,9 +67,12 @@ async fn mark(request: Request, next: Next) -> Response {
         id = id.to_str().unwrap_or_default(),
         method = %request.method(),
         path = %crate::routes::proxy::shown(request.uri().path()),
+        otel.kind = "server",
+        http.response.status_code = tracing::field::Empty,
     );
     let is_api = request.uri().path().starts_with("/api/");
-    let mut response = next.run(request).instrument(span).await;
+    let mut response = next.run(request).instrument(span.clone()).await;
+    span.record("http.response.status_code", i64::from(response.status().as_u16()));
     if response.extensions().get::<Foreign>().is_some() {
         return response;
     }

@@ -26,6 +26,7 @@ mod view;
 mod witness;
 
 pub use config::{Config, Listener, Proxy};
+pub use mongo::trace_document;
 pub use server::{Addresses, BindError, Server, Skipped};
 pub use witness::serve_witness;
 

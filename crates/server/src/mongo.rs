@@ -13,6 +13,8 @@ mod wire;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use exhibit_recorder::SpanDetail;
+use exhibit_store::TraceRow;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -24,7 +26,15 @@ use self::{
     commands::Session,
     wire::{HEAD, Head, Malformed, Request},
 };
-use crate::app::{Shared, stopped};
+use crate::{
+    app::{Shared, stopped},
+    tracellm::documents,
+};
+
+/// The document of a trace, as a reader of the collection `traces` gets it.
+pub fn trace_document(row: &TraceRow, spans: &[SpanDetail]) -> bson::Document {
+    value::to_bson(&documents::document(row, spans))
+}
 
 /// MongoDB's own bound on a message.
 const MESSAGE_BYTES_MAX: usize = 48_000_000;

@@ -4,6 +4,7 @@
 //! A handler extracts, asks the recorder once, and maps.
 
 pub(crate) mod account;
+pub(crate) mod agentops;
 pub(crate) mod aitracer;
 pub(crate) mod analytics;
 pub(crate) mod archive;
@@ -106,7 +107,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::revoke))
         .routes(routes!(members::list, members::put))
-        .routes(routes!(members::workspaces))
+        .routes(routes!(members::workspaces, members::found))
         .routes(routes!(ledger::checkpoint))
         .routes(routes!(ledger::key))
         .routes(routes!(ledger::proof))

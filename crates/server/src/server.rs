@@ -168,6 +168,7 @@ fn reason(error: &io::Error) -> String {
 fn main_router(app: &Shared) -> Router {
     let (api, _) = routes::api().split_for_parts();
     api.merge(otlp::http::router())
+        .merge(routes::agentops::router())
         .merge(routes::langfuse::router())
         .merge(routes::langsmith::router())
         .merge(routes::proxy::router())

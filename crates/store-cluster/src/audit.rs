@@ -9,7 +9,6 @@ use exhibit_store::{
     rollup::{Cell, Grain, Key, dimension_code, dimension_from_code},
     search::{Document, tokens},
 };
-use tokio_postgres::IsolationLevel;
 
 use crate::{
     ClusterStore,
@@ -21,6 +20,7 @@ use crate::{
     read::{Blocks, parts},
     row::{Columns, int, most, span_id},
     ship::read_deltas,
+    store::one_view,
     trace::{
         Listed, Place, REVISION, Revision, SEAL, SUPERSEDED, TRACE, TRACES_WITH_SEAL, read_seal,
         read_superseded,
@@ -76,13 +76,7 @@ impl ClusterStore {
     ) -> Result<Vec<(i64, AuditTrace)>> {
         let doing = "reading traces to be verified";
         let mut client = self.client().await?;
-        let db = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .when(doing)?;
+        let db = one_view(&mut client, doing).await?;
         let sql = format!("SELECT {TRACE}, {SEAL} FROM {TRACES_WITH_SEAL} {rest}");
         let mut order = Vec::new();
         let mut all: HashMap<i64, Audited> = HashMap::new();

@@ -19,7 +19,6 @@ use exhibit_store::{
     rollup::{Cell, Key},
 };
 use serde::{Deserialize, Serialize};
-use tokio_postgres::IsolationLevel;
 
 use crate::{
     ClusterStore, cells,
@@ -28,6 +27,7 @@ use crate::{
     open,
     row::{Columns, most, span_id},
     ship::read_block,
+    store::one_view,
     trace::{REVISION, Revision, SEAL, SUPERSEDED, TRACE, TraceState, read_seal, read_superseded},
 };
 
@@ -235,13 +235,7 @@ impl ClusterStore {
     async fn carried_rows(&self, wanted: &[i64]) -> Result<Vec<CarriedTrace>> {
         let doing = "reading traces to carry them over";
         let mut client = self.client().await?;
-        let db = client
-            .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(true)
-            .start()
-            .await
-            .when(doing)?;
+        let db = one_view(&mut client, doing).await?;
         let mut traces: HashMap<i64, CarriedTrace> = HashMap::new();
         let sql = format!("SELECT t.workspace, {TRACE} FROM traces AS t WHERE t.id = ANY($1)");
         for row in db.query(&sql, &[&wanted]).await.when(doing)? {

@@ -143,6 +143,7 @@ fn again(error: &StoreError) -> StoreError {
     }
 }
 
+#[tracing::instrument(level = "debug", name = "postgresql commit", skip_all, fields(batches = batches.len()))]
 async fn transaction(
     shared: &Shared,
     batches: Vec<Batch>,

@@ -32,6 +32,7 @@ mod options;
 mod read;
 mod review;
 mod row;
+mod sealed;
 mod ship;
 mod store;
 mod trace;

@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Migrations in order; the version is their number. Never changed once released.
-const POSTGRES_MIGRATIONS: &[&str] = &[include_str!("../migrations/postgres/0001_initial.sql")];
+const POSTGRES_MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/postgres/0001_initial.sql"),
+    include_str!("../migrations/postgres/0002_sealed.sql"),
+];
 const CLICKHOUSE_MIGRATIONS: &[&str] = &[include_str!("../migrations/clickhouse/0001_initial.sql")];
 
 /// The advisory lock of migrations: `exhibit` in ASCII.

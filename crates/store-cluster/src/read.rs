@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use clickhouse::Row;
 use exhibit_model::{Nanos, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
-    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, DueSpan, LogId, Page,
+    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, DueSpan, LogId, Page, Sealed,
     SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey,
     TraceQuery, TraceRow, rollup::Plan,
 };
@@ -335,6 +335,14 @@ impl SpanStore for ClusterStore {
         let client = self.client().await?;
         let rows = client.query(&sql, &[&workspace.0, &trace.as_str()]).await;
         rows.when("reading seals")?.iter().map(|row| read_seal(&mut Columns::of(row))).collect()
+    }
+
+    async fn sealed_from(&self, workspace: WorkspaceId, from: u64, limit: usize) -> Result<Sealed> {
+        // One node follows the log; the others would do its work again.
+        if !self.leads() {
+            return Ok(Sealed { rows: Vec::new(), next: from });
+        }
+        crate::sealed::sealed(self, workspace, from, limit).await
     }
 
     async fn due(&self, now: Nanos, limit: usize) -> Result<Due> {

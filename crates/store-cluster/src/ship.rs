@@ -174,6 +174,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
+#[tracing::instrument(level = "debug", name = "clickhouse insert", skip_all, fields(table, rows = rows.len()))]
 async fn insert<T>(shared: &Shared, table: &str, rows: &[T]) -> Result<()>
 where
     T: clickhouse::RowOwned + clickhouse::RowWrite,

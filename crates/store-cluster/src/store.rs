@@ -12,7 +12,7 @@ use deadpool_postgres::{Object, Pool};
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_postgres::Transaction;
+use tokio_postgres::{IsolationLevel, Transaction};
 
 use crate::{
     Options,
@@ -53,6 +53,15 @@ impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("node", &self.node).finish_non_exhaustive()
     }
+}
+
+/// A transaction that only reads, and sees one moment of PostgreSQL.
+pub(crate) async fn one_view<'a>(
+    client: &'a mut Object,
+    doing: &'static str,
+) -> Result<deadpool_postgres::Transaction<'a>> {
+    let view = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead);
+    view.read_only(true).start().await.when(doing)
 }
 
 impl Shared {

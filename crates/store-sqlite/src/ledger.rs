@@ -149,7 +149,7 @@ impl LedgerStore for SqliteStore {
 }
 
 /// The head of a log.
-fn head(db: &Connection, log: LogId) -> Result<LogHead> {
+pub(crate) fn head(db: &Connection, log: LogId) -> Result<LogHead> {
     let found = db
         .prepare_cached("SELECT size, root FROM logs WHERE log = ?1")
         .and_then(|mut s| {

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0004_anchors.sql"),
     include_str!("../migrations/0005_tombstones.sql"),
     include_str!("../migrations/0006_archive.sql"),
+    include_str!("../migrations/0007_sealed.sql"),
 ];
 
 /// The schema this version reads and writes.

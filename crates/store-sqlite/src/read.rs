@@ -3,6 +3,7 @@
 mod analytics;
 mod due;
 mod history;
+mod sealed;
 mod sessions;
 pub(crate) mod spans;
 pub(crate) mod traces;
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use exhibit_model::{Nanos, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
     Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, HistoryQuery, LogId, Page,
-    SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan,
+    Sealed, SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan,
     TraceHistory, TraceKey, TraceQuery, TraceRow,
 };
 use tokio::sync::oneshot;
@@ -119,6 +120,10 @@ impl SpanStore for SqliteStore {
                 None => Ok(Vec::new()),
             })
             .await
+    }
+
+    async fn sealed_from(&self, workspace: WorkspaceId, from: u64, limit: usize) -> Result<Sealed> {
+        self.pool.read(move |db| sealed::sealed(db, workspace, from, limit)).await
     }
 
     async fn due(&self, now: Nanos, limit: usize) -> Result<Due> {

@@ -41,6 +41,7 @@ pub mod oracle;
 pub mod review;
 pub mod revision;
 pub mod rollup;
+pub mod sealed;
 pub mod search;
 
 use std::{any::Any, sync::Arc};
@@ -181,6 +182,11 @@ macro_rules! store_conformance {
                 rules_and_categories_are_summed_for_every_span_they_concern,
                 steps_that_cannot_be_answered_exactly_are_refused,
             }
+            sealed {
+                traces_are_given_in_the_order_of_their_latest_seals,
+                what_is_sealed_is_given_a_workspace_at_a_time,
+                an_erased_trace_is_given_no_more,
+            }
             search {
                 words_are_found_in_any_language_and_spelling,
                 a_trace_is_found_by_the_text_of_every_batch,
@@ -233,6 +239,7 @@ mod tests {
             include_str!("conformance/review.rs"),
             include_str!("conformance/revision.rs"),
             include_str!("conformance/rollup.rs"),
+            include_str!("conformance/sealed.rs"),
             include_str!("conformance/search.rs"),
         ];
         let (_, list) = include_str!("conformance.rs").split_once("@ $make;").unwrap();

@@ -45,7 +45,7 @@ pub use ledger::{LedgerStore, LogHead, LogId, StoredCheckpoint};
 pub use review::{Delivery, ReviewQuery, ReviewStore};
 pub use sealed::{DoomedSlot, Rewrap, SEALED_BLOCK, SlotHeader, SlotId, SlotStore, Unsealer};
 pub use span::{
-    Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite,
+    Batch, Block, CommitError, Committed, Due, DueSpan, Leaf, Order, Page, SealWrite, Sealed,
     SessionSummary, SpanRow, SpanStore, SpanWindow, SpanWrite, StoredSeal, StoredSpan, TraceKey,
     TraceQuery, TraceRow, TraceWrite,
 };

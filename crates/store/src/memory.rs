@@ -25,7 +25,7 @@ use exhibit_model::{Limits, Nanos, SpanId, TraceId, WorkspaceId};
 use parking_lot::Mutex;
 
 use crate::{
-    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, DueSpan, LogId, Page,
+    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, DueSpan, LogId, Page, Sealed,
     SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey,
     TraceQuery, TraceRow,
     rollup::{Cell, Key, Plan},
@@ -197,6 +197,16 @@ impl SpanStore for MemoryStore {
         trace: &TraceId,
     ) -> Result<Vec<StoredSeal>, StoreError> {
         Ok(self.with_trace(workspace, trace, |t| t.seals.clone()).unwrap_or_default())
+    }
+
+    async fn sealed_from(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Sealed, StoreError> {
+        let state = self.state.lock();
+        Ok(list::sealed(state.space(workspace), &state.reviews.states(workspace), from, limit))
     }
 
     async fn due(&self, now: Nanos, limit: usize) -> Result<Due, StoreError> {

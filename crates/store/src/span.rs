@@ -50,6 +50,9 @@ pub struct TraceWrite {
     pub spans: Vec<SpanWrite>,
     /// The words that full-text search shall find; empty when nothing is to be indexed.
     pub text: String,
+    /// What an erasure of the trace leaves behind. Where the store has it and not the trace, the trace
+    /// was erased after the batch was begun, and the batch is stale. None: nobody asks.
+    pub tombstone: Option<[u8; 16]>,
 }
 
 /// A trace's random key, wrapped by the installation's. Opaque to the store.
@@ -265,6 +268,15 @@ pub struct SessionSummary {
     pub users: Vec<String>,
 }
 
+/// Traces in the order of their seals.
+#[derive(Debug, Clone, Default)]
+pub struct Sealed {
+    /// The traces, each with its latest seal.
+    pub rows: Vec<TraceRow>,
+    /// Every trace whose latest seal stands before this index of the log was given: go on from here.
+    pub next: u64,
+}
+
 /// What the clocks have come to.
 #[derive(Debug, Clone, Default)]
 pub struct Due {
@@ -297,7 +309,9 @@ pub trait SpanStore: Send + Sync + 'static {
     /// * **Leaf and data together**: a terminal revision MUST NOT be visible without its leaf in the
     ///   workspace's log, nor the leaf without the revision.
     /// * **Optimistic**: if for any span the current revision is not the one named by `supersedes`,
-    ///   or a trace has another key, nothing is written and [`CommitError::Stale`] is returned.
+    ///   or a trace has another key, or is not there and the store has its tombstone, nothing is
+    ///   written and [`CommitError::Stale`] is returned: what was erased does not come back by a batch
+    ///   that was begun before.
     /// * **Order**: leaves get consecutive indexes in the order of the batch; two batches of one
     ///   workspace never interleave.
     /// * **Summaries and rollups** change in the same step, as [`TraceSummary::absorb`] defines. A
@@ -409,6 +423,20 @@ pub trait SpanStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         trace: &TraceId,
     ) -> Result<Vec<StoredSeal>, StoreError>;
+
+    /// The traces of a workspace whose latest seal stands in its log at `from` or later, in the order of
+    /// these seals, at most `limit`.
+    ///
+    /// * Once all are given, `next` is the size of the log; a `next` below `from` says that the log is
+    ///   shorter than that.
+    /// * A store MAY give fewer than `limit`, none even, while there are more; `next` MUST have grown
+    ///   then. Of the nodes of a shared store only one gets any: for the others `next` stays `from`.
+    async fn sealed_from(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Sealed, StoreError>;
 
     /// What is due at `now`, at most `limit` of each. A trace is due for a seal when it has unsealed
     /// leaves and its root ended `seal_after_root` ago, or nothing came for `seal_after_silence`, or

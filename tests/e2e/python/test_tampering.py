@@ -156,7 +156,7 @@ def test_an_older_database_under_the_same_keys_is_refused(fresh, tmp_path):
 # What no API shows and nothing is found by.
 INTERNAL = {
     "counters": "cursors of live views",
-    "settings": "the set-up token, up to where erasures were replayed",
+    "settings": "the set-up token, up to where erasures were replayed, how far a sink came",
     "api_keys.number": "order of rows",
     "api_keys.last_used": "a note of the last use, to the minute",
     "traces.records": "bookkeeping of the writer",

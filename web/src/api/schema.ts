@@ -1917,7 +1917,8 @@ export interface paths {
         /** The workspaces the caller may enter. */
         get: operations["get_api_v1_workspaces"];
         put?: never;
-        post?: never;
+        /** Make a workspace, as a project beside one's own; who makes it is its admin. */
+        post: operations["post_api_v1_workspaces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2630,6 +2631,18 @@ export interface components {
                 tool_calls: components["schemas"]["Value"];
                 /** @description All other attributes. */
                 attributes: components["schemas"]["Value"];
+            };
+        };
+        /** @description The envelope of every `GET` answer. */
+        Data_Place: {
+            /** @description A workspace and the role in it. */
+            data: {
+                /** @description Public id; name it in `X-Exhibit-Workspace` to act there. */
+                id: string;
+                /** @description Its name. */
+                name: string;
+                /** @description The role there. */
+                role?: string | null;
             };
         };
         /** @description The envelope of every `GET` answer. */
@@ -3854,6 +3867,11 @@ export interface components {
             tool_calls: components["schemas"]["Value"];
             /** @description All other attributes. */
             attributes: components["schemas"]["Value"];
+        };
+        /** @description What a new workspace is to be. */
+        NewWorkspace: {
+            /** @description Its name: one line of at most 100 characters. */
+            name: string;
         };
         /** @description Percentiles; null where there is no value. */
         PercentilesView: {
@@ -9227,6 +9245,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Data_Vec_Place"];
+                };
+            };
+        };
+    };
+    post_api_v1_workspaces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWorkspace"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Data_Place"];
+                };
+            };
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
                 };
             };
         };

@@ -1,11 +1,22 @@
 //! AgentOps.
 
-use exhibit_model::SpanKind;
+use exhibit_model::{Span, SpanKind};
 
-use super::rule::{Dialect, Field, Rule, kind, on};
+use super::rule::{Dialect, Draft, Field, Rule, kind, on};
 
 pub(super) static DIALECT: Dialect =
-    Dialect { scopes: &["agentops"], ..Dialect::new("agentops", RULES) };
+    Dialect { scopes: &["agentops"], refine: Some(refine), ..Dialect::new("agentops", RULES) };
+
+/// What a decorator was told to call an agent or a tool stands in a name that others use otherwise.
+fn refine(span: &Span, draft: &mut Draft) {
+    let decorated = span.attribute("agentops.span.kind").is_some();
+    let named = || span.attribute("operation.name").and_then(|v| v.as_str()).map(str::to_owned);
+    match draft.kind {
+        Some(SpanKind::Tool) if decorated && draft.tool.is_none() => draft.tool = named(),
+        Some(SpanKind::Agent) if decorated && draft.agent.is_none() => draft.agent = named(),
+        _ => {}
+    }
+}
 
 fn kind_of(word: &str) -> Option<SpanKind> {
     Some(match word.trim().to_ascii_lowercase().as_str() {

@@ -19,8 +19,17 @@ fn subtype(word: &str) -> Option<SpanKind> {
     })
 }
 
-/// The name of a tool's action is the tool.
+/// What is no action is a step around actions: `generate` stands about every call, with its output and usage.
+fn around(word: &str) -> Option<SpanKind> {
+    (word.trim() == "util").then_some(SpanKind::Chain)
+}
+
+/// The name of a tool's action is the tool; usage outside a call of a model repeats that of calls below.
 fn refine(span: &Span, draft: &mut Draft) {
+    let calls = |kind| matches!(kind, SpanKind::Llm | SpanKind::Embedding);
+    if span.attribute("genkit:name").is_some() && draft.kind.is_some_and(|kind| !calls(kind)) {
+        draft.aggregate = true;
+    }
     if draft.kind == Some(SpanKind::Tool) && draft.tool.is_none() {
         draft.tool = span.attribute("genkit:name").and_then(|v| v.as_str()).map(str::to_owned);
     }
@@ -30,10 +39,12 @@ const OUTPUT: &str = "genkit:output";
 
 const RULES: &[Rule] = &[
     kind(120, "genkit:metadata:subtype", subtype),
+    kind(121, "genkit:type", around),
     on(Field::ModelRequested, 110, "genkit:name").as_(super::rule::Read::Word(model)),
     on(Field::TokensIn, 96, OUTPUT).at(&["usage", "inputTokens"]),
     on(Field::TokensOut, 96, OUTPUT).at(&["usage", "outputTokens"]),
     on(Field::TokensTotal, 96, OUTPUT).at(&["usage", "totalTokens"]),
+    on(Field::CacheRead, 150, OUTPUT).at(&["usage", "cachedContentTokens"]),
     on(Field::Reasoning, 150, OUTPUT).at(&["usage", "thoughtsTokens"]),
     on(Field::Input, 160, "genkit:input"),
     on(Field::Output, 160, OUTPUT),

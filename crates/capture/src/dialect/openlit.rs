@@ -1,4 +1,5 @@
-//! OpenLIT: the standard keys, but Anthropic's input counted without cache.
+//! OpenLIT: the standard keys, but Anthropic's input counted without cache, and a cost of zero for every
+//! model whose price it could not look up.
 
 use exhibit_model::{Json, Span};
 
@@ -9,9 +10,11 @@ pub(super) static DIALECT: Dialect =
 
 fn refine(span: &Span, draft: &mut Draft) {
     let sdk = span.resource.attributes.get("telemetry.sdk.name").and_then(Json::as_str);
-    if (sdk == Some("openlit") || span.scope.name.starts_with("openlit"))
-        && draft.provider.as_deref() == Some("anthropic")
-    {
+    if sdk != Some("openlit") && !span.scope.name.starts_with("openlit") {
+        return;
+    }
+    draft.zero_is_unknown = true;
+    if draft.provider.as_deref() == Some("anthropic") {
         draft.semantics = Some(CACHE_APART);
     }
 }

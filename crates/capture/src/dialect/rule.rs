@@ -382,4 +382,6 @@ pub(crate) struct Draft {
     pub(crate) aggregate: bool,
     /// The span repeats a call that another span reports: its usage and cost are left out.
     pub(crate) echo: bool,
+    /// A reported cost of zero only says that the client knew no price.
+    pub(crate) zero_is_unknown: bool,
 }

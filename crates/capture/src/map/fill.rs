@@ -216,6 +216,10 @@ impl Filled {
                 self.note(field, hit.key);
             }
         }
+        if self.draft.zero_is_unknown && self.cost_reported == Some(NanoUsd(0)) {
+            self.cost_reported = None;
+            self.provenance.retain(|(field, _)| *field != Field::Cost.word());
+        }
     }
 
     fn params(&mut self, items: &[Item]) {

@@ -13,3 +13,4 @@ mod precedence;
 mod properties;
 mod support;
 mod tokens;
+mod wrappers;

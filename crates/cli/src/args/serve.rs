@@ -42,6 +42,10 @@ pub(crate) struct ServeArgs {
     /// with TLS (`mongo_tls_cert`, `mongo_tls_key`) and keys [default: off]
     #[arg(long, value_name = "ADDR")]
     pub(crate) mongo_listen: Option<String>,
+    /// Write every sealed trace to a MongoDB; better in EXHIBIT_MONGO_SINK, since other users see command
+    /// lines
+    #[arg(long, value_name = "URL")]
+    pub(crate) mongo_sink: Option<String>,
     /// Serve TraceLLM's REST API and WebSocket at this loopback address [default: off]
     #[arg(long, value_name = "ADDR")]
     pub(crate) tracellm_listen: Option<String>,

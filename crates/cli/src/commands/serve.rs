@@ -26,6 +26,7 @@ use crate::{
     outside::Web,
     port_holder::port_holder,
     rerun::ServerProviders,
+    sink,
 };
 
 pub(crate) use check::run as check;
@@ -61,6 +62,7 @@ pub(crate) fn overrides(args: &ServeArgs) -> anyhow::Result<Vec<Override>> {
     set("search", "--no-search", args.no_search.then_some(false.into()));
     set("keyless_ingest", "--keyless-ingest", text(&args.keyless_ingest));
     set("mongo_listen", "--mongo-listen", text(&args.mongo_listen));
+    set("mongo_sink", "--mongo-sink", text(&args.mongo_sink));
     set("tracellm_listen", "--tracellm-listen", text(&args.tracellm_listen));
     set("cors_origins", "--cors-origin", list(&args.cors_origin));
     set("log", "--log", text(&args.log));
@@ -175,7 +177,7 @@ fn local_url(address: SocketAddr) -> String {
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Exit> {
-    log::start(&loaded.config)?;
+    let own_traces = log::start(&loaded.config)?;
     let addresses = Addresses::of(&loaded.config)?;
     // The server decides anew where its rules are; commands then follow it.
     if loaded.config.rules_dir.is_none() {
@@ -195,6 +197,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
         );
     }
 
+    let sink = sink::rule(&loaded.config, &recorder).await?;
     let config = addresses.listeners(&loaded)?;
     let server = Server::bind(config, Arc::clone(&recorder)).await.map_err(taken)?;
     let bound = server.addresses().clone();
@@ -225,6 +228,9 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     let clocks = tokio::spawn(Arc::clone(&recorder).run(clocks_stopped.clone()));
     let web = Arc::new(Web::new()?);
     tokio::spawn(Arc::clone(&recorder).run_outside(web, clocks_stopped.clone()));
+    if let Some(rule) = sink {
+        tokio::spawn(Arc::clone(&recorder).run_sink(rule, clocks_stopped.clone()));
+    }
     let mut serving = tokio::spawn(server.serve(stopped));
     let control =
         tokio::spawn(control.serve(Arc::clone(&recorder), installation.opened.embedded().ok()));
@@ -257,6 +263,7 @@ pub(crate) async fn run(mut loaded: Loaded, output: Output) -> anyhow::Result<Ex
     clocks.await.context("the recorder's clocks failed")?;
     ended.context("the server failed")?;
     installation.close().await?;
+    own_traces.end().await;
     tracing::info!("stopped");
     Ok(Exit::Done)
 }

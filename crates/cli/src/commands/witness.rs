@@ -49,7 +49,7 @@ pub(crate) async fn run(
             .hint("name a log with --log VKEY; `exhibit verify` prints it as `Key:`")
             .into());
     }
-    log::start(&loaded.config)?;
+    let own_traces = log::start(&loaded.config)?;
     let mut signals = Signals::listen()?;
     let listener = tokio::net::TcpListener::bind(&args.listen)
         .await
@@ -73,6 +73,7 @@ pub(crate) async fn run(
     signals.next().await;
     let _ = stop.send(true);
     serving.await?.context("the witness failed")?;
+    own_traces.end().await;
     drop(lock);
     Ok(Exit::Done)
 }

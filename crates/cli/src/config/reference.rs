@@ -139,5 +139,11 @@ mod tests {
         for (key, _) in keys() {
             assert!(comments.get(&key).is_some_and(|c| c.len() > 10), "{key} has no comment");
         }
+        // An optional one shows only where `keys` gives it a value.
+        let known: Vec<String> = keys().into_iter().map(|(key, _)| key).collect();
+        let sections: Vec<&str> = SOURCES.iter().map(|(section, _, _)| *section).collect();
+        for key in comments.keys().filter(|key| !sections.contains(&key.as_str())) {
+            assert!(known.contains(key), "{key} is missing from `keys`");
+        }
     }
 }

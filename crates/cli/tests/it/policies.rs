@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Served, span};
+use crate::{
+    evidence::told_by_all,
+    home::{Home, Served, span},
+};
 
 /// A made-up account number with a right checksum, in pieces.
 fn iban() -> String {
@@ -176,6 +179,16 @@ fn reviewers_decide_what_becomes_of_what_was_blocked() {
             everything(&home.data(), &mut all);
             assert!(!holds(&all, &word));
         }
+        // What a reviewer took away is not missing from a bundle.
+        home.run(&["export", "evidence", "-o", "all.zip"]).ended(0);
+        let report = told_by_all(&home, "all.zip", 0, &[]);
+        let cleared =
+            report["qualifiers"].as_array().unwrap().contains(&"cleared-by-review".into());
+        assert_eq!(
+            (&report["verdict"], cleared),
+            (&json!("valid"), handling.is_some()),
+            "{report}"
+        );
         home.run(&["reviews", "approve", &id]).ended(1);
         let shown = home.run(&["reviews", "show", &id]).ended(0).out;
         assert!(shown.contains("no-iban"), "{shown}");

@@ -12,7 +12,7 @@ use crate::{
 /// Columns whose change `verify` need not find, and why.
 const NOT_EVIDENCE: &[(&str, &str)] = &[
     ("counters.*", "bookkeeping of the store: shown nowhere"),
-    ("settings.*", "bookkeeping of the installation: shown nowhere"),
+    ("settings.*", "bookkeeping of the installation, such as how far a sink came: no API shows it"),
     ("api_keys.number", "order of rows"),
     ("api_keys.last_used", "a note of the last use, to the minute"),
     ("traces.records", "bookkeeping of the store: shown nowhere"),

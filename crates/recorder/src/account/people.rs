@@ -1,11 +1,17 @@
 //! People: accounts, logins, sessions, memberships.
 
-use exhibit_model::{Member, Nanos, Role, Session, User, UserId, WorkspaceId, id::sortable};
+use exhibit_model::{
+    Member, Nanos, Role, Session, User, UserId, Workspace, WorkspaceId, id::sortable,
+};
 use exhibit_store::Login;
 
 use super::{Caller, SessionToken, Who, act::Act, base32, sha256};
 use crate::{Error, Recorder};
 
+/// Longest name of a workspace, characters.
+const NAME_CHARS_MAX: usize = 100;
+/// Workspaces that one user may be in by making them.
+const WORKSPACES_MAX: usize = 100;
 /// How long a login lasts, nanoseconds: fourteen days.
 const SESSION_NS: i64 = 14 * 86_400 * 1_000_000_000;
 
@@ -101,6 +107,37 @@ impl Recorder {
     /// The members of a workspace.
     pub async fn members(&self, workspace: WorkspaceId) -> Result<Vec<(User, Role)>, Error> {
         Ok(self.store.members(workspace).await?)
+    }
+
+    /// Makes a workspace whose admin is the user: a project beside their own.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a name that is none, [`Error::Unauthorized`] for a user who is an admin
+    /// nowhere (a visitor of the demo), [`Error::Conflict`] for one with too many workspaces.
+    pub async fn found_workspace(&self, founder: &UserId, name: &str) -> Result<Workspace, Error> {
+        let name = name.trim();
+        let length = name.chars().count();
+        if length == 0 || length > NAME_CHARS_MAX || name.chars().any(char::is_control) {
+            let message = format!("give it a name of 1 to {NAME_CHARS_MAX} characters on one line");
+            return Err(Error::Invalid { field: "name", message });
+        }
+        let login = self.store.user(founder).await?.ok_or(Error::NotFound)?;
+        if !login.members.iter().any(|member| member.role == Role::Admin) {
+            return Err(Error::Unauthorized);
+        }
+        if login.members.len() >= WORKSPACES_MAX {
+            let message = format!("one account is in at most {WORKSPACES_MAX} workspaces");
+            return Err(Error::Conflict(message));
+        }
+        let public_id = format!("ws_{}", sortable(self.now().0, &*self.entropy));
+        let workspace = self.new_workspace(public_id, name);
+        let act = self.sealed_act(&Act::WorkspaceCreated { workspace: workspace.clone() })?;
+        let workspace = self.store.create_workspace(workspace, act).await?;
+        let seat = Act::MemberSet { user: (&login.user).into(), role: Role::Admin };
+        let act = self.sealed_act(&seat)?;
+        self.store.put_member(workspace.id, founder, Role::Admin, act).await?;
+        self.grown.notify_one();
+        Ok(workspace)
     }
 
     /// Adds somebody with an account to a workspace, or changes their role.

@@ -57,7 +57,8 @@ fn fill(document: &mut Document, map: &JsonMap) {
             Some(at) => Bson::DateTime(DateTime::from_millis(at.0 / 1_000_000)),
             None => bson_of(value),
         };
-        document.insert(key, bson);
+        // A name ends at its first NUL over there; with one inside, the whole answer could not be written.
+        document.insert(key.replace('\0', "\u{FFFD}"), bson);
     }
 }
 

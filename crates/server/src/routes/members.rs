@@ -74,6 +74,37 @@ pub(crate) async fn put(
     }
 }
 
+/// What a new workspace is to be.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewWorkspace {
+    /// Its name: one line of at most 100 characters.
+    name: String,
+}
+
+/// Make a workspace, as a project beside one's own; who makes it is its admin.
+#[utoipa::path(post, path = "/api/v1/workspaces", tag = "workspaces", request_body = NewWorkspace,
+    responses((status = 201, body = Data<Place>), (status = 403, body = ProblemBody),
+        (status = 409, body = ProblemBody), (status = 422, body = ProblemBody)))]
+pub(crate) async fn found(
+    State(app): State<Shared>,
+    caller: Caller<Anyone>,
+    Small(new): Small<NewWorkspace>,
+) -> Result<(StatusCode, Data<Place>), Problem> {
+    let refused = || {
+        let detail =
+            "Only somebody with an account of their own may make a workspace; register or log in.";
+        Problem::forbidden("account-needed", detail)
+    };
+    let Who::User { id, .. } = &caller.who else { return Err(refused()) };
+    let made = match app.recorder.found_workspace(id, &new.name).await {
+        Err(Error::Unauthorized) => return Err(refused()),
+        made => made?,
+    };
+    let role = Some(Role::Admin.as_str());
+    Ok((StatusCode::CREATED, Data { data: Place { id: made.public_id, name: made.name, role } }))
+}
+
 /// The workspaces the caller may enter.
 #[utoipa::path(get, path = "/api/v1/workspaces", tag = "workspaces",
     responses((status = 200, body = Data<Vec<Place>>)))]

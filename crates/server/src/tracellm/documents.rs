@@ -53,7 +53,8 @@ pub(crate) async fn one(
     Ok(found.map(|(row, details)| document(&row, &details)))
 }
 
-fn document(row: &TraceRow, details: &[SpanDetail]) -> JsonMap {
+/// The document of a trace and its first spans.
+pub(crate) fn document(row: &TraceRow, details: &[SpanDetail]) -> JsonMap {
     if let Some(map) = details.iter().find_map(|detail| tracellm::document(&detail.span)) {
         return map;
     }

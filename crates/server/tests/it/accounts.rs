@@ -306,6 +306,33 @@ async fn members_share_a_workspace_by_role() {
 }
 
 #[tokio::test]
+async fn a_workspace_belongs_to_who_makes_it() {
+    let bench = Bench::start().await;
+    let ada = register(&bench, "ada@example.org").await;
+    let bob = register(&bench, "bob@example.org").await;
+    let make = |name: &str| {
+        let body = json!({ "name": name });
+        bench.post("/api/v1/workspaces").header("cookie", &ada).json(&body).send()
+    };
+    let made = make(" Claims \u{1f4c4} ").await.expect(201);
+    assert_eq!(made["data"]["name"], "Claims \u{1f4c4}");
+    assert_eq!(made["data"]["role"], "admin");
+    let id = made["data"]["id"].as_str().unwrap().to_owned();
+    let open = |who: &str| {
+        bench.get("/api/v1/keys").header("cookie", who).header("x-exhibit-workspace", &id).send()
+    };
+    open(&ada).await.expect(200);
+    open(&bob).await.expect(401);
+    make("").await.problem(422, "invalid");
+    make("two\nlines").await.problem(422, "invalid");
+    make(&"x".repeat(101)).await.problem(422, "invalid");
+    let key = bench.key("admin").await;
+    let body = json!({ "name": "no account" });
+    let refused = bench.post("/api/v1/workspaces").key(&key).json(&body).send().await;
+    refused.problem(403, "account-needed");
+}
+
+#[tokio::test]
 async fn a_key_that_asks_too_often_is_told_to_wait() {
     let bench = Bench::with(|_, limits| limits.key_requests_per_s = 2).await;
     let key = bench.key("read").await;

@@ -38,6 +38,10 @@ impl Log {
         self.levels[level].push(hash);
     }
 
+    pub(super) fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+
     pub(super) fn head(&self, log: LogId) -> LogHead {
         LogHead { log, size: self.frontier.size(), root: self.frontier.root().0 }
     }

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use exhibit_model::{Nanos, Status};
 
 use super::{Space, cursor, review::States, trace::Trace};
-use crate::{Order, Page, SessionSummary, SpanRow, SpanWindow, StoreError, TraceQuery, TraceRow};
+use crate::{
+    Order, Page, Sealed, SessionSummary, SpanRow, SpanWindow, StoreError, TraceQuery, TraceRow,
+};
 
 /// Where a row stands: its start, then its id.
 type Place = (Nanos, String);
@@ -34,6 +36,21 @@ fn matching(space: Option<&Space>, reviews: &States, query: &TraceQuery) -> Vec<
     rows.filter(|(row, text)| query.filter.matches(row, &mut |term| text.finds(term)))
         .map(|(row, _)| row)
         .collect()
+}
+
+pub(super) fn sealed(space: Option<&Space>, reviews: &States, from: u64, limit: usize) -> Sealed {
+    let Some(space) = space else { return Sealed::default() };
+    let index = |row: &TraceRow| row.seal.as_ref().map(|seal| seal.index);
+    let mut rows: Vec<TraceRow> = space.traces.values().map(Trace::row).collect();
+    rows.retain(|row| index(row).is_some_and(|index| index >= from));
+    rows.sort_by_key(index);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    for row in &mut rows {
+        row.reviews = reviews.get(&row.summary.trace_id).cloned().unwrap_or_default();
+    }
+    let last = rows.last().and_then(index).map_or(from, |index| index + 1);
+    Sealed { rows, next: if more { last } else { space.log.size() } }
 }
 
 pub(super) fn spans(

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import time
 
 which, url, key, provider = sys.argv[1:5]
 ENDPOINT, HEADERS = f"{url}/v1/traces", {"Authorization": f"Bearer {key}"}
@@ -71,6 +72,58 @@ def mlflow():
     sdk.openai.autolog()
     ask()
     sdk.flush_trace_async_logging()
+
+
+def openlit():
+    import openlit as sdk
+
+    sdk.init(otlp_endpoint=url, otlp_headers=HEADERS, application_name="explainer", environment="staging",
+             disable_batch=True, disable_metrics=True)  # fmt: skip
+    ask()
+
+
+def agentops():
+    import agentops as sdk
+    from agentops.sdk.decorators import agent, operation, tool
+
+    sdk.init(api_key=key, endpoint=url, exporter_endpoint=ENDPOINT, default_tags=["nightly"], trace_name="explainer",
+             log_session_replay_url=False)  # fmt: skip
+    wait_for(lambda: sdk.get_client().get_current_jwt())
+
+    @tool(name="look_up")
+    def look_up(customer):
+        return {"tier": "gold"}
+
+    @agent(name="explainer")
+    class Explainer:
+        @operation
+        def explain(self):
+            look_up(7)
+            ask()
+
+    Explainer().explain()
+    sdk.end_trace(end_state="Success")
+
+
+def litellm():
+    os.environ |= {
+        "OTEL_EXPORTER": "otlp_http", "OTEL_ENDPOINT": ENDPOINT, "OTEL_HEADERS": f"Authorization=Bearer {key}",
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    }  # fmt: skip
+    import litellm as sdk
+    from opentelemetry import trace
+
+    sdk.callbacks = ["otel"]
+    messages = [{"role": "system", "content": "Answer briefly."}, {"role": "user", "content": ASKED}]
+    sdk.completion(model=f"openai/{MODEL}", api_base=provider, api_key="provider", messages=messages)
+    # Callbacks run on a thread of its own.
+    wait_for(lambda: trace.get_tracer_provider().force_flush() and False, seconds=3)
+
+
+def wait_for(check, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not check() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 globals()[which]()

@@ -61,11 +61,24 @@ export function Sankey({ traceId, target, nameOf, onTarget, onSelect }: Props) {
   );
 }
 
+type Measure = "words" | "embedding" | "judge";
+
+/** How the change of an answer can be measured, and the field of the request that asks for it. */
+const MEASURES: Record<Measure, { label: string; key: string; example: string }> = {
+  words: { label: "Their words", key: "", example: "" },
+  embedding: { label: "Embedding model", key: "embedding_model", example: "text-embedding-3-small" },
+  judge: { label: "Judging model", key: "judge_model", example: "gpt-4o-mini" },
+};
+
 function Ask({ traceId, target, subject, onClose, onStart }: { traceId: string; target: string | undefined; subject: string; onClose: () => void; onStart: (job: Job) => void }) {
   const [repeats, setRepeats] = useState("5");
   const [orders, setOrders] = useState("0");
   const [explain, setExplain] = useState(false);
-  const wanted = { repeats: Number(repeats) || 0, orders: Number(orders) || 0, explain, ...(target ? { target } : {}) };
+  const [measure, setMeasure] = useState<Measure>("words");
+  const [model, setModel] = useState("");
+  const named = measure === "words" || model.trim() !== "";
+  const compare = measure === "words" ? {} : { [MEASURES[measure].key]: model.trim() };
+  const wanted = { repeats: Number(repeats) || 0, orders: Number(orders) || 0, explain, ...compare, ...(target ? { target } : {}) };
   return (
     <Dialog title="Run Ablation" onClose={onClose} width="38rem">
       <div className="space-y-3">
@@ -73,9 +86,15 @@ function Ask({ traceId, target, subject, onClose, onStart }: { traceId: string; 
         <div className="grid gap-3 sm:grid-cols-2">
           <Field label="Repeats of every variant" type="number" min="2" max="50" value={repeats} onChange={(event) => setRepeats(event.target.value)} hint="More repeats, narrower intervals" />
           <Field label="Random orders" type="number" min="0" max="50" value={orders} onChange={(event) => setOrders(event.target.value)} hint="For Shapley values, where inputs overlap" />
+          <label className="block text-sm"><span className="mb-1 block font-medium">Compare answers by</span>
+            <select className="control h-9 w-full" value={measure} onChange={(event) => setMeasure(event.target.value as Measure)}>
+              {Object.entries(MEASURES).map(([key, it]) => <option key={key} value={key}>{it.label}</option>)}
+            </select>
+          </label>
+          {measure !== "words" && <Field label={MEASURES[measure].label} required value={model} placeholder={MEASURES[measure].example} onChange={(event) => setModel(event.target.value)} hint="Its calls are part of the estimate" />}
         </div>
         <label className="flex items-center gap-2 text-sm"><input type="checkbox" checked={explain} onChange={(event) => setExplain(event.target.checked)} />Have the model put the findings into words</label>
-        <Spend traceId={traceId} kind="ablations" wanted={wanted} verb="Start" onStart={onStart} />
+        {named && <Spend traceId={traceId} kind="ablations" wanted={wanted} verb="Start" onStart={onStart} />}
       </div>
     </Dialog>
   );

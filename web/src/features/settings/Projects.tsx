@@ -1,9 +1,9 @@
-import { useQuery } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { workspace } from "../../api/client";
+import { api, workspace } from "../../api/client";
 import { analyticsQuery } from "../../api/queries";
-import type { Me } from "../../api/types";
-import { Button, CopyButton } from "../../ui/controls";
+import type { Me, Place } from "../../api/types";
+import { Button, CopyButton, Field } from "../../ui/controls";
 import { count, money, percent } from "../../ui/format";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { quoteIfNeeded } from "../explorer/fns/filter";
@@ -27,10 +27,25 @@ export function Projects({ me }: { me: Me }) {
         ))}
         {me.workspaces.length === 0 && <li className="border-b px-4 py-2"><span className="num">{me.workspace}</span></li>}
       </ul>
+      {me.workspaces.some((it) => it.role === "admin") && <NewProject onMade={enter} />}
       <p className="max-w-[80ch] p-4 text-sm text-muted">
         A project is a workspace: its records, keys, members, budgets and log are its own, and a key opens one of them. Every new account comes with a workspace; its admin adds members below. Programs name none: the key decides.
       </p>
     </Panel>
+  );
+}
+
+function NewProject({ onMade }: { onMade: (id: string) => void }) {
+  const make = useMutation({
+    mutationFn: (name: string) => api.post<{ data: Place }>("/api/v1/workspaces", { name }),
+    onSuccess: (made) => onMade(made.data.id),
+  });
+  return (
+    <form className="flex flex-wrap items-end gap-2 border-b p-4" onSubmit={(event) => { event.preventDefault(); make.mutate(String(new FormData(event.currentTarget).get("name"))); }}>
+      <Field label="New project" name="name" required maxLength={100} placeholder="Claims assistant" className="w-64" />
+      <Button icon="plus" type="submit" disabled={make.isPending}>Make it</Button>
+      {make.error && <ErrorNote error={make.error} />}
+    </form>
   );
 }
 

@@ -1,8 +1,9 @@
 //! The database: whether it opens, reaches the last signed checkpoint, and is of a healthy size.
 
+use exhibit_model::Nanos;
 use exhibit_store::LogId;
 
-use crate::{config::Loaded, installation::Installation};
+use crate::{config::Loaded, installation::Installation, sink};
 
 use super::{super::trace::now, Check};
 
@@ -33,7 +34,43 @@ pub(super) async fn check(loaded: &Loaded) -> Vec<Check> {
         Ok(None) => Check::ok("clock", "nothing was signed yet"),
         Err(error) => Check::failure("database", error.to_string()),
     });
+    checks.extend(sink(loaded, &installation).await);
     checks
+}
+
+/// How far the sink came, where one is configured.
+async fn sink(loaded: &Loaded, installation: &Installation) -> Option<Check> {
+    let rule = match sink::rule(&loaded.config, &installation.recorder).await {
+        Ok(rule) => rule?,
+        Err(error) => return Some(Check::failure("sink", format!("{error:#}"))),
+    };
+    let standing = installation.recorder.sink_standing(rule.workspace, &rule.place).await;
+    let place = &rule.place;
+    Some(match standing {
+        Err(error) => Check::failure("sink", error.to_string()),
+        Ok(None) => Check::ok("sink", format!("nothing went to {place} yet")),
+        Ok(Some(standing)) => {
+            let at = |time: Nanos| time.to_rfc3339();
+            let written = format!("{place} has had {} documents", standing.written);
+            let refused = standing.refused;
+            match (&standing.problem, standing.complete) {
+                (Some((since, problem)), _) => {
+                    let detail = format!("{place} takes nothing since {}: {problem}", at(*since));
+                    Check::failure("sink", detail)
+                        .hint("nothing is lost: the server goes on trying, and catches up")
+                }
+                (None, _) if refused > 0 => {
+                    Check::warning("sink", format!("{written} and refused {refused}"))
+                        .hint("`exhibit dead-letters list` says why")
+                }
+                (None, Some(complete)) if standing.behind > 0 => {
+                    Check::ok("sink", format!("{written}; complete up to {}", at(complete)))
+                }
+                (None, None) => Check::ok("sink", format!("{written}; it is still being filled")),
+                (None, Some(_)) => Check::ok("sink", format!("{written}; it is up to date")),
+            }
+        }
+    })
 }
 
 fn sizes(loaded: &Loaded) -> Check {

@@ -6,6 +6,7 @@ use crate::{
     failure::{Exit, Failure},
     installation::discovered_rules,
     output::Output,
+    sink,
 };
 
 use super::Addresses;
@@ -13,6 +14,7 @@ use super::Addresses;
 /// Checks configuration, addresses, log filter and rules.
 pub(crate) fn run(loaded: &Loaded, output: Output) -> anyhow::Result<Exit> {
     Addresses::of(&loaded.config)?;
+    sink::place(&loaded.config)?;
     tracing_subscriber::EnvFilter::try_new(&loaded.config.log)
         .map_err(|error| Failure::usage(format!("log: {error}")))?;
     let dir = loaded.config.rules_dir.clone().or_else(|| discovered_rules(loaded));
