@@ -74,7 +74,12 @@ impl Engine {
         overlap::resolve(&mut all, &self.detectors, true);
         let known: BTreeSet<_> =
             sure.iter().map(|hit| (hit.start, hit.end, hit.detector)).collect();
-        all.retain(|hit| !known.contains(&(hit.start, hit.end, hit.detector)));
+        // Part of what was confirmed as something else means nothing by itself.
+        let is_part = |hit: &Hit| {
+            let whole = |s: &&Hit| s.validated && s.start <= hit.start && hit.end <= s.end;
+            sure.iter().filter(whole).any(|s| s.end - s.start > hit.end - hit.start)
+        };
+        all.retain(|hit| !known.contains(&(hit.start, hit.end, hit.detector)) && !is_part(hit));
         all.sort_by_key(|hit| (std::cmp::Reverse(hit.score_milli), hit.start, hit.detector));
         all.truncate(KEPT_MAX.saturating_sub(scratch.unsure.kept));
         scratch.unsure.kept += all.len();

@@ -77,7 +77,10 @@ mod tests {
     fn what_a_pattern_matches_its_outline_matches() {
         for (pattern, text) in [
             (r"\b(?P<value>[0-3]\d[01]\d{3}-?\d{4})\b", "born 010190-1234."),
-            (r"(?i)\b(?P<value>(?:[A-Z]|Ä|Ö|Ü){1,3}[- ][A-Z]{1,2}[- ]?\d{1,4}[EH]?)\b", "Ü-ab 123"),
+            (
+                r"(?i)(?:^|[^\w-])(?P<value>(?:[A-Z]|Ä|Ö|Ü){1,3}[- ][A-Z]{1,2}[- ]?\d{1,4}[EH]?)\b",
+                "Ü-ab 123",
+            ),
             (r"(?:^|[^\w+-])(?P<value>(?:\+?63[ -]?|0)9\d{2})\b", "+63 917"),
             (r"\b(?P<value>CHE[- ]?\d{3}\.?\d{3}\.?\d{3})\b", "CHE-123.456.789"),
         ] {
