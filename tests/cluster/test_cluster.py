@@ -200,41 +200,79 @@ def check_all(api, acknowledged):
     assert spans == 5 * len(listed)
 
 
+class Watcher:
+    """Listens on a node's WebSocket until a text holds every one of some words."""
+
+    def __init__(self, node, key, *words):
+        self.words, self.texts, self.open = words, [], threading.Event()
+        self.url = f"{node.url.replace('http', 'ws')}/ws"
+        self.headers = {"Authorization": f"Bearer {key}"}
+        listen = lambda: asyncio.run(asyncio.wait_for(self.listen(), 20))  # noqa: E731
+        self.thread = threading.Thread(target=listen, daemon=True)
+        self.thread.start()
+        assert self.open.wait(10)
+        time.sleep(0.5)
+
+    async def listen(self):
+        async with websockets.connect(self.url, additional_headers=self.headers) as socket:
+            self.open.set()
+            async for text in socket:
+                self.texts.append(text)
+                if all(word in text for word in self.words):
+                    return
+
+    def has_heard(self):
+        self.thread.join(20)
+        return bool(self.texts) and all(word in self.texts[-1] for word in self.words)
+
+
 def test_a_write_on_one_node_is_seen_on_every_node_at_once_and_watchers_hear_of_it(cluster):
     nodes = [cluster.node(), cluster.node(), cluster.node()]
     key = cluster.key()
-
-    async def watch(node, heard):
-        url = f"{node.url.replace('http', 'ws')}/ws"
-        headers = {"Authorization": f"Bearer {key}"}
-        async with websockets.connect(url, additional_headers=headers) as socket:
-            heard["open"].set()
-            async for text in socket:
-                heard["texts"].append(text)
-                if heard["trace"] in text:
-                    return
-
-    heard = {"open": threading.Event(), "texts": [], "trace": str(uuid4())}
-    watching = threading.Thread(
-        target=lambda: asyncio.run(asyncio.wait_for(watch(nodes[1], heard), 20)), daemon=True
-    )
-    watching.start()
-    assert heard["open"].wait(10)
-    time.sleep(0.5)
+    trace_id = str(uuid4())
+    watcher = Watcher(nodes[1], key, trace_id)
     with nodes[0].client(key) as api:
-        assert send(api, [span(heard["trace"], input={"prompt": "an unmistakable needle"})]).is_success
+        assert send(api, [span(trace_id, input={"prompt": "an unmistakable needle"})]).is_success
     for node in nodes[1:]:
         with node.client(key) as api:
-            assert api.get(f"/api/v1/traces/{heard['trace']}").status_code == 200
+            assert api.get(f"/api/v1/traces/{trace_id}").status_code == 200
             for query in ({}, {"q": "needle"}):
                 rows = api.get("/api/v1/traces", params=query).json()["data"]
-                assert [row["trace_id"] for row in rows] == [heard["trace"]], query
+                assert [row["trace_id"] for row in rows] == [trace_id], query
             totals = api.get("/api/v1/analytics", params={"from": LONG_AGO, "to": LONG_AFTER})
             assert totals.json()["data"]["totals"]["spans"] == 1
-    watching.join(20)
-    assert any(heard["trace"] in text for text in heard["texts"]), heard["texts"]
+    assert watcher.has_heard(), watcher.texts
     # The node that did not take the write seals and signs as well as any other.
     assert eventually(lambda: cluster.verify(nodes[2])[0] == 0, 20), cluster.verify(nodes[2])
+
+
+REVIEWED = """version: 1
+policy: desk
+rules:
+  - id: mail
+    title: An address in a prompt
+    severity: medium
+    when: {finding: {entity: EMAIL_ADDRESS}}
+    then: [{review: {queue: desk}}]
+"""
+
+
+def test_a_review_is_told_on_every_node_and_decided_on_any(cluster, tmp_path):
+    (tmp_path / "rules" / "policies").mkdir(parents=True)
+    (tmp_path / "rules" / "policies" / "desk.yaml").write_text(REVIEWED)
+    nodes = [cluster.node("--rules-dir", tmp_path / "rules") for _ in range(2)]
+    key = cluster.key("ingest,read,review")
+    trace_id = str(uuid4())
+    opened = Watcher(nodes[1], key, "review.opened", trace_id)
+    with nodes[0].client(key) as api:
+        assert send(api, [span(trace_id, input={"prompt": "to jo.doe@example.com"})]).is_success
+    assert opened.has_heard(), opened.texts
+    review_id = json.loads(opened.texts[-1])["review"]["review_id"]
+    decided = Watcher(nodes[0], key, "review.claimed", trace_id)
+    with nodes[1].client(key) as api:
+        answer = api.post(f"/api/v1/reviews/{review_id}/acts", json={"deed": "claimed"})
+        assert answer.is_success, answer.text
+    assert decided.has_heard(), decided.texts
 
 
 def test_nothing_is_lost_when_a_node_is_killed_and_postgresql_restarts_under_load(cluster):

@@ -69,6 +69,19 @@ test("30,000 spans: every view, a bounded page, and the last span in sight", asy
   await page.getByText("1 found").waitFor();
 });
 
+test("a session reads as a conversation", async () => {
+  const { page } = browser;
+  await page.goto("/sessions");
+  await page.locator("main tbody a").first().click();
+  await page.getByRole("heading", { name: "Session" }).waitFor();
+  const turns = page.getByRole("main").getByRole("listitem");
+  await turns.first().getByText("Asked").waitFor();
+  await turns.first().getByText("Answered").waitFor();
+  assert.deepEqual(await objections(page), []);
+  await page.getByRole("link", { name: "As a list of traces" }).click();
+  await page.locator("[data-trace]").first().waitFor();
+});
+
 const PAGES = ["/", "/traces", "/sessions", "/failures", "/costs", "/users", "/ledger", "/vault", "/reviews", "/policies", "/policies?file=policies/default.yaml", "/policies?file=policies/gdpr.yaml&part=source", "/settings", "/profile", "/compare", "/verify", "/quick-start"];
 const VIEWS = ["spans", "timeline", "dag", "transcript", "flame", "sankey", "governance", "verification", "raw"];
 

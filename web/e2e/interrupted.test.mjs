@@ -202,6 +202,17 @@ test("settings show projects and environments, the quick start versions and temp
   await page.getByLabel("TypeScript, AI SDK template").getByText("exhibitMiddleware").first().waitFor();
 });
 
+test("a project is made in the settings and entered at once", async () => {
+  const { page } = browser;
+  await page.goto("/settings");
+  await page.getByLabel("New project").fill("Claims assistant");
+  await page.getByRole("button", { name: "Make it" }).click();
+  const here = page.getByRole("listitem").filter({ hasText: "Claims assistant" });
+  await here.getByText("you are here").waitFor();
+  await here.getByText("admin").waitFor();
+  assert.deepEqual(await objections(page), []);
+});
+
 test("nothing was asked of another origin, refused by the policy, or thrown", () => {
   assert.deepEqual(browser.faults, []);
 });

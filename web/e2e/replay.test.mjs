@@ -69,6 +69,9 @@ test("Run Ablation says what it takes, runs, and names the cause", async () => {
   const dialog = page.getByRole("dialog", { name: "Run Ablation" });
   await dialog.getByText("model calls").waitFor();
   assert.equal(provider.asked.length, 0, "an estimate spends nothing");
+  await dialog.getByLabel("Compare answers by").selectOption("Judging model");
+  assert.equal(await dialog.getByRole("button", { name: "Start" }).count(), 0, "a judge has a name");
+  await dialog.getByLabel("Compare answers by").selectOption("Their words");
   await dialog.getByLabel("Repeats of every variant").fill("3");
   assert.ok(Number(await dialog.getByLabel("Spend at most, USD").inputValue()) > 0);
   await dialog.getByRole("button", { name: "Start" }).click();

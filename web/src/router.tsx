@@ -111,6 +111,11 @@ const sessions = createRoute({
   validateSearch: readRangeSearch,
   component: lazyRouteComponent(() => import("./features/sessions/SessionsPage"), "SessionsPage"),
 });
+const thread = createRoute({
+  getParentRoute: () => inside,
+  path: "/sessions/$sessionId",
+  component: lazyRouteComponent(() => import("./features/sessions/ThreadPage"), "ThreadPage"),
+});
 const failures = createRoute({
   getParentRoute: () => inside,
   path: "/failures",
@@ -200,7 +205,7 @@ export const router = createRouter({
     setup,
     verify,
     start,
-    inside.addChildren([overview, traces, trace, sessions, failures, costs, users, ledger, vault, reviews, policies, settings, compare, profile, keys]),
+    inside.addChildren([overview, traces, trace, sessions, thread, failures, costs, users, ledger, vault, reviews, policies, settings, compare, profile, keys]),
   ]),
   defaultPreload: "intent",
   scrollRestoration: false,

@@ -276,6 +276,11 @@ mod cluster {
                             }
                         }
                         Ok(ForeignCommit::Act) => recorder.hear_act(),
+                        Ok(ForeignCommit::Review { workspace, id }) => {
+                            if recorder.hear_review(workspace, &id).await.is_err() {
+                                recorder.hear_gap();
+                            }
+                        }
                         Ok(ForeignCommit::Gap) | Err(RecvError::Lagged(_)) => recorder.hear_gap(),
                         Err(RecvError::Closed) => return,
                     }

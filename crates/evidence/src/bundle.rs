@@ -6,7 +6,7 @@ use exhibit_ledger::{Hash, NoteSigner};
 use serde::Serialize;
 
 use crate::{
-    line::{CoverLine, RecordLine},
+    line::{CoverLine, ErasureLine, RecordLine},
     manifest::{Counts, FORMAT, File, LogHead, MANIFEST, Manifest, SIGNATURE, Selection, sha256},
     zip::ZipWriter,
 };
@@ -20,6 +20,7 @@ pub struct BundleWriter<W: Write> {
     manifest: Manifest,
     log: Segments,
     records: Segments,
+    erasures: Segments,
 }
 
 /// Files of lines, numbered.
@@ -42,6 +43,7 @@ impl<W: Write> BundleWriter<W> {
             manifest: Manifest { format, created, generator, log, selection, counts, files },
             log: segments("log"),
             records: segments("records"),
+            erasures: segments("erasures"),
         }
     }
 
@@ -91,6 +93,14 @@ impl<W: Write> BundleWriter<W> {
         self.push(|writer| &mut writer.records, line)
     }
 
+    /// Adds the certificate of an erasure; its leaf must be shown too.
+    ///
+    /// # Errors
+    /// A failing writer.
+    pub fn erasure(&mut self, line: &ErasureLine<'_>) -> io::Result<()> {
+        self.push(|writer| &mut writer.erasures, line)
+    }
+
     /// Signs and closes the bundle, and gives the writer back.
     ///
     /// # Errors
@@ -98,6 +108,7 @@ impl<W: Write> BundleWriter<W> {
     pub fn finish(mut self, key: &NoteSigner) -> io::Result<W> {
         self.flush(|writer| &mut writer.log)?;
         self.flush(|writer| &mut writer.records)?;
+        self.flush(|writer| &mut writer.erasures)?;
         let bytes = self.manifest.to_bytes();
         let signature = self.manifest.sign(&bytes, key);
         self.zip.add(MANIFEST, &bytes)?;

@@ -18,7 +18,7 @@ pub mod verify;
 pub mod zip;
 
 pub use bundle::BundleWriter;
-pub use line::{PartLine, RecordLine};
+pub use line::{ErasureLine, PartLine, RecordLine};
 pub use manifest::{Counts, LogHead, Manifest, Selection};
-pub use verify::{Demands, Report, Verdict, verify};
+pub use verify::{DatedBy, Demands, Erasure, Report, Verdict, verify};
 pub use zip::Refusal;

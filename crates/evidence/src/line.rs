@@ -108,6 +108,26 @@ impl<'a> PartLine<'a> {
     }
 }
 
+/// An act by which records were taken away, with what opens its leaf: the certificate of their erasure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureLine<'a> {
+    /// Place of its leaf in the log.
+    pub index: u64,
+    /// Record id, hex.
+    #[serde(borrow)]
+    pub record: Cow<'a, str>,
+    /// `erasure` or `retention`, as in the leaf.
+    #[serde(rename = "type", borrow)]
+    pub kind: Cow<'a, str>,
+    /// Salt of the act, hex.
+    #[serde(borrow)]
+    pub salt: Cow<'a, str>,
+    /// The act, verbatim.
+    #[serde(borrow)]
+    pub text: Cow<'a, str>,
+}
+
 /// A stretch of the log: a leaf that is shown, or a complete subtree of leaves that are not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,6 +154,14 @@ pub struct HeadProof {
     /// The leaf, canonical JSON, with the facts `log`, `size` and `root`.
     pub leaf: String,
     /// Inclusion proof under the installation's checkpoint, base64, from the leaf upwards.
+    pub proof: Vec<String>,
+}
+
+/// Where that head stands in the installation's log as a time stamp dates it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StampProof {
+    /// Inclusion proof of the head's leaf under the stamped checkpoint, base64, from the leaf upwards.
     pub proof: Vec<String>,
 }
 

@@ -11,7 +11,10 @@ mod pdf;
 use exhibit_ledger::Hash;
 use exhibit_model::{Nanos, Span, TraceSummary};
 
-use crate::manifest::{Counts, LogHead, Selection};
+use crate::{
+    manifest::{Counts, LogHead, Selection},
+    verify::Erasure,
+};
 
 pub use html::html;
 pub use pdf::pdf;
@@ -71,6 +74,8 @@ pub struct Draft {
     pub counts: Counts,
     /// The traces, at most [`TRACES_MAX`].
     pub traces: Vec<ReportTrace>,
+    /// Certificates of what was erased.
+    pub erasures: Vec<Erasure>,
 }
 
 /// A report, ready to be written in any form.
@@ -100,6 +105,7 @@ impl Draft {
         self.happened(&mut out);
         self.found(&mut out);
         self.reviewed(&mut out);
+        self.erased(&mut out);
         self.proved(&mut out);
         self.traces.iter().for_each(|trace| trace.tell(&mut out));
         out
@@ -198,6 +204,29 @@ impl Draft {
                  holds no record of a reviewer's decision."
             ),
         });
+    }
+
+    fn erased(&self, out: &mut Document) {
+        if self.erasures.is_empty() {
+            return;
+        }
+        out.heading(1, "What was erased");
+        out.say(
+            "These records were taken away before this bundle was made. Their leaves stay in the log, \
+             and each act that took records away is sealed there as a certificate; erasures/ shows it.",
+        );
+        let rows = self.erasures.iter().take(TRACES_MAX).map(|one| {
+            vec![
+                one.at.clone(),
+                one.cause.clone(),
+                one.why.clone(),
+                one.by.clone().unwrap_or_else(|| "not recorded".to_owned()),
+                one.records.to_string(),
+                one.index.to_string(),
+            ]
+        });
+        let columns = vec!["When", "Cause", "Reason", "By", "Records", "Leaf"];
+        out.blocks.push(Block::Table(columns, rows.collect()));
     }
 
     fn proved(&self, out: &mut Document) {

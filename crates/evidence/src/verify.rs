@@ -1,21 +1,29 @@
 //! Verifying a bundle: what it shows is what was signed, or a fault says what is not.
 //!
 //! The order: the file itself ([`crate::zip`]), the manifest and who signed it (`head`), the log's
-//! cover (`log`), every record against its leaf and every seal against its trace (`records`). A file
+//! cover (`log`), the certificates of what was erased (`erasures`), every record against its leaf and
+//! every seal against its trace (`records`); time stamps beside the head that they date (`stamps`). A file
 //! that cannot be read as a bundle is refused and nothing else is said about it; everything later is
 //! gathered, so that one run names all that is wrong.
 
+mod cleared;
+mod erasures;
 mod head;
 mod log;
 mod records;
+mod stamps;
 
 use std::io::{Read, Seek};
 
 use exhibit_ledger::{Policy, SignedCheckpoint, VerifierKey};
 use serde::Serialize;
 
+pub use erasures::Erasure;
+pub use stamps::DatedBy;
+
 use crate::{
     manifest::{MANIFEST, Manifest, SIGNATURE, sha256},
+    stamp::Roots,
     zip::{Entry, Refusal, ZipReader},
 };
 
@@ -25,6 +33,8 @@ use crate::{
 pub enum Verdict {
     /// Everything checked holds.
     Valid,
+    /// Everything checked holds, and every record of the selection was erased with a certificate.
+    ErasedWithCertificate,
     /// Something that was demanded cannot be decided from this bundle.
     Unverifiable,
     /// A record is shown that the log does not hold in this place.
@@ -103,6 +113,9 @@ pub struct Demands {
     pub policy: Option<Policy>,
     /// A checkpoint of the workspace's log, obtained from elsewhere.
     pub checkpoint: Option<SignedCheckpoint>,
+    /// Certificates that the auditor trusts to name time-stamp authorities; empty: a stamp is checked
+    /// against the certificate that it brings, and the report says so.
+    pub roots: Roots,
     /// Whether a bundle without an independent checkpoint is not enough.
     pub require_witness: bool,
 }
@@ -112,7 +125,9 @@ pub struct Demands {
 pub struct Report {
     /// The worst that was found.
     pub verdict: Verdict,
-    /// What the verdict rests on: `key-self-asserted`, `unwitnessed`, `redacted`, `late`.
+    /// What the verdict rests on: `key-self-asserted`, `key-succeeded`, `restored`,
+    /// `stamp-authority-unknown`, `unwitnessed`, `redacted`, `late`, `cleared-by-review`,
+    /// `erased-with-certificate`.
     pub qualifiers: Vec<&'static str>,
     /// Origin of the log.
     pub log: String,
@@ -132,6 +147,12 @@ pub struct Report {
     pub complete: bool,
     /// Witnesses whose cosignatures hold, as the auditor's policy names them.
     pub witnesses: Vec<String>,
+    /// Time stamps over the head, in the order of the bundle.
+    pub stamps: Vec<DatedBy>,
+    /// Records that are gone, each under a certificate that stands in the log.
+    pub erased: u64,
+    /// The certificates: who took records away, when and why; at most a thousand are listed.
+    pub erasures: Vec<Erasure>,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -163,6 +184,9 @@ pub fn verify<R: Read + Seek>(
         leaves: 0,
         complete: false,
         witnesses: Vec::new(),
+        stamps: Vec::new(),
+        erased: 0,
+        erasures: Vec::new(),
         faults: Vec::new(),
     };
     match Bundle::open(open) {
@@ -172,7 +196,11 @@ pub fn verify<R: Read + Seek>(
     report.faults.sort_by(|a, b| {
         (b.verdict, &a.file, a.index, a.code).cmp(&(a.verdict, &b.file, b.index, b.code))
     });
-    report.verdict = report.faults.iter().map(|f| f.verdict).max().unwrap_or(Verdict::Valid);
+    let sound = match (report.erased, report.records) {
+        (1.., 0) => Verdict::ErasedWithCertificate,
+        _ => Verdict::Valid,
+    };
+    report.verdict = report.faults.iter().map(|f| f.verdict).max().unwrap_or(sound);
     report
 }
 
@@ -211,7 +239,8 @@ impl<'o, R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'o, O> {
             return;
         }
         let Some(leaves) = self.check_log(demands, report) else { return };
-        self.check_records(&leaves, progress, report);
+        let gone = self.check_erasures(&leaves);
+        self.check_records(&leaves, gone, progress, report);
     }
 
     /// A file that must be there, if it is what the manifest says.

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, io::Read as _, path::Path};
 
 use exhibit_govern::{FingerprintKey, RuleSet};
-use exhibit_model::FindingCategory;
+use exhibit_model::{Attribute, Door, Finding, FindingCategory, Part, Span};
 use serde_json::Value;
 
 fn cases(path: &Path) -> Vec<Value> {
@@ -64,9 +64,20 @@ fn main() {
     personal(&rules, &cases(&Path::new(&shared).join("pii_cases.jsonl.gz")));
 }
 
+/// What a span holds whose input the text is.
+fn captured(rules: &RuleSet, text: &str) -> Vec<Finding> {
+    let mut span = Span::new("t".parse().unwrap(), "s".parse().unwrap(), Door::Otlp);
+    let mut input = Attribute::new("input.value", text);
+    input.part = Part::Input;
+    span.attributes.push(input);
+    rules.evaluate(&mut span);
+    span.findings
+}
+
 fn secrets(rules: &RuleSet, cases: &[Value]) {
-    let (mut found_by, mut narrow_by, mut alarms) =
+    let (mut found_by, mut narrow_by, mut sure_by) =
         (Table::default(), Table::default(), Table::default());
+    let (mut alarms, mut sure_alarms) = (Table::default(), Table::default());
     for case in cases {
         let text = case["text"].as_str().unwrap();
         let source = case["source"].as_str().unwrap();
@@ -78,28 +89,36 @@ fn secrets(rules: &RuleSet, cases: &[Value]) {
             .map(|f| f.rule.as_str())
             .collect();
         if case["should_match"] == true {
-            let narrow = rules.scan_text(text);
             found_by.count(source, !hits.is_empty());
-            narrow_by.count(source, narrow.iter().any(|f| f.category == FindingCategory::Secret));
+            let secret = |f: &Finding| f.category == FindingCategory::Secret;
+            let held = captured(rules, text);
+            narrow_by.count(source, held.iter().any(secret));
+            sure_by.count(source, held.iter().any(|f| secret(f) && f.is_sure()));
             if hits.is_empty() {
                 println!("MISS {source} {rule} {text:?}");
             }
         } else {
             let scope = case["scope"].as_str().unwrap();
             alarms.count(&format!("{source} {scope}"), !hits.is_empty());
+            let held = captured(rules, text);
+            let sure = |f: &Finding| f.category == FindingCategory::Secret && f.is_sure();
+            sure_alarms.count(&format!("{source} {scope}"), held.iter().any(sure));
             if !hits.is_empty() {
                 println!("ALARM {source} {scope} {rule} {hits:?} {text:?}");
             }
         }
     }
     found_by.print("credentials found");
-    narrow_by.print("credentials found, as in spans");
+    narrow_by.print("credentials found in spans");
+    sure_by.print("credentials found in spans that count");
+    sure_alarms.print("alarms that count, in spans, on what must not match");
     alarms.print("alarms on what must not match (scope `rule`: another rule may)");
 }
 
 fn personal(rules: &RuleSet, cases: &[Value]) {
     let (mut found_by, mut alarms, mut by_entity) =
         (Table::default(), Table::default(), Table::default());
+    let (mut held_by, mut held_alarms) = (Table::default(), Table::default());
     for case in cases {
         let text = case["text"].as_str().unwrap();
         let source = case["source"].as_str().unwrap();
@@ -120,13 +139,21 @@ fn personal(rules: &RuleSet, cases: &[Value]) {
             .filter(|f| f.entity == entity)
             .map(|f| (f.rule.as_str(), f.start, f.end))
             .collect();
+        let held = captured(rules, text);
+        let held: Vec<&Finding> = held.iter().filter(|f| f.entity == entity).collect();
         if expected == 0 {
+            held_alarms.count(&format!("{source} {strength}"), !held.is_empty());
+            let counts = held.iter().any(|f| f.is_sure());
+            held_alarms.count(&format!("{source} {strength}, that count"), counts);
             alarms.count(&format!("{source} {strength}"), !found.is_empty());
             if !found.is_empty() {
                 println!("FALSE {source} {entity} {text:?} {found:?}");
             }
             continue;
         }
+        held_by.count(&format!("{source} {strength}"), held.len() as u64 >= expected);
+        let sure = held.iter().filter(|f| f.is_sure()).count() as u64;
+        held_by.count(&format!("{source} {strength}, that count"), sure >= expected);
         let good = found.len() as u64 == expected;
         let exact = exact_ranges(text, &case["expected_spans"], &found);
         found_by.count(&format!("{source} {strength}"), good);
@@ -139,7 +166,9 @@ fn personal(rules: &RuleSet, cases: &[Value]) {
         }
     }
     found_by.print("personal data found");
+    held_by.print("personal data found in spans");
     alarms.print("false alarms on what is none");
+    held_alarms.print("false alarms in spans");
     by_entity.print("found at all in sentences");
 }
 

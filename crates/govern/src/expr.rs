@@ -18,7 +18,7 @@ use cel::{
 use exhibit_model::{Json, Span};
 use regex::Regex;
 
-use crate::policy::trace::TraceView;
+use crate::policy::{reads::Reads, trace::TraceView};
 
 pub(crate) use call::Func;
 pub(crate) use eval::Stop;
@@ -38,6 +38,8 @@ pub(crate) struct Program {
     node: Node,
     /// Whether it reads texts that a redaction may have replaced.
     pub(crate) reads_text: bool,
+    /// What it looks at.
+    pub(crate) reads: Reads,
 }
 
 /// What an expression sees.
@@ -125,9 +127,9 @@ impl Program {
             });
             format!("does not read as CEL: {}", shown.collect::<Vec<_>>().join("; "))
         })?;
-        let mut build = Build { locals: Vec::new(), reads_text: false };
+        let mut build = Build { locals: Vec::new(), reads_text: false, reads: Reads::default() };
         let node = build.node(&parsed, 0)?;
-        Ok(Self { node, reads_text: build.reads_text })
+        Ok(Self { node, reads_text: build.reads_text, reads: build.reads })
     }
 
     /// Whether it holds. A field that is not there makes it not hold; a fault is an error.
@@ -144,11 +146,53 @@ impl Program {
 struct Build {
     locals: Vec<String>,
     reads_text: bool,
+    reads: Reads,
 }
 
 impl Build {
     fn boxed(&mut self, expr: &IdedExpr, depth: usize) -> Result<Box<Node>, String> {
         self.node(expr, depth).map(Box::new)
+    }
+
+    /// What a field is taken of: a root here is not looked at as a whole.
+    fn operand(&mut self, expr: &IdedExpr, depth: usize) -> Result<Box<Node>, String> {
+        let root = match &expr.expr {
+            Expr::Ident(name) if !self.locals.contains(name) => match name.as_str() {
+                "span" => Some(Root::Span),
+                "trace" => Some(Root::Trace),
+                _ => None,
+            },
+            _ => None,
+        };
+        root.map_or_else(|| self.boxed(expr, depth), |root| Ok(Box::new(Node::Root(root))))
+    }
+
+    /// Notes a field that is looked at. What a variable stands for is not known: its fields are noted as
+    /// if they were a span's, or else a finding's.
+    fn note(&mut self, operand: &Node, field: &str) {
+        const OF_FINDINGS: [&str; 9] = [
+            "rule",
+            "detector",
+            "entity",
+            "category",
+            "severity",
+            "part",
+            "score",
+            "validated",
+            "redacted",
+        ];
+        match operand {
+            Node::Root(Root::Data) => {}
+            Node::Root(_) if field == "user" => self.reads.context = true,
+            Node::Root(_) => self.reads.field(field),
+            Node::Select(_, of) | Node::Has(_, of) if of == "metadata" => {}
+            // `user.region` may stand among the raw attributes.
+            Node::Select(_, of) if of == "user" => self.reads.whole |= field != "id",
+            Node::Local(_) if OF_FINDINGS.contains(&field) => {}
+            Node::Local(_) => self.reads.field(field),
+            Node::Select(of, _) if of_data(of) => {}
+            _ => self.reads.whole = true,
+        }
     }
 
     fn node(&mut self, expr: &IdedExpr, depth: usize) -> Result<Node, String> {
@@ -170,8 +214,11 @@ impl Build {
             Expr::Ident(name) => match self.locals.iter().rposition(|local| local == name) {
                 Some(place) => Node::Local(place),
                 None => match name.as_str() {
-                    "span" => Node::Root(Root::Span),
-                    "trace" => Node::Root(Root::Trace),
+                    // Beside a field of it, as in `span.model`, it is looked at as a whole.
+                    "span" | "trace" => {
+                        self.reads.whole = true;
+                        Node::Root(if name == "span" { Root::Span } else { Root::Trace })
+                    }
                     "data" => Node::Root(Root::Data),
                     other => {
                         return Err(format!(
@@ -181,10 +228,11 @@ impl Build {
                 },
             },
             Expr::Select(select) => {
-                let operand = self.boxed(&select.operand, depth)?;
+                let operand = self.operand(&select.operand, depth)?;
                 if let Node::Root(root) = *operand {
                     value::check_field(root, &select.field)?;
                 }
+                self.note(&operand, &select.field);
                 self.reads_text |= matches!(
                     select.field.as_str(),
                     "input" | "output" | "attributes" | "name" | "metadata"
@@ -298,5 +346,14 @@ impl Build {
                 Ok(Node::Call(func, nodes))
             }
         }
+    }
+}
+
+/// Whether a value is one of the policy's constants.
+fn of_data(node: &Node) -> bool {
+    match node {
+        Node::Root(root) => *root == Root::Data,
+        Node::Select(of, _) | Node::Index(of, _) => of_data(of),
+        _ => false,
     }
 }

@@ -27,6 +27,7 @@ pub use listing::{ListedBudget, ListedDetector, ListedPolicy, ListedRule, RuleLi
 pub use policy::{
     FollowUp, Mode, Phase, ReviewWanted, Scope,
     budget::{Charge, Released, Spending, Spent, Surroundings, Unspent},
+    reads::Reads,
     trace::TraceView,
     window::Window,
 };

@@ -33,6 +33,8 @@ pub(crate) enum Root {
 pub(crate) enum Step {
     Key(String),
     Index(usize),
+    /// Not into the value but to the name under which it stands; always the last.
+    Name,
 }
 
 impl Place {
@@ -51,7 +53,8 @@ impl Place {
         }
     }
 
-    /// JSON pointer (RFC 6901) into the part.
+    /// JSON pointer (RFC 6901) into the part; a `#` at its end says that the name itself is meant, as in
+    /// relative pointers.
     pub(crate) fn pointer(&self, span: &Span) -> String {
         let mut out = String::new();
         match &self.root {
@@ -85,9 +88,28 @@ impl Place {
             match step {
                 Step::Key(key) => escaped(key, &mut out),
                 Step::Index(n) => push(&mut out, format_args!("/{n}")),
+                Step::Name => out.push('#'),
             }
         }
         out
+    }
+
+    /// The name it stands for, where it is one.
+    pub(crate) fn name<'a>(&'a self, span: &'a Span) -> Option<&'a str> {
+        let (Step::Name, before) = self.path.split_last()? else { return None };
+        match (before.last(), &self.root) {
+            (Some(Step::Key(key)), _) => Some(key),
+            (Some(_), _) => None,
+            (None, Root::Attribute(at)) => span.attributes.get(*at).map(|a| a.key.as_str()),
+            (
+                None,
+                Root::EventAttribute(_, key)
+                | Root::LinkAttribute(_, key)
+                | Root::Resource(key)
+                | Root::ScopeAttribute(key),
+            ) => Some(key),
+            (None, _) => None,
+        }
     }
 
     /// The value itself, to replace it.
@@ -113,6 +135,8 @@ impl Place {
             value = match step {
                 Step::Key(key) => value.get_mut(key)?,
                 Step::Index(n) => value.get_mut(*n)?,
+                // A name is no value: it is replaced where all names are.
+                Step::Name => return None,
             };
         }
         Some(Slot::Json(value))

@@ -7,6 +7,7 @@ pub(crate) mod budget;
 pub(crate) mod condition;
 pub(crate) mod field;
 pub(crate) mod file;
+pub(crate) mod reads;
 pub(crate) mod step;
 pub(crate) mod trace;
 pub(crate) mod trial;

@@ -1,6 +1,9 @@
 //! Replacing what was found, everywhere it stands, before anything is stored.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 use exhibit_model::{Flag, Json, JsonMap, Span};
@@ -10,8 +13,10 @@ use crate::{place::Place, policy::Mask};
 /// What stands in the place of a text that could not be redacted.
 const WITHHELD: &str = "[WITHHELD]";
 /// Redacted values this long or longer are replaced wherever else they stand in the span; shorter ones
-/// would hit words that have nothing to do with them.
+/// would hit words that have nothing to do with them. Names are replaced whatever their length.
 const EVERYWHERE_BYTES_MIN: usize = 6;
+/// What something is called whose name was taken out as a whole.
+const NAMELESS: &str = "[REDACTED]";
 
 /// One replacement to make.
 pub(crate) struct Replacement {
@@ -44,8 +49,16 @@ pub(crate) fn apply(span: &mut Span, replacements: Vec<Replacement>) {
         by_place.entry(replacement.place.clone()).or_default().push(replacement);
     }
     let mut values: Vec<(String, String)> = Vec::new();
+    let mut named: Vec<(String, String)> = Vec::new();
     let mut withheld = false;
     for (place, mut ranges) in by_place {
+        if let Some(name) = place.name(span) {
+            let value = |range: Replacement| {
+                Some((name.get(range.start..range.end)?.to_owned(), range.mask))
+            };
+            named.extend(ranges.into_iter().filter_map(value));
+            continue;
+        }
         let Some(slot) = place.resolve(span) else { continue };
         let Some(text) = slot.text() else { continue };
         ranges.sort_by_key(|r| (r.start, std::cmp::Reverse(r.end)));
@@ -62,6 +75,7 @@ pub(crate) fn apply(span: &mut Span, replacements: Vec<Replacement>) {
         }
     }
     values.retain(|(value, _)| value.len() >= EVERYWHERE_BYTES_MIN);
+    values.extend(named);
     values.sort();
     values.dedup_by(|a, b| a.0 == b.0);
     if !values.is_empty() {
@@ -119,7 +133,8 @@ fn is_json(text: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
-/// Replaces values in every text of the span: raw attributes, events, links and the mapped fields.
+/// Replaces values in every text of the span: raw attributes, events, links, the mapped fields, what all of
+/// these are called, and where findings say they stand.
 fn everywhere(span: &mut Span, values: &[(String, String)]) {
     let (texts, masks): (Vec<&str>, Vec<&str>) =
         values.iter().map(|(value, mask)| (value.as_str(), mask.as_str())).unzip();
@@ -131,7 +146,14 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
             *text = all.replace_all(text, &masks);
         }
     };
-    span.attributes.iter_mut().for_each(|attribute| strings(&mut attribute.value, &clean));
+    let mut keys: BTreeSet<String> = span.attributes.iter().map(|a| a.key.clone()).collect();
+    for attribute in &mut span.attributes {
+        strings(&mut attribute.value, &clean);
+        let key = std::mem::take(&mut attribute.key);
+        attribute.key = free_name(key, &clean, |key| keys.contains(key));
+        keys.insert(attribute.key.clone());
+    }
+    span.findings.iter_mut().for_each(|finding| clean(&mut finding.pointer));
     for event in &mut span.events {
         clean(&mut event.name);
         map(&mut event.attributes, &clean);
@@ -141,6 +163,15 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
     sender(span, &clean);
     map(&mut span.params, &clean);
     span.metadata.values_mut().for_each(clean);
+    let renamed = span.metadata.keys().any(|key| cleaned(key, &clean).is_some());
+    if renamed {
+        let mut fresh = BTreeMap::new();
+        for (key, value) in std::mem::take(&mut span.metadata) {
+            let key = free_name(key, &clean, |key| fresh.contains_key(key));
+            fresh.insert(key, value);
+        }
+        span.metadata = fresh;
+    }
     span.tags.iter_mut().for_each(clean);
     let fields = [
         &mut span.name,
@@ -187,7 +218,43 @@ fn sender(span: &mut Span, clean: &impl Fn(&mut String)) {
 }
 
 fn map(map: &mut JsonMap, clean: &impl Fn(&mut String)) {
+    rename(map, clean);
     map.values_mut().for_each(|value| strings(value, clean));
+}
+
+/// A name without what is to be replaced; none where it holds nothing of it.
+fn cleaned(name: &str, clean: &impl Fn(&mut String)) -> Option<String> {
+    let mut fresh = name.to_owned();
+    clean(&mut fresh);
+    (fresh != name).then_some(fresh)
+}
+
+/// A name as it may be kept; where two become one, the later is numbered, since values must not be lost.
+fn free_name(
+    name: String,
+    clean: &impl Fn(&mut String),
+    is_taken: impl Fn(&str) -> bool,
+) -> String {
+    let Some(fresh) = cleaned(&name, clean) else { return name };
+    let fresh = if fresh.is_empty() { NAMELESS.to_owned() } else { fresh };
+    if !is_taken(&fresh) {
+        return fresh;
+    }
+    let numbered = (2_usize..).map(|n| format!("{fresh} {n}"));
+    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(fresh)
+}
+
+/// Replaces values in the names of a map, which stays in order.
+fn rename(map: &mut JsonMap, clean: &impl Fn(&mut String)) {
+    if !map.keys().any(|key| cleaned(key, clean).is_some()) {
+        return;
+    }
+    let mut fresh = JsonMap::new();
+    for (key, value) in std::mem::take(map) {
+        let key = free_name(key, clean, |key| fresh.contains_key(key));
+        fresh.insert(key, value);
+    }
+    *map = fresh;
 }
 
 /// Every text in a JSON value, without recursion: the value may be as deep as a client likes.
@@ -197,7 +264,10 @@ fn strings(value: &mut Json, clean: &impl Fn(&mut String)) {
         match value {
             Json::String(text) => clean(text),
             Json::Array(items) => open.extend(items.iter_mut()),
-            Json::Object(map) => open.extend(map.values_mut()),
+            Json::Object(map) => {
+                rename(map, clean);
+                open.extend(map.values_mut());
+            }
             Json::Null | Json::Bool(_) | Json::Number(_) => {}
         }
     }

@@ -16,6 +16,7 @@ use crate::{
     policy::{
         FollowUp, Mask, Mode, Policy, Ruling, Scope,
         budget::{Charge, Released, Surroundings},
+        reads::Reads,
         step,
         trace::TraceView,
     },
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Version of the engine. It grows whenever the same rules may say something else of the same span.
-pub const ENGINE_VERSION: u32 = 4;
+pub const ENGINE_VERSION: u32 = 5;
 
 /// Detectors and policies, compiled. Never changes; share it by `Arc` and swap it to reload.
 pub struct RuleSet {
@@ -170,8 +171,9 @@ impl RuleSet {
             let mask = redact::mask(Mask::Name, &detector.entity, &fingerprint);
             Replacement { place, start: hit.start, end: hit.end, mask }
         };
-        redact::apply(span, found.hits.into_iter().map(replace).collect());
-        for finding in &mut span.findings {
+        let sure = found.hits.into_iter().filter(|(_, hit)| hit.is_sure());
+        redact::apply(span, sure.map(replace).collect());
+        for finding in span.findings.iter_mut().filter(|finding| finding.is_sure()) {
             finding.redacted = true;
         }
     }
@@ -244,6 +246,19 @@ impl RuleSet {
         let rules = self.policies.iter().flat_map(|p| p.rules.iter().map(move |r| (p, r)));
         let reading = rules.filter(|(_, rule)| rule.when.reads_text());
         reading.map(|(policy, rule)| (policy.name.as_str(), rule.id.as_str())).collect()
+    }
+
+    /// What of a record these rules look at.
+    pub fn reads(&self) -> Reads {
+        let mut reads = Reads::default();
+        let active = self.policies.iter().filter(|policy| policy.mode != Mode::Off);
+        for rule in active.flat_map(|policy| &policy.rules) {
+            rule.when.reads(&mut reads);
+            // What was spent before hangs on when it was received.
+            reads.whole |= rule.budget.is_some();
+            reads.traces |= rule.scope == Scope::Trace;
+        }
+        reads
     }
 
     /// Whether some policy has a budget.

@@ -8,29 +8,33 @@
 mod clean;
 mod decoded;
 mod keyword;
+mod media;
 mod numbers;
 mod overlap;
+mod piece;
 mod shape;
+mod unsure;
 mod view;
 
 use std::collections::BTreeMap;
+
+use exhibit_model::Finding;
 
 use crate::detector::{Check, Detector, Trigger, validator::entropy};
 use clean::Clean;
 use keyword::Keywords;
 use numbers::{Numbers, Stretch};
-use view::View;
 
 /// Most findings of one span. Beyond it the span is marked and the rest is not looked at.
 pub const FINDINGS_MAX: usize = 1_000;
+/// Most places that are kept while a span is looked at; some of them are unsure.
+const HITS_MAX: usize = FINDINGS_MAX + unsure::TRIED_MAX;
 /// What is less sure than this counts for nothing in a span.
-const SPAN_SCORE_MILLI_MIN: u16 = 400;
+const SPAN_SCORE_MILLI_MIN: u16 = Finding::SURE_SCORE_MILLI;
 /// Bytes before and after a match in which context words count.
 const CONTEXT_REACH: (usize, usize) = (64, 32);
 /// Bytes after a keyword in which one of the detector's `follow` bytes must stand.
 const FOLLOW_REACH: usize = 28;
-/// Views are made of so many bytes at a time, so that memory stays bounded; pieces overlap by the second.
-const VIEW_BYTES: (usize, usize) = (256 << 10, 8 << 10);
 
 /// Something found in a text.
 #[derive(Clone)]
@@ -44,6 +48,13 @@ pub(crate) struct Hit {
     pub(crate) validated: bool,
     /// What was matched, as it reads without escapes. Never leaves the evaluation.
     pub(crate) value: String,
+}
+
+impl Hit {
+    /// Whether it counts in a span.
+    pub(crate) fn is_sure(&self) -> bool {
+        self.score_milli >= SPAN_SCORE_MILLI_MIN
+    }
 }
 
 /// Something found in a text that is not part of a span.
@@ -76,6 +87,8 @@ pub(crate) struct Engine {
     numbers: Numbers,
     /// Detectors whose shape is worth a look without one of their context words in the text.
     free: Vec<bool>,
+    /// Detectors that never find anything sure.
+    hopeless: Vec<bool>,
     clean: Clean,
 }
 
@@ -92,6 +105,8 @@ pub(crate) struct Scratch {
     steps: Vec<usize>,
     /// Some detector has looked at more than it may.
     spent: bool,
+    /// What was found in this span that is unsure.
+    unsure: unsure::Tally,
 }
 
 impl Scratch {
@@ -109,6 +124,8 @@ struct Look<'a> {
     key: Option<&'a str>,
     /// Whether detectors are tried that find nothing sure without context.
     widely: bool,
+    /// How many unsure hits of each detector are kept.
+    unsure_each: usize,
 }
 
 /// A place in a text, and a detector to try there.
@@ -152,9 +169,10 @@ impl Engine {
             keywords: Keywords::new(words.into_iter().collect()),
             keywords_wide: Keywords::new(words_wide.into_iter().collect()),
             shapes: shape::Shapes::of(&detectors),
-            numbers: Numbers::of(&detectors, &gated),
-            detectors,
+            numbers: Numbers::of(&detectors),
+            hopeless: (0..detectors.len()).map(hopeless).collect(),
             free: gated.iter().map(|gated| !gated).collect(),
+            detectors,
             clean: Clean::new(),
         }
     }
@@ -162,12 +180,12 @@ impl Engine {
     /// Finds what counts in a text. `key` is the name under which it stands, which counts as context.
     /// Hits come in order and do not overlap within a category; at most [`FINDINGS_MAX`].
     pub(crate) fn scan(&self, text: &str, key: Option<&str>, scratch: &mut Scratch) -> Vec<Hit> {
-        let place = self.clean.place(text, key);
+        let place = self.clean.place(text, key, false);
         if place.is_known() {
             return Vec::new();
         }
-        let mut hits = self.scan_raw(text, key, false, scratch);
-        hits.retain(|hit| hit.score_milli >= SPAN_SCORE_MILLI_MIN);
+        let look = Look { key, widely: false, unsure_each: 0 };
+        let mut hits = self.scan_raw(text, look, scratch);
         if hits.is_empty() && !scratch.spent {
             place.remember();
         }
@@ -179,84 +197,18 @@ impl Engine {
 
     /// Finds everything, however unsure; hits of one entity do not overlap.
     pub(crate) fn scan_widely(&self, text: &str, scratch: &mut Scratch) -> Vec<Hit> {
-        let mut hits = self.scan_raw(text, None, true, scratch);
+        let look = Look { key: None, widely: true, unsure_each: usize::MAX };
+        let mut hits = self.scan_raw(text, look, scratch);
         if hits.len() > 1 {
             overlap::resolve(&mut hits, &self.detectors, true);
         }
         hits
     }
 
-    /// All hits before overlaps are resolved. `widely` also tries what can only be weak.
-    pub(crate) fn scan_raw(
-        &self,
-        text: &str,
-        key: Option<&str>,
-        widely: bool,
-        scratch: &mut Scratch,
-    ) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        let look = Look { key, widely };
-        if view::hides_characters(text) {
-            self.scan_views(text, look, scratch, &mut hits);
-        } else {
-            self.sweep(text, look, scratch);
-            self.try_patterns(text, look, scratch, &mut hits);
-        }
-        self.scan_decoded(text, look, scratch, &mut hits);
-        hits
-    }
-
-    /// What stands in a text in another encoding is found under the range of the encoded text.
-    fn scan_decoded(&self, text: &str, look: Look<'_>, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        decoded::base64_runs(text, |range, inner| {
-            if hits.len() >= FINDINGS_MAX {
-                return;
-            }
-            let mut found = Vec::new();
-            self.sweep(inner, look, scratch);
-            self.try_patterns(inner, look, scratch, &mut found);
-            found.retain(|hit| hit.score_milli >= SPAN_SCORE_MILLI_MIN);
-            hits.extend(found.into_iter().map(|hit| Hit {
-                start: range.start,
-                end: range.end,
-                ..hit
-            }));
-        });
-        if !decoded::has_percent_escapes(text) {
-            return;
-        }
-        let first = hits.len();
-        let decoded = decoded::Percent::of(text);
-        self.sweep(&decoded.text, look, scratch);
-        self.try_patterns(&decoded.text, look, scratch, hits);
-        for hit in &mut hits[first..] {
-            (hit.start, hit.end) = (decoded.start(hit.start), decoded.end(hit.end));
-        }
-        // What stands there without any escape was found already.
-        let plain = |hit: &Hit| text.get(hit.start..hit.end) == Some(hit.value.as_str());
-        let mut n = 0;
-        hits.retain(|hit| {
-            n += 1;
-            n <= first || !plain(hit)
-        });
-    }
-
-    fn scan_views(&self, text: &str, look: Look<'_>, scratch: &mut Scratch, hits: &mut Vec<Hit>) {
-        let mut from = 0;
-        while from < text.len() && hits.len() < FINDINGS_MAX {
-            let to = text.floor_char_boundary((from + VIEW_BYTES.0).min(text.len()));
-            let view = View::of(&text[from..to]);
-            let first = hits.len();
-            self.sweep(&view.text, look, scratch);
-            self.try_patterns(&view.text, look, scratch, hits);
-            for hit in &mut hits[first..] {
-                (hit.start, hit.end) = (from + view.start(hit.start), from + view.end(hit.end));
-            }
-            if to == text.len() {
-                break;
-            }
-            from = text.floor_char_boundary(to - VIEW_BYTES.1);
-        }
+    /// Whether a detector finds anything in a text, whatever others find there.
+    pub(crate) fn finds(&self, detector: usize, text: &str, scratch: &mut Scratch) -> bool {
+        let look = Look { key: None, widely: true, unsure_each: usize::MAX };
+        self.scan_raw(text, look, scratch).iter().any(|hit| hit.detector == detector)
     }
 
     /// Notes where patterns are worth trying.
@@ -324,18 +276,25 @@ impl Engine {
         scratch.steps.resize(self.detectors.len(), 0);
         for window in &scratch.windows {
             let detector = &self.detectors[window.detector];
+            if self.hopeless[window.detector]
+                && scratch.unsure.is_full(window.detector, look.unsure_each)
+            {
+                continue;
+            }
             let around = &text.as_bytes()[window.start..window.end];
             if detector.pattern.need().is_some_and(|need| !need.stands_in(around)) {
                 continue;
             }
             let steps = &mut scratch.steps[window.detector];
             let mut at = window.start;
-            while at < window.end && hits.len() < FINDINGS_MAX && *steps <= detector.steps_max {
+            while at < window.end && hits.len() < HITS_MAX && *steps <= detector.steps_max {
                 let Some((start, end)) = find(detector, text, at, window.end) else {
                     *steps += window.end - at;
                     break;
                 };
-                if let Some(hit) = judge(detector, window.detector, text, look.key, start, end) {
+                if let Some(hit) = judge(detector, window.detector, text, look.key, start, end)
+                    && (hit.is_sure() || scratch.unsure.take(window.detector, look.unsure_each))
+                {
                     hits.push(hit);
                 }
                 *steps += end.saturating_sub(at).max(1);

@@ -1,12 +1,12 @@
-//! How the detectors do on public labelled cases. Skipped where the cases are absent; the example
-//! `measure` prints every case that was missed.
+//! How the detectors do on public labelled cases, asked for by `exhibit scan` and met in a span. Skipped where
+//! the cases are absent; the example `measure` prints every case that was missed.
 
 #![allow(clippy::unwrap_used, reason = "a test stops where its set-up fails")]
 
 use std::{collections::BTreeMap, io::Read, path::PathBuf};
 
 use exhibit_govern::{FingerprintKey, RuleSet, overlay};
-use exhibit_model::FindingCategory;
+use exhibit_model::{Attribute, Door, FindingCategory, Part, Span};
 use serde_json::Value;
 
 fn cases(name: &str) -> Option<Vec<Value>> {
@@ -26,28 +26,53 @@ fn rules() -> RuleSet {
     RuleSet::load(&overlay(Vec::new()), FingerprintKey::new([7; 32])).unwrap()
 }
 
+/// What was found: category and entity.
+type Found = Vec<(FindingCategory, String)>;
+
+/// As `exhibit scan --jsonl` finds it.
+fn scanned(rules: &RuleSet, text: &str) -> Found {
+    let found = rules.scan_text_widely(text).into_iter();
+    found.map(|f| (f.category, f.entity)).collect()
+}
+
+/// As a span holds it whose input the text is.
+fn captured(rules: &RuleSet, text: &str) -> Found {
+    let mut span = Span::new("t".parse().unwrap(), "s".parse().unwrap(), Door::Otlp);
+    let mut input = Attribute::new("input.value", text);
+    input.part = Part::Input;
+    span.attributes.push(input);
+    rules.evaluate(&mut span);
+    span.findings.into_iter().map(|f| (f.category, f.entity)).collect()
+}
+
+const PATHS: [(&str, fn(&RuleSet, &str) -> Found); 2] =
+    [("scanned", scanned), ("captured", captured)];
+
 #[test]
 fn credentials_of_public_sets_are_found() {
     let Some(cases) = cases("secret_cases.jsonl.gz") else { return };
     let rules = rules();
-    let mut by_source: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    for case in cases.iter().filter(|case| case["should_match"] == true) {
-        let found = rules.scan_text_widely(case["text"].as_str().unwrap());
-        let count = by_source.entry(case["source"].as_str().unwrap()).or_default();
-        count.0 += u32::from(found.iter().any(|f| f.category == FindingCategory::Secret));
-        count.1 += 1;
-    }
-    println!("{by_source:?}");
-    let floors = [
-        ("betterleaks", 0.95),
-        ("gitleaks", 0.95),
-        ("kingfisher-1.10.0", 0.85),
-        ("noseyparker", 0.85),
-        ("titus", 0.85),
-    ];
-    for (source, floor) in floors {
-        let (found, all) = by_source[source];
-        assert!(f64::from(found) >= floor * f64::from(all), "{source}: {found} of {all}");
+    for (path, find) in PATHS {
+        let mut by_source: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
+        for case in cases.iter().filter(|case| case["should_match"] == true) {
+            let found = find(&rules, case["text"].as_str().unwrap());
+            let count = by_source.entry(case["source"].as_str().unwrap()).or_default();
+            count.0 += u32::from(found.iter().any(|(about, _)| *about == FindingCategory::Secret));
+            count.1 += 1;
+        }
+        println!("{path}: {by_source:?}");
+        let floors = [
+            ("betterleaks", 0.95),
+            ("gitleaks", 0.95),
+            ("kingfisher-1.10.0", 0.85),
+            ("noseyparker", 0.85),
+            ("titus", 0.85),
+        ];
+        for (source, floor) in floors {
+            let (found, all) = by_source[source];
+            let enough = f64::from(found) >= floor * f64::from(all);
+            assert!(enough, "{path}, {source}: {found} of {all}");
+        }
     }
 }
 
@@ -55,26 +80,27 @@ fn credentials_of_public_sets_are_found() {
 fn personal_data_of_public_sets_is_found_and_other_text_is_left_alone() {
     let Some(cases) = cases("pii_cases.jsonl.gz") else { return };
     let rules = rules();
-    let (mut found, mut all, mut wrong, mut clean) = (0, 0, 0, 0);
-    for case in cases.iter().filter(|case| case["source"] == "presidio/recognizer-tests") {
-        let entity = case["entity"].as_str().unwrap();
-        let text = case["text"].as_str().unwrap();
-        let hits =
-            rules.scan_text_widely(text).iter().filter(|f| f.entity == entity).count() as u64;
-        let expected = case["expected_count"].as_u64().unwrap();
-        match case["strength"].as_str().unwrap() {
-            "pattern" | "validated" => {
-                found += u32::from(hits >= expected);
-                all += 1;
+    for (path, find) in PATHS {
+        let (mut found, mut all, mut wrong, mut clean) = (0, 0, 0, 0);
+        for case in cases.iter().filter(|case| case["source"] == "presidio/recognizer-tests") {
+            let wanted = case["entity"].as_str().unwrap();
+            let hits = find(&rules, case["text"].as_str().unwrap());
+            let hits = hits.iter().filter(|(_, entity)| entity == wanted).count() as u64;
+            let expected = case["expected_count"].as_u64().unwrap();
+            match case["strength"].as_str().unwrap() {
+                "pattern" | "validated" => {
+                    found += u32::from(hits >= expected);
+                    all += 1;
+                }
+                "none" => {
+                    wrong += u32::from(hits > 0);
+                    clean += 1;
+                }
+                _ => {}
             }
-            "none" => {
-                wrong += u32::from(hits > 0);
-                clean += 1;
-            }
-            _ => {}
         }
+        println!("{path}: found {found} of {all}, false alarms {wrong} of {clean}");
+        assert!(f64::from(found) >= 0.97 * f64::from(all), "{path}: {found} of {all}");
+        assert!(f64::from(wrong) <= 0.02 * f64::from(clean), "{path}: {wrong} of {clean}");
     }
-    println!("found {found} of {all}, false alarms {wrong} of {clean}");
-    assert!(f64::from(found) >= 0.97 * f64::from(all), "{found} of {all}");
-    assert!(f64::from(wrong) <= 0.02 * f64::from(clean), "{wrong} of {clean}");
 }

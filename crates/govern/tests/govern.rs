@@ -8,7 +8,8 @@ use exhibit_govern::{
     Evaluated, FINDINGS_MAX, FingerprintKey, RuleSet, Surroundings, overlay, shipped,
 };
 use exhibit_model::{
-    Action, Attribute, Door, Evaluation, Event, Flag, Json, Nanos, Outcome, Part, Span, Verdict,
+    Action, Attribute, Door, Evaluation, Event, Flag, Json, Nanos, Outcome, Part, Span, SpanHead,
+    Verdict,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -491,4 +492,82 @@ proptest! {
             assert_eq!(everything(&one), everything(&two));
         });
     }
+}
+
+const CARDS_GO: &str = "version: 1\npolicy: p\nrules:\n  - {id: card, title: A card, severity: high, when: \
+    {finding: {entity: CREDIT_CARD}}, then: [redact]}\n";
+
+#[test]
+fn what_values_are_called_is_looked_at_and_redacted_too() {
+    let rules = with_policy(CARDS_GO).unwrap();
+    let card = CARD.replace(' ', "");
+    let mut sent = with_input(json!({"balances": {&card: 12, "rest": {&card: "b"}}}));
+    sent.attributes.push(Attribute::new(format!("account {CARD}"), 7));
+    sent.attributes.push(Attribute::new("account [REDACTED:CREDIT_CARD]", 8));
+    sent.metadata.insert(card.clone(), "mapped".into());
+    Arc::make_mut(&mut sent.resource).attributes.insert(format!("of {card}"), json!(1));
+    sent.events.push(Event {
+        name: "e".into(),
+        time: Nanos(1),
+        attributes: [(format!("at {card}"), json!({&card: [1]}))].into_iter().collect(),
+        body: None,
+    });
+    rules.evaluate(&mut sent);
+    let all = everything(&sent);
+    assert!(!all.contains(&card) && !all.contains(CARD), "{all}");
+    let keys: Vec<&str> = sent.attributes.iter().map(|a| a.key.as_str()).collect();
+    // Nothing is lost where two names become one.
+    assert_eq!(
+        keys,
+        ["llm.input/0", "account [REDACTED:CREDIT_CARD] 2", "account [REDACTED:CREDIT_CARD]"]
+    );
+    assert_eq!(sent.attributes[0].value["balances"]["[REDACTED:CREDIT_CARD]"], 12);
+    assert!(sent.findings.iter().all(|f| f.pointer.ends_with('#') && f.redacted), "{all}");
+}
+
+#[test]
+fn what_is_unsure_is_kept_of_contents_and_counts_for_nothing() {
+    let rules = shipped_rules();
+    let text = "ticket 4155552671 of 2026-11-21, see https://example.com/a";
+    let mut sent = with_input(text);
+    let evaluated = rules.evaluate(&mut sent);
+    assert!(!sent.findings.is_empty() && sent.findings.iter().all(|f| !f.is_sure()));
+    assert_eq!(evaluated.verdict, Verdict::Pass);
+    let head = SpanHead::of(&sent);
+    assert_eq!((head.findings, head.categories.len(), head.verdict), (0, 0, Verdict::Pass));
+    // Of what is no content nothing unsure is kept.
+    let mut other = span();
+    other.attributes.push(Attribute::new("note", text));
+    rules.evaluate(&mut other);
+    assert_eq!(other.findings, []);
+    // A rule hears of it where it asks for so low a score, and else not.
+    for (asks, hears) in [("", false), (", min_score: 0.2", true)] {
+        let policy = format!(
+            "version: 1\npolicy: p\nrules:\n  - {{id: dates, title: A date, severity: low, when: {{finding: \
+             {{entity: DATE_TIME{asks}}}}}, then: [flag]}}\n"
+        );
+        let mut sent = with_input(text);
+        with_policy(&policy).unwrap().evaluate(&mut sent);
+        assert_eq!(sent.decision.actions.contains(&Action::Flag), hears, "{asks}");
+    }
+}
+
+#[test]
+fn a_text_full_of_dates_hides_nothing_and_is_not_too_much() {
+    let mut sent = with_input(format!("{}{CARD}", "2026-11-21 at 10:00, ".repeat(5_000)));
+    shipped_rules().evaluate(&mut sent);
+    assert!(sent.findings.iter().any(|f| f.entity == "CREDIT_CARD"), "{:?}", sent.findings);
+    assert!(sent.findings.len() < 20, "{}", sent.findings.len());
+    assert!(sent.evaluations.iter().all(|e| e.policy != "engine"), "{:?}", sent.evaluations);
+}
+
+#[test]
+fn images_are_passed_over_and_what_stands_beside_them_is_found() {
+    let image = format!("data:image/png;base64,iVBORw0KGgo{}", "AbCd0123456789+/".repeat(4_000));
+    let mut sent =
+        with_input(json!([{"url": image}, {"text": format!("{image} use {}", token())}]));
+    shipped_rules().evaluate(&mut sent);
+    let found: Vec<&str> = sent.findings.iter().map(|f| f.pointer.as_str()).collect();
+    assert_eq!(found, ["/llm.input~10/1/text"]);
+    assert!(!everything(&sent).contains(&token()));
 }

@@ -62,6 +62,17 @@ pub struct Finding {
     pub redacted: bool,
 }
 
+impl Finding {
+    /// What is less sure, in thousandths, is kept for those who ask for it and counts for nothing:
+    /// neither for a verdict nor in lists and sums, and for a rule only where it asks for so low a score.
+    pub const SURE_SCORE_MILLI: u16 = 400;
+
+    /// Whether it counts.
+    pub fn is_sure(&self) -> bool {
+        self.score_milli >= Self::SURE_SCORE_MILLI
+    }
+}
+
 words! {
     /// What a rule says.
     Outcome {
@@ -162,10 +173,10 @@ words! {
 
 impl Verdict {
     /// The verdict that findings, evaluations and decision add up to. Findings of low severity alone,
-    /// such as an IP address, do not make a warning.
+    /// such as an IP address, do not make a warning, nor do unsure ones.
     pub fn of(findings: &[Finding], evaluations: &[Evaluation], decision: &Decision) -> Self {
         let worst = evaluations.iter().map(|e| e.outcome).max().unwrap_or(Outcome::Pass);
-        let telling = findings.iter().any(|f| f.severity >= Severity::Medium);
+        let telling = findings.iter().any(|f| f.is_sure() && f.severity >= Severity::Medium);
         match decision.strongest() {
             Action::Quarantine | Action::Block => Self::Quarantined,
             Action::Review => Self::Review,

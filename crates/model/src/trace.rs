@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CostSource, FindingCategory, Flag, NanoUsd, Nanos, Outcome, Span, SpanId, SpanKind, Status,
-    TraceId, Usage, Verdict, finding::Action, limits,
+    CostSource, Finding, FindingCategory, Flag, NanoUsd, Nanos, Outcome, Span, SpanId, SpanKind,
+    Status, TraceId, Usage, Verdict, finding::Action, limits,
 };
 
 /// Whether a span's usage and cost count towards its trace.
@@ -82,7 +82,7 @@ pub struct SpanHead {
     pub verdict: Verdict,
     /// Kept out of search, live view and exports.
     pub quarantined: bool,
-    /// How many findings it has.
+    /// How many findings it has, unsure ones left out.
     pub findings: u32,
     /// What its findings are about, each once, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -137,7 +137,7 @@ impl SpanHead {
             ttft: span.ttft,
             verdict: Verdict::of(&span.findings, &span.evaluations, &span.decision),
             quarantined: span.decision.strongest() >= Action::Quarantine,
-            findings: u32::try_from(span.findings.len()).unwrap_or(u32::MAX),
+            findings: u32::try_from(sure(span).count()).unwrap_or(u32::MAX),
             categories: categories(span),
             rules: rules(span),
             flags: span.flags.clone(),
@@ -157,8 +157,12 @@ impl SpanHead {
     }
 }
 
+fn sure(span: &Span) -> impl Iterator<Item = &Finding> {
+    span.findings.iter().filter(|finding| finding.is_sure())
+}
+
 fn categories(span: &Span) -> Vec<FindingCategory> {
-    let all: BTreeSet<_> = span.findings.iter().map(|finding| finding.category).collect();
+    let all: BTreeSet<_> = sure(span).map(|finding| finding.category).collect();
     all.into_iter().collect()
 }
 

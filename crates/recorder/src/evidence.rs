@@ -3,13 +3,14 @@
 //! The checkpoint is pinned first; what comes later is left out and counted. Records are read trace
 //! by trace, so memory does not grow with them; their places in the log are kept, for the cover.
 
+mod erasures;
 mod tell;
 
 use std::{collections::HashSet, io::Write, sync::Arc};
 
 use exhibit_evidence::{
     BundleWriter, LogHead, PartLine, RecordLine, Selection, cover,
-    line::{ConsistencyProof, HeadProof, SEAL_PART, SPAN_PARTS},
+    line::{ConsistencyProof, HeadProof, SEAL_PART, SPAN_PARTS, StampProof},
     manifest::{PYTHON_VERIFIER, README},
     report::{Draft, ReportSpan, ReportTrace, SPANS_MAX, TRACES_MAX, html, pdf},
 };
@@ -26,6 +27,7 @@ use tokio::runtime::Handle;
 
 use crate::{Error, Recorder, accept::decode, lock};
 
+use erasures::Erasures;
 use tell::{Summaries, answered, asked};
 
 /// Traces of one bundle, unless fewer are asked for.
@@ -92,7 +94,15 @@ impl Recorder {
         }
         self.note_export(workspace, "evidence").await?;
         let checkpoint = self.settled_checkpoint(LogId::Workspace(workspace.id)).await?;
-        let (traces, next) = self.found(workspace, &query).await?;
+        let (traces, next) = match (self.found(workspace, &query).await, &query.trace) {
+            // What is left of it is the certificate, which is evidence too.
+            (Err(Error::NotFound), Some(id))
+                if self.certificate(workspace.id, id).await?.is_some() =>
+            {
+                (Vec::new(), None)
+            }
+            (found, _) => found?,
+        };
         let (recorder, workspace) = (Arc::clone(self), workspace.clone());
         Ok(Evidence { recorder, workspace, query, traces, next, checkpoint })
     }
@@ -206,6 +216,7 @@ impl Evidence {
             selection: selection.clone(),
             counts: exhibit_evidence::Counts::default(),
             traces: Vec::new(),
+            erasures: Vec::new(),
         };
         let mut bundle = BundleWriter::new(out, head, selection, created);
         bundle.file("README.txt", README.as_bytes()).map_err(closed)?;
@@ -237,7 +248,11 @@ impl Evidence {
             }
         }
         summaries.flush(&mut bundle)?;
-        self.cover(&mut bundle, places, runtime)?;
+        // After the traces: whatever was not there any more is among them.
+        let erasures = self.erasures(runtime)?;
+        erasures.write(&self, &mut bundle, &mut places)?;
+        draft.erasures = erasures.told();
+        self.cover(&mut bundle, places, &erasures, runtime)?;
         let rules = self.recorder.rules();
         let files =
             rules.files.iter().map(|(name, digest)| json!({ "name": name, "sha256": digest }));
@@ -277,11 +292,7 @@ impl Evidence {
         let (size, note) =
             witnessed.map_or((above.size, above.note), |anchor| (anchor.size, anchor.note));
         self.stamps(bundle, index, runtime)?;
-        let path = runtime
-            .block_on(recorder.with_hashes(LogId::Installation, move |hashes| {
-                inclusion_proof(hashes, index, size)
-            }))?
-            .map_err(|error| Error::Internal(error.to_string()))?;
+        let path = self.path_of(index, size, runtime)?;
         let proof = path.iter().map(Hash::to_base64).collect();
         let head = serde_json::to_vec(&HeadProof { index, leaf, proof }).unwrap_or_default();
         let key = |log| Ok::<_, Error>(recorder.verifier_key(log)? + "\n");
@@ -302,7 +313,16 @@ impl Evidence {
         self.consistency(bundle, runtime)
     }
 
-    /// The first time stamps over the head, each with the text that it is over.
+    /// Inclusion proof of a leaf of the installation's log.
+    fn path_of(&self, index: u64, size: u64, runtime: &Handle) -> Result<Vec<Hash>, Error> {
+        let proof = self
+            .recorder
+            .with_hashes(LogId::Installation, move |hashes| inclusion_proof(hashes, index, size));
+        runtime.block_on(proof)?.map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// The first time stamps over the head, each with the text that it is over and the proof that the head
+    /// stands there.
     fn stamps(
         &self,
         bundle: &mut BundleWriter<impl Write>,
@@ -319,6 +339,10 @@ impl Evidence {
             {
                 bundle.file(&format!("timestamps/{number}.{ending}"), content).map_err(closed)?;
             }
+            let path = self.path_of(index, anchor.size, runtime)?;
+            let proof = StampProof { proof: path.iter().map(Hash::to_base64).collect() };
+            let proof = serde_json::to_vec(&proof).unwrap_or_default();
+            bundle.file(&format!("timestamps/{number}.json"), &proof).map_err(closed)?;
         }
         Ok(())
     }
@@ -402,13 +426,14 @@ impl Evidence {
                 bundle.counts().pending += 1;
                 continue;
             };
-            if lock::is_locked(stored) {
-                // A reviewer had it redacted or erased: nobody can say what its parts were.
+            // A reviewer had it redacted or erased: nobody can say what its parts were.
+            let is_cleared = lock::is_locked(stored);
+            if is_cleared && !superseded {
                 continue;
             }
             let is_withheld = quarantined.contains(&stored.record);
             let record = RecordId(stored.record.0);
-            let parts = SPAN_PARTS.iter().zip(&stored.parts).zip(0..);
+            let parts = SPAN_PARTS.iter().zip(&stored.parts).zip(0..).filter(|_| !is_cleared);
             let line = RecordLine {
                 trace_id: id.as_str().into(),
                 span_id: Some(span_id.into()),
@@ -493,6 +518,7 @@ impl Evidence {
         &self,
         bundle: &mut BundleWriter<impl Write>,
         mut places: Vec<u64>,
+        erasures: &Erasures,
         runtime: &Handle,
     ) -> Result<(), Error> {
         places.sort_unstable();
@@ -513,10 +539,11 @@ impl Evidence {
         };
         let mut rest = &*places;
         // A bundle of everything shows the acts of administration between the records too.
-        let everything = self.query.trace.is_none() && self.query.filter.is_empty();
         let whole: Vec<u64>;
-        if everything && self.next.is_none() && self.query.cursor.is_none() {
-            whole = (0..size).collect();
+        if self.is_whole() {
+            let hidden =
+                |index: &u64| erasures.went_since(*index) && places.binary_search(index).is_err();
+            whole = (0..size).filter(|index| !hidden(index)).collect();
             rest = &whole;
         }
         while let Some(first) = rest.first() {

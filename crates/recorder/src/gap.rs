@@ -34,6 +34,8 @@ const SOURCES_MAX: usize = 4_096;
 const SOURCE_BYTES_MAX: usize = 128;
 /// Sources of one entry of the log.
 const SOURCES_PER_ACT: usize = 100;
+/// How the body of an act about gaps begins.
+const ACT: &[u8] = b"{\"act\":\"gap_";
 /// Acts read at once.
 const PAGE: usize = 1_024;
 /// The setting that keeps the series over an orderly stop.
@@ -229,7 +231,7 @@ impl Recorder {
             let page = self.store.audit_acts(workspace, from, PAGE).await?;
             let Some(last) = page.last() else { break };
             from = last.index + 1;
-            for stored in &page {
+            for stored in page.iter().filter(|act| act.body.starts_with(ACT)) {
                 match serde_json::from_slice(&stored.body) {
                     Ok(Act::GapFound { gaps, at }) => {
                         for one in gaps {

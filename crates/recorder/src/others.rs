@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use exhibit_model::{SpanHead, TraceSummary, WorkspaceId};
 
-use crate::{LiveEvent, Recorder, live::LiveSpan};
+use crate::{Error, LiveEvent, Recorder, live::LiveSpan};
 
 impl Recorder {
     /// The store has other writers: what only they may know of is always asked for.
@@ -39,6 +39,16 @@ impl Recorder {
         let spans = spans.iter().map(LiveSpan::of).collect();
         let at = self.now();
         self.live.send(workspace, LiveEvent { sequence, at, trace, spans, review: None });
+    }
+
+    /// Another node has opened or changed a review.
+    pub async fn hear_review(&self, workspace: WorkspaceId, id: &str) -> Result<(), Error> {
+        if self.live.is_watched(workspace)
+            && let Some(review) = self.store.review(workspace, id).await?
+        {
+            self.show_review(workspace, &review).await?;
+        }
+        Ok(())
     }
 
     /// Another node has administered something: a key may be revoked, a trace erased.

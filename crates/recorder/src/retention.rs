@@ -117,6 +117,9 @@ pub struct Erased {
     pub cause: String,
     /// The rule that it followed, or the reason that was given.
     pub why: String,
+    /// Who asked: `user:<id>`, `key:<id>`, `local`; `clock` and `restore` where nobody did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// When.
     pub at: Nanos,
     /// Keyed digests of the traces, hex: whoever knows an id can find its certificate.

@@ -154,13 +154,23 @@ impl Recorder {
             return Ok(false);
         }
         self.grown.notify_one();
+        self.show_review(workspace, &review).await?;
+        self.tell(workspace, None, &Notice::of_review(&review)).await?;
+        Ok(true)
+    }
+
+    /// Shows a review to those who watch here.
+    pub(crate) async fn show_review(
+        &self,
+        workspace: WorkspaceId,
+        review: &Review,
+    ) -> Result<(), Error> {
         if self.live.is_watched(workspace)
             && let Some(row) = self.store.trace(workspace, &review.trace_id).await?
         {
             self.live.send_review(workspace, self.now(), row.summary.clone(), review.clone());
         }
-        self.tell(workspace, None, &Notice::of_review(&review)).await?;
-        Ok(true)
+        Ok(())
     }
 
     /// A page of reviews, newest first.

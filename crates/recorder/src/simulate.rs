@@ -3,17 +3,25 @@
 //! History is judged twice from its stored findings, in the order in which it was received: by the rules in
 //! force and with the proposed file laid over them. Nothing is written. Where the rules in force no longer
 //! say what was recorded, that is counted as drift; under the same rules, state and engine there is none.
+//!
+//! Records are opened only where rules ask for more than lists know ([`Reads`]), or where something was found
+//! in a span or said of it. The others are judged by their [`heads`].
+
+mod heads;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use exhibit_govern::{Released, RuleSet, Surroundings, TraceView};
-use exhibit_model::{Action, Evaluation, Nanos, Outcome, Span, WorkspaceId};
-use exhibit_store::{Filter, Order, TraceQuery};
+use exhibit_govern::{Reads, Released, RuleSet, Surroundings, TraceView};
+use exhibit_model::{
+    Action, Evaluation, Nanos, Outcome, Review, ReviewState, Span, SpanHead, TraceId, TraceSummary,
+    WorkspaceId,
+};
+use exhibit_store::{HistoryQuery, ReviewQuery, TraceHistory};
 use serde::Serialize;
 
 use crate::{
     Error, Recorder, RuleSource,
-    accept::{is_cleared, released},
+    accept::{decode, is_cleared, released},
     budget::Budgets,
     rules::Loaded,
 };
@@ -21,7 +29,9 @@ use crate::{
 /// Samples kept of each rule.
 const SAMPLES: usize = 5;
 /// Traces read at once.
-const PAGE: usize = 200;
+const PAGE: usize = 1_000;
+/// Records opened at once.
+const RECORDS: usize = 64;
 /// What a review takes a person, until reviewers' own median is known.
 const REVIEW_MINUTES: f64 = 5.0;
 
@@ -42,6 +52,8 @@ pub struct Simulated {
     pub spans: u64,
     /// Spans of which the rules in force say something else than what was recorded.
     pub drifted: u64,
+    /// Spans whose records had to be opened.
+    pub opened: u64,
     /// Spans whose contents were redacted, so that rules which read text may miss something.
     pub not_reevaluable: u64,
     /// Rules, as `policy/rule`, that read texts.
@@ -98,6 +110,8 @@ struct Said {
     spoke: BTreeSet<Name>,
     actions: Vec<Action>,
     strongest: Option<Action>,
+    /// Some rule spoke against it, as lists show.
+    against: bool,
     reviews: BTreeSet<Name>,
 }
 
@@ -112,10 +126,25 @@ struct Tally {
     out: Simulated,
     rules: HashMap<Name, SimulatedRule>,
     stopped: i64,
+    /// Spans of which nothing is said, now or then.
+    quiet: u64,
 }
 
 impl Said {
+    /// Whether no rule spoke and nothing follows.
+    fn is_nothing(&self) -> bool {
+        self.spoke.is_empty() && self.actions.is_empty()
+    }
+
+    /// Whether a list would show nothing of it.
+    fn is_quiet(&self) -> bool {
+        !self.against && self.strongest.unwrap_or(Action::Allow) < Action::Flag
+    }
+
     fn of(rules: &RuleSet, evaluations: &[Evaluation], actions: &[Action]) -> Self {
+        if evaluations.is_empty() && actions.is_empty() {
+            return Self::default();
+        }
         let spoke = evaluations
             .iter()
             .filter(|e| e.outcome != Outcome::Pass || e.message.starts_with("shadow:"))
@@ -124,6 +153,7 @@ impl Said {
         let asked = rules.follow_ups(evaluations).into_iter().filter(|f| f.review.is_some());
         Self {
             spoke,
+            against: evaluations.iter().any(|e| e.outcome != Outcome::Pass),
             actions: actions.to_vec(),
             strongest: actions.first().copied(),
             reviews: asked.map(|f| (f.policy, f.rule)).collect(),
@@ -132,6 +162,14 @@ impl Said {
 }
 
 impl Side<'_> {
+    /// Judges a span in place. Tags that rules add stay out of it, as they were not there at first.
+    fn plain(&self, span: &mut Span) -> Said {
+        let tags = span.tags.len();
+        self.rules.reevaluate(span, &Surroundings::default());
+        span.tags.truncate(tags);
+        Said::of(self.rules, &span.evaluations, &span.decision.actions)
+    }
+
     fn span(
         &self,
         workspace: WorkspaceId,
@@ -154,6 +192,10 @@ impl Side<'_> {
 
 impl Tally {
     fn add(&mut self, now: &Said, then: &Said, trace: &str, span: Option<&str>, cost: i64) {
+        if now.is_nothing() && then.is_nothing() {
+            self.quiet += 1;
+            return;
+        }
         let action = |said: &Said| said.strongest.unwrap_or(Action::Allow);
         self.out.actions.entry(action(now).as_str()).or_default()[0] += 1;
         self.out.actions.entry(action(then).as_str()).or_default()[1] += 1;
@@ -183,6 +225,23 @@ impl Tally {
     }
 }
 
+/// What a trace is judged with.
+struct Case<'a> {
+    workspace: WorkspaceId,
+    trace: &'a str,
+    /// None where no rule looks at whole traces.
+    summary: Option<&'a TraceSummary>,
+    approved: &'a [Review],
+}
+
+/// What was judged of a trace so far.
+#[derive(Default)]
+struct Judged {
+    /// By side; kept only where rules look at whole traces.
+    spans: [Vec<Span>; 2],
+    reviews: [BTreeSet<Name>; 2],
+}
+
 impl Recorder {
     /// Judges what was recorded since `from` by the rules of `source` and again with a proposed file,
     /// given as name and text, over them.
@@ -200,32 +259,25 @@ impl Recorder {
         let fingerprints = self.rules.fingerprints();
         let now = Loaded::with_files(source, fingerprints, Vec::new())?;
         let then = Loaded::with_files(source, fingerprints, vec![file])?;
-        let mut now = Side { rules: &now, budgets: Budgets::default() };
-        let mut then = Side { rules: &then, budgets: Budgets::default() };
+        let reads = now.reads().and(then.reads());
+        let sides = [&now, &then].map(|rules| Side { rules, budgets: Budgets::default() });
+        let approved = self.approved(workspace).await?;
         let mut tally = Tally::default();
-        let filter = format!("start >= \"{}\"", from.to_rfc3339());
-        let mut query = TraceQuery {
-            filter: Filter::parse(&filter, self.now())
-                .map_err(|error| Error::Internal(error.to_string()))?,
-            order: Order::Oldest,
+        let mut query = HistoryQuery {
+            from,
             after: None,
             limit: PAGE,
+            names: reads.names,
+            context: reads.context,
+            summaries: reads.traces,
         };
         loop {
-            let page = self.store.traces(workspace, &query).await?;
+            let page = self.store.history(workspace, &query).await?;
             let seen = tally.out.traces + page.rows.len() as u64;
             progress.total(seen + if page.next.is_some() { PAGE as u64 } else { 0 });
             for row in page.rows {
-                let spans = self.spans_whole(workspace, &row.summary.trace_id).await?;
-                let approved = self.approvals(workspace, &row.summary.trace_id).await?;
-                judge(
-                    &mut tally,
-                    [&mut now, &mut then],
-                    workspace,
-                    &row.summary,
-                    &spans,
-                    &approved,
-                );
+                let approved = approved.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
+                self.judge(&mut tally, &sides, reads, workspace, row, approved).await?;
                 progress.traces(1);
             }
             query.after = page.next;
@@ -235,13 +287,97 @@ impl Recorder {
         }
         let minutes = self.review_minutes(workspace).await?;
         let mut out = tally.out;
+        if tally.quiet > 0 {
+            let allowed = out.actions.entry(Action::Allow.as_str()).or_default();
+            *allowed = allowed.map(|count| count + tally.quiet);
+        }
         out.rules = tally.rules.into_values().collect();
         out.rules.sort_by(|a, b| (&a.policy, &a.rule).cmp(&(&b.policy, &b.rule)));
         out.cost_stopped_nano_usd = tally.stopped.to_string();
         out.reviewer_minutes = (out.reviews[1] as f64 - out.reviews[0] as f64).max(0.0) * minutes;
-        let reading = then.rules.reads_text().into_iter();
+        let reading = then.reads_text().into_iter();
         out.rules_that_read_text = reading.map(|(p, r)| format!("{p}/{r}")).collect();
         Ok(out)
+    }
+
+    /// What reviewers approved, by trace.
+    async fn approved(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<HashMap<TraceId, Vec<Review>>, Error> {
+        let mut by_trace: HashMap<TraceId, Vec<Review>> = HashMap::new();
+        let mut query = ReviewQuery {
+            states: vec![ReviewState::Approved],
+            limit: PAGE,
+            ..ReviewQuery::default()
+        };
+        loop {
+            let page = self.store.reviews(workspace, &query).await?;
+            for review in page.rows {
+                by_trace.entry(review.trace_id.clone()).or_default().push(review);
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                return Ok(by_trace);
+            }
+        }
+    }
+
+    /// Judges one trace.
+    async fn judge(
+        &self,
+        tally: &mut Tally,
+        sides: &[Side<'_>; 2],
+        reads: Reads,
+        workspace: WorkspaceId,
+        row: TraceHistory,
+        approved: &[Review],
+    ) -> Result<(), Error> {
+        tally.out.traces += 1;
+        let TraceHistory { trace_id, summary, heads } = row;
+        let summary = summary.filter(|_| reads.traces);
+        let case =
+            Case { workspace, trace: trace_id.as_str(), summary: summary.as_deref(), approved };
+        let mut judged = Judged::default();
+        match heads.filter(|_| !reads.whole) {
+            None => {
+                for span in self.spans_whole(workspace, &trace_id).await? {
+                    tally.span(sides, &case, &span, &mut judged);
+                }
+            }
+            Some(heads) if !reads.traces => {
+                let mut telling = Vec::new();
+                let mut span = heads::blank(&trace_id);
+                for head in heads {
+                    if heads::is_plain(&head) {
+                        tally.plain(sides, &case, &mut span, head, &mut judged);
+                    } else {
+                        telling.push((trace_id.clone(), head.span_id));
+                    }
+                }
+                for ids in telling.chunks(RECORDS) {
+                    for stored in self.load(workspace, ids).await?.iter().flatten() {
+                        tally.span(sides, &case, &decode(stored)?, &mut judged);
+                    }
+                }
+            }
+            // Rules on whole traces see their spans in order.
+            Some(heads) => {
+                for head in heads {
+                    if heads::is_plain(&head) {
+                        let mut span = heads::blank(&trace_id);
+                        tally.plain(sides, &case, &mut span, head, &mut judged);
+                    } else {
+                        let id = [(trace_id.clone(), head.span_id)];
+                        for stored in self.load(workspace, &id).await?.iter().flatten() {
+                            tally.span(sides, &case, &decode(stored)?, &mut judged);
+                        }
+                    }
+                }
+            }
+        }
+        tally.trace(sides, &case, judged);
+        Ok(())
     }
 
     /// Minutes that a decision takes reviewers here.
@@ -255,49 +391,82 @@ impl Recorder {
     }
 }
 
-fn judge(
-    tally: &mut Tally,
-    [now, then]: [&mut Side<'_>; 2],
-    workspace: WorkspaceId,
-    summary: &exhibit_model::TraceSummary,
-    spans: &[Span],
-    approved: &[exhibit_model::Review],
-) {
-    tally.out.traces += 1;
-    let trace = summary.trace_id.as_str();
-    let mut judged = [Vec::with_capacity(spans.len()), Vec::with_capacity(spans.len())];
-    let mut reviews = [BTreeSet::new(), BTreeSet::new()];
-    for span in spans.iter().filter(|span| !span.span_id.is_registration()) {
-        tally.out.spans += 1;
-        let redacted = span.findings.iter().any(|finding| finding.redacted) || is_cleared(span);
-        tally.out.not_reevaluable += u64::from(redacted);
-        let held = released(span);
-        let (was, first) = now.span(workspace, span, held.as_ref());
-        let (is, second) = then.span(workspace, span, held.as_ref());
-        let drifted = first.evaluations != span.evaluations || first.decision != span.decision;
-        tally.out.drifted += u64::from(drifted);
+impl Tally {
+    /// A span whose head tells all that rules ask for.
+    fn plain(
+        &mut self,
+        sides: &[Side<'_>; 2],
+        case: &Case<'_>,
+        span: &mut Span,
+        head: SpanHead,
+        judged: &mut Judged,
+    ) {
+        self.out.spans += 1;
+        heads::fill(span, head);
+        let [was, is] = sides.each_ref().map(|side| {
+            let said = side.plain(span);
+            let kept = case.summary.is_some().then(|| span.clone());
+            (said, kept)
+        });
+        self.out.drifted += u64::from(!was.0.is_quiet());
         let cost = span.cost.amount.map_or(0, |amount| amount.0);
-        tally.add(&was, &is, trace, Some(span.span_id.as_str()), cost);
-        reviews[0].extend(was.reviews);
-        reviews[1].extend(is.reviews);
-        judged[0].push(first);
-        judged[1].push(second);
+        self.add(&was.0, &is.0, case.trace, Some(span.span_id.as_str()), cost);
+        for (side, (said, kept)) in [was, is].into_iter().enumerate() {
+            judged.reviews[side].extend(said.reviews);
+            judged.spans[side].extend(kept);
+        }
     }
-    let released = Released {
-        rules: approved.iter().map(|r| format!("{}/{}", r.policy, r.rule)).collect(),
-        findings: usize::MAX,
-    };
-    let around = Surroundings { released: Some(&released), ..Surroundings::default() };
-    let approvals: Vec<Nanos> = approved.iter().filter_map(|review| review.decided).collect();
-    let [first, second] = &judged;
-    let was = now.trace(&TraceView { summary, spans: first, approvals: &approvals }, &around);
-    let is = then.trace(&TraceView { summary, spans: second, approvals: &approvals }, &around);
-    if now.rules.has_trace_rules() || then.rules.has_trace_rules() {
-        tally.add(&was, &is, trace, None, 0);
+
+    /// A span whose record was opened.
+    fn span(
+        &mut self,
+        [now, then]: &[Side<'_>; 2],
+        case: &Case<'_>,
+        span: &Span,
+        judged: &mut Judged,
+    ) {
+        if span.span_id.is_registration() {
+            return;
+        }
+        self.out.spans += 1;
+        self.out.opened += 1;
+        let redacted = span.findings.iter().any(|finding| finding.redacted) || is_cleared(span);
+        self.out.not_reevaluable += u64::from(redacted);
+        let held = released(span);
+        let (was, first) = now.span(case.workspace, span, held.as_ref());
+        let (is, second) = then.span(case.workspace, span, held.as_ref());
+        let drifted = first.evaluations != span.evaluations || first.decision != span.decision;
+        self.out.drifted += u64::from(drifted);
+        let cost = span.cost.amount.map_or(0, |amount| amount.0);
+        self.add(&was, &is, case.trace, Some(span.span_id.as_str()), cost);
+        judged.reviews[0].extend(was.reviews);
+        judged.reviews[1].extend(is.reviews);
+        if case.summary.is_some() {
+            judged.spans[0].push(first);
+            judged.spans[1].push(second);
+        }
     }
-    reviews[0].extend(was.reviews);
-    reviews[1].extend(is.reviews);
-    for (sum, asked) in tally.out.reviews.iter_mut().zip(reviews) {
-        *sum += asked.len() as u64;
+
+    /// A trace as a whole, its spans being judged.
+    fn trace(&mut self, [now, then]: &[Side<'_>; 2], case: &Case<'_>, judged: Judged) {
+        let mut reviews = judged.reviews;
+        if let Some(summary) = case.summary {
+            let released = Released {
+                rules: case.approved.iter().map(|r| format!("{}/{}", r.policy, r.rule)).collect(),
+                findings: usize::MAX,
+            };
+            let around = Surroundings { released: Some(&released), ..Surroundings::default() };
+            let approvals: Vec<Nanos> = case.approved.iter().filter_map(|r| r.decided).collect();
+            let [first, second] = &judged.spans;
+            let view = |spans| TraceView { summary, spans, approvals: &approvals };
+            let was = now.trace(&view(first), &around);
+            let is = then.trace(&view(second), &around);
+            self.add(&was, &is, case.trace, None, 0);
+            reviews[0].extend(was.reviews);
+            reviews[1].extend(is.reviews);
+        }
+        for (sum, asked) in self.out.reviews.iter_mut().zip(reviews) {
+            *sum += asked.len() as u64;
+        }
     }
 }

@@ -7,6 +7,7 @@
 mod accounts;
 mod all;
 mod anchors;
+mod gaps;
 mod log;
 mod record;
 mod rollups;
@@ -21,6 +22,7 @@ use crate::{Error, OutsideWord, Recorder};
 
 pub use all::{Depth, Progress, Report};
 pub use anchors::Vouched;
+pub use gaps::TraceGap;
 pub use span::SpanVerification;
 
 /// The words of verdicts. Ordered from best to worst.
@@ -91,7 +93,7 @@ pub struct TraceVerification {
     /// The worst that was found.
     pub verdict: Verdict,
     /// What the verdict rests on, and what is odd: `key-self-asserted`, `unwitnessed`, `late`,
-    /// `clock-suspect`, `redacted`.
+    /// `clock-suspect`, `redacted`, `gaps`.
     pub qualifiers: Vec<&'static str>,
     /// SHA-256 leaf hash of the latest seal, else of the first record: what people see.
     pub fingerprint: Option<String>,
@@ -114,6 +116,9 @@ pub struct TraceVerification {
     pub outside: OutsideWord,
     /// What the clocks say.
     pub times: Vec<TimeCheck>,
+    /// Numbered records of its clients that never arrived and may have been its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<TraceGap>,
     /// What is wrong.
     pub faults: Vec<Fault>,
 }
@@ -196,6 +201,7 @@ impl Recorder {
         let mut records = Vec::with_capacity(trace.spans.len());
         let mut heads = Vec::with_capacity(trace.spans.len());
         let mut received = Vec::with_capacity(trace.spans.len());
+        let mut numbers = gaps::Numbers::default();
         for (row, stored) in &trace.spans {
             let leaf = match stored.index {
                 Some(index) => self.store.leaves(log, index, index + 1).await?.pop(),
@@ -206,6 +212,7 @@ impl Recorder {
             let (mut verdict, head) = match checked {
                 Ok(span) => {
                     received.push(record::received(&span));
+                    numbers.note(&span);
                     (Verdict::Valid, Some(crate::accept::head_kept(&span, wrapped)))
                 }
                 Err(fault) => {
@@ -283,6 +290,10 @@ impl Recorder {
         if !times.is_empty() {
             qualifiers.push("clock-suspect");
         }
+        let gaps = self.gaps_around(workspace, &numbers).await?;
+        if !gaps.is_empty() {
+            qualifiers.push(gaps::QUALIFIER);
+        }
         Ok(Some(TraceVerification {
             trace_id: id.clone(),
             verdict,
@@ -300,6 +311,7 @@ impl Recorder {
             successions: self.succession_notes(),
             outside,
             times,
+            gaps,
             faults,
         }))
     }

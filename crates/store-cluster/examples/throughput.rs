@@ -130,7 +130,14 @@ fn trace(dice: &mut Dice) -> TraceWrite {
         });
     }
     let block = Block { raw_bytes: raw.len() as u32, data: zstd::bulk::compress(&raw, 1).unwrap() };
-    TraceWrite { trace_id, key: TraceKey(vec![7; 60]), block, spans, text }
+    TraceWrite {
+        trace_id,
+        key: TraceKey(vec![7; 60]),
+        block,
+        spans,
+        text,
+        tombstone: Some([0; 16]),
+    }
 }
 
 /// CPU time by program: this one, PostgreSQL, ClickHouse.

@@ -34,6 +34,13 @@ pub enum ForeignCommit {
     },
     /// Something was administered: a key revoked, a trace erased, a member added.
     Act,
+    /// A review was opened or changed.
+    Review {
+        /// Whose.
+        workspace: WorkspaceId,
+        /// Its id.
+        id: String,
+    },
     /// Some commits may have been missed.
     Gap,
 }
@@ -122,7 +129,20 @@ fn tell(shared: &Shared, payload: &str) {
     }
 }
 
+/// The notification of a review.
+pub(crate) fn of_review(node: &str, workspace: WorkspaceId, id: &str) -> String {
+    format!("{node} {REVIEW}{}:{id}", workspace.0)
+}
+
+/// What the word of a review begins with.
+const REVIEW: &str = "review:";
+
 fn read(word: &str) -> Option<ForeignCommit> {
+    if let Some(review) = word.strip_prefix(REVIEW) {
+        let (workspace, id) = review.split_once(':')?;
+        let workspace = WorkspaceId(workspace.parse().ok()?);
+        return Some(ForeignCommit::Review { workspace, id: id.to_owned() });
+    }
     let mut parts = word.split(':');
     let (workspace, sequence) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
     let traces = parts.next()?.split(',').filter(|t| !t.is_empty()).map(str::parse);

@@ -11,6 +11,7 @@ use crate::{
     ClusterStore,
     failure::{Result, When, corrupt},
     log::{hold, record_act},
+    notify,
     row::{Columns, int, most},
 };
 
@@ -92,6 +93,9 @@ impl ReviewStore for ClusterStore {
         .await
         .when(doing)?;
         record_act(&db, workspace, &act).await?;
+        let told = notify::of_review(&self.shared.node, workspace, &review.id);
+        let telling = db.execute("SELECT pg_notify('exhibit_commits', $1)", &[&told]);
+        telling.await.when(doing)?;
         db.commit().await.when(doing)?;
         Ok(true)
     }

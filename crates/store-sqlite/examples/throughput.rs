@@ -239,6 +239,8 @@ fn stamped(template: &Template, dice: &mut Dice, base: i64) -> TraceWrite {
         block: template.block.clone(),
         spans: spans.collect(),
         text: template.text.clone(),
+        // Asked for in earnest, as the recorder does.
+        tombstone: Some([0; 16]),
         trace_id,
     }
 }

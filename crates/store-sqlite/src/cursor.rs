@@ -14,6 +14,7 @@ pub(crate) enum List {
     Sessions = 4,
     AuditTraces = 5,
     AuditRollups = 6,
+    History = 7,
 }
 
 /// Longest cursor that is looked at.

@@ -148,12 +148,16 @@ fn tombstones(db: &Connection, workspace: WorkspaceId, wanted: &[[u8; 16]]) -> R
         let any = any.and_then(|mut s| s.exists([])).when(doing)?;
         return Ok(any.then_some(true).into_iter().collect());
     }
-    let mut statement = db
-        .prepare_cached("SELECT 1 FROM tombstones WHERE workspace = ?1 AND digest = ?2")
-        .when(doing)?;
-    let mut found = Vec::with_capacity(wanted.len());
-    for digest in wanted {
-        found.push(statement.exists((workspace.0, &digest[..])).when(doing)?);
-    }
-    Ok(found)
+    wanted.iter().map(|digest| is_erased(db, workspace, digest)).collect()
+}
+
+/// Whether a trace was erased.
+pub(crate) fn is_erased(
+    db: &Connection,
+    workspace: WorkspaceId,
+    digest: &[u8; 16],
+) -> Result<bool> {
+    db.prepare_cached("SELECT 1 FROM tombstones WHERE workspace = ?1 AND digest = ?2")
+        .and_then(|mut s| s.exists((workspace.0, &digest[..])))
+        .when("looking for a tombstone")
 }

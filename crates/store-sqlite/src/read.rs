@@ -2,6 +2,7 @@
 
 mod analytics;
 mod due;
+mod history;
 mod sealed;
 mod sessions;
 pub(crate) mod spans;
@@ -10,9 +11,9 @@ pub(crate) mod traces;
 use async_trait::async_trait;
 use exhibit_model::{Nanos, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
-    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, LogId, Page, Sealed,
-    SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan, TraceKey,
-    TraceQuery, TraceRow,
+    Analytics, AnalyticsQuery, Batch, CommitError, Committed, Due, HistoryQuery, LogId, Page,
+    Sealed, SessionSummary, SpanRow, SpanStore, SpanWindow, StoreError, StoredSeal, StoredSpan,
+    TraceHistory, TraceKey, TraceQuery, TraceRow,
 };
 use tokio::sync::oneshot;
 
@@ -56,6 +57,15 @@ impl SpanStore for SqliteStore {
     async fn traces(&self, workspace: WorkspaceId, query: &TraceQuery) -> Result<Page<TraceRow>> {
         let (query, search) = (query.clone(), self.search.clone());
         self.pool.read(move |db| traces::page(db, search.as_deref(), workspace, &query)).await
+    }
+
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        query: &HistoryQuery,
+    ) -> Result<Page<TraceHistory>> {
+        let query = query.clone();
+        self.pool.read(move |db| history::page(db, workspace, &query)).await
     }
 
     async fn spans(

@@ -146,6 +146,7 @@ macro_rules! store_conformance {
             }
             list {
                 pages_join_to_the_whole_list_in_both_orders,
+                a_history_tells_every_trace_once_and_of_its_spans_what_lists_say,
                 pages_are_stable_while_traces_come_in,
                 a_filtered_page_is_as_full_as_it_can_be,
                 cursors_of_others_are_refused,

@@ -8,7 +8,10 @@ use exhibit_model::{
     merge::Digest,
 };
 
-use crate::{Analytics, AnalyticsQuery, Filter, LogId, StoreError};
+use crate::{
+    Analytics, AnalyticsQuery, Filter, HistoryQuery, LogId, StoreError, TraceHistory,
+    filter::{Compare, Test, TimeField},
+};
 
 /// What belongs together and becomes visible together.
 #[derive(Debug, Clone)]
@@ -47,6 +50,9 @@ pub struct TraceWrite {
     pub spans: Vec<SpanWrite>,
     /// The words that full-text search shall find; empty when nothing is to be indexed.
     pub text: String,
+    /// What an erasure of the trace leaves behind. Where the store has it and not the trace, the trace
+    /// was erased after the batch was begun, and the batch is stale. None: nobody asks.
+    pub tombstone: Option<[u8; 16]>,
 }
 
 /// A trace's random key, wrapped by the installation's. Opaque to the store.
@@ -303,7 +309,9 @@ pub trait SpanStore: Send + Sync + 'static {
     /// * **Leaf and data together**: a terminal revision MUST NOT be visible without its leaf in the
     ///   workspace's log, nor the leaf without the revision.
     /// * **Optimistic**: if for any span the current revision is not the one named by `supersedes`,
-    ///   or a trace has another key, nothing is written and [`CommitError::Stale`] is returned.
+    ///   or a trace has another key, or is not there and the store has its tombstone, nothing is
+    ///   written and [`CommitError::Stale`] is returned: what was erased does not come back by a batch
+    ///   that was begun before.
     /// * **Order**: leaves get consecutive indexes in the order of the batch; two batches of one
     ///   workspace never interleave.
     /// * **Summaries and rollups** change in the same step, as [`TraceSummary::absorb`] defines. A
@@ -343,6 +351,33 @@ pub trait SpanStore: Send + Sync + 'static {
         workspace: WorkspaceId,
         query: &TraceQuery,
     ) -> Result<Page<TraceRow>, StoreError>;
+
+    /// A page of a workspace's traces, each once, in an order that only grows while it is read: that of
+    /// first receipt where the store knows it, else of the start. What heads hold of what was asked for
+    /// MUST be what [`SpanHead::of`] says of the records.
+    async fn history(
+        &self,
+        workspace: WorkspaceId,
+        query: &HistoryQuery,
+    ) -> Result<Page<TraceHistory>, StoreError> {
+        let query = TraceQuery {
+            filter: Filter::Test(Test::Time {
+                field: TimeField::Start,
+                op: Compare::Ge,
+                value: query.from,
+            }),
+            order: Order::Oldest,
+            after: query.after.clone(),
+            limit: query.limit,
+        };
+        let page = self.traces(workspace, &query).await?;
+        let history = |row: TraceRow| TraceHistory {
+            trace_id: row.summary.trace_id.clone(),
+            summary: Some(row.summary),
+            heads: None,
+        };
+        Ok(Page { rows: page.rows.into_iter().map(history).collect(), next: page.next })
+    }
 
     /// A window of a trace's spans in order of (start, span id), the registration record left out.
     async fn spans(

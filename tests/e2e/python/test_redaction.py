@@ -1,7 +1,7 @@
 """What a rule takes out stands nowhere: every action at every door, looked for in every way out.
 
-The planted account number is in pieces in this file, and a rule finds it wherever a client can put it. After
-each action the test looks for it in answers, live events, notifications, exports, dead letters, the server's
+The planted account number is in pieces in this file, and a rule finds it wherever a client can put it: in what
+is said, and in what it is called. After each action the test looks for it in answers, live events, notifications, exports, dead letters, the server's
 log and every byte of the data directory, blocks of the database unpacked.
 """
 
@@ -102,13 +102,14 @@ def mongo(port, command):
 def native(place):
     span = {
         "span_id": "native", "trace_id": "native", "parent_span_id": None, "name": f"pay {WORD}", "span_type": "llm",
-        "status": "ok", "start_time": AT, "end_time": LATER, "duration_ms": 2000, "input": {"prompt": f"pay {WORD}"},
+        "status": "ok", "start_time": AT, "end_time": LATER, "duration_ms": 2000, "input": {"prompt": f"pay {WORD}", WORD: {WORD: 1}},
         "output": {"response": [{"deep": WORD}]}, "model": "gpt-4o", "tokens_in": 1, "tokens_out": 1, "tokens_total": 2,
-        "cost": 0.001, "error": None, "tool_calls": [], "attributes": {"args": json.dumps({"iban": WORD})},
-        "tags": [f"to {WORD}"], "metadata": {"account": WORD}, "session_id": f"s-{WORD}",
+        "cost": 0.001, "error": None, "tool_calls": [], "attributes": {"args": json.dumps({WORD: WORD}), f"of {WORD}": True},
+        "tags": [f"to {WORD}"], "metadata": {"account": WORD, f"of {WORD}": "1"}, "session_id": f"s-{WORD}",
     }  # fmt: skip
     bad = span | {"span_id": "bad", "tool_calls": [{"tool_name": "pay", "arguments": {"to": WORD}, "result": WORD}]}
-    answer = place.api.post("/api/v1/ingest/spans", json={"batch": [span, bad]})
+    odd = span | {"span_id": "odd", f"of {WORD}": {f"of {WORD}": 1}}
+    answer = place.api.post("/api/v1/ingest/spans", json={"batch": [span, bad, odd]})
     assert answer.status_code == 422, answer.text
     yield answer
     registered = {"trace_id": "named", "agent_name": f"agent {WORD}", "metadata": {"account": WORD}}
@@ -118,7 +119,7 @@ def native(place):
 def otlp():
     text = lambda value: {"stringValue": value}  # noqa: E731
     return {"resourceSpans": [{
-        "resource": {"attributes": [{"key": "service.name", "value": text(f"shop {WORD}")}]},
+        "resource": {"attributes": [{"key": "service.name", "value": text(f"shop {WORD}")}, {"key": f"of.{WORD}", "value": text("1")}]},
         "scopeSpans": [{"spans": [{
             "traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b174", "name": f"chat {WORD}", "kind": 1,
             "startTimeUnixNano": "1772359200000000000", "endTimeUnixNano": "1772359201000000000",
@@ -126,9 +127,13 @@ def otlp():
                 {"key": "gen_ai.prompt", "value": text(f"pay {WORD}")},
                 {"key": "session.id", "value": text(f"s-{WORD}")},
                 {"key": "many", "value": {"arrayValue": {"values": [text(WORD)]}}},
+                {"key": f"of.{WORD}", "value": text("1")},
+                {"key": "map", "value": {"kvlistValue": {"values": [{"key": WORD, "value": text("1")}]}}},
             ],
             "events": [{"timeUnixNano": "1772359200500000000", "name": f"saw {WORD}",
-                        "attributes": [{"key": "exception.message", "value": text(f"no {WORD}")}]}],
+                        "attributes": [{"key": "exception.message", "value": text(f"no {WORD}")}, {"key": f"of.{WORD}", "value": text("1")}]}],
+            "links": [{"traceId": "5b8efff798038103d269b633813fc60c", "spanId": "eee19b7ec3c1b175",
+                       "attributes": [{"key": f"of.{WORD}", "value": text(WORD)}]}],
             "status": {"code": 2, "message": f"refused {WORD}"},
         }]}],
     }]}  # fmt: skip
@@ -195,6 +200,21 @@ def agents_sdk(place):
     ]})  # fmt: skip
 
 
+def tracium(place):
+    yield place.api.post("/agents/traces", json={"agent_name": f"pay {WORD}", "trace_id": "tracium", "tags": [f"to {WORD}"], "model_id": f"m {WORD}", WORD: 1})
+    span = {
+        "id": "one", "span_type": "llm", "name": f"pay {WORD}", "status": "completed", "started_at": AT, "completed_at": LATER,
+        "depth_level": 0, "input": {"prompt": f"pay {WORD}", WORD: [{WORD: 1}]}, "output": f"paid {WORD}", "metadata": {WORD: WORD},
+    }  # fmt: skip
+    bad = span | {"id": "two", "started_at": f"nonsense {WORD}"}
+    failed = span | {"id": "three", "status": "failed", "error": f"no {WORD}"}
+    yield place.api.post("/agents/traces/tracium/spans", json={"spans": [span, bad, failed]})
+    yield place.api.post("/agents/traces/tracium/complete", json={"summary": {"answer": f"to {WORD}", WORD: 1}, "tags": [WORD]})
+    yield place.api.get("/agents/traces/tracium/gantt")
+    yield place.api.post("/agents/traces", json={"agent_name": "broken", "trace_id": "tracium-2"})
+    yield place.api.post("/agents/traces/tracium-2/fail", json={"error": f"no {WORD}"})
+
+
 def mongo_listener(place):
     document = {
         "trace_id": "mongo", "name": f"pay {WORD}", "prompt": f"pay {WORD}", "response": f"paid {WORD}",
@@ -222,7 +242,9 @@ def imported(place):
     yield done.stdout + done.stderr
 
 
-DOORS = [native, otlp_http, otlp_grpc, aitracer, langsmith, langfuse, agents_sdk, mongo_listener, proxy, imported]
+DOORS = [
+    native, otlp_http, otlp_grpc, aitracer, langsmith, langfuse, agents_sdk, tracium, mongo_listener, proxy, imported,
+]  # fmt: skip
 
 
 class Place:

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// node dist/cli.js [--json] [--key VKEY] [--checkpoint FILE] [--require-witness] FILE.zip …
+// node dist/cli.js [--json] [--key VKEY] [--checkpoint FILE] [--timestamp-roots FILE] [--require-witness] FILE.zip …
 
 import { open, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
@@ -14,6 +14,7 @@ const { values, positionals } = parseArgs({
     witness: { type: "string", multiple: true },
     quorum: { type: "string" },
     checkpoint: { type: "string" },
+    "timestamp-roots": { type: "string" },
     "require-witness": { type: "boolean" },
   },
 });
@@ -37,6 +38,9 @@ const demands: Demands = {
   ...(values.key === undefined ? {} : { key: values.key }),
   ...(values.quorum === undefined ? {} : { quorum: Number(values.quorum) }),
   ...(values.checkpoint === undefined ? {} : { checkpoint: await readFile(values.checkpoint) }),
+  ...(values["timestamp-roots"] === undefined
+    ? {}
+    : { roots: await readFile(values["timestamp-roots"], "utf8") }),
   witnesses: values.witness ?? [],
   requireWitness: values["require-witness"] ?? false,
 };
@@ -48,9 +52,19 @@ for (const path of positionals) {
     console.log(JSON.stringify({ file: path, ...report }));
   } else {
     console.log(`${path}: ${[report.verdict, ...report.qualifiers].join(", ")}`);
+    for (const one of report.erasures) {
+      const by = one.by === undefined ? "" : ` by ${one.by}`;
+      const said = `${one.records} records${by} at ${one.at}: ${one.cause}, ${one.why}`;
+      // eslint-disable-next-line no-control-regex
+      console.log(`  erased: ${said.replace(/[\x00-\x1f\x7f-\x9f]/g, " ")} [certificate: leaf ${one.index}]`);
+    }
+    for (const stamp of report.stamps) {
+      console.log(`  stamped: ${stamp.time}${stamp.trusted ? "" : " (an authority that you did not name)"}`);
+    }
     for (const fault of report.faults) console.log(`  ${fault.verdict} (${fault.code}): ${fault.what}`);
   }
 }
 verdicts.delete("valid");
+verdicts.delete("erased-with-certificate");
 const undecided = verdicts.delete("unverifiable");
 process.exitCode = verdicts.size ? 1 : undecided ? 3 : positionals.length ? 0 : 2;

@@ -2,8 +2,8 @@
 
 /** From best to worst. */
 export const VERDICTS = [
-  "valid", "unverifiable", "reordered", "truncated", "missing", "altered", "forked", "wrong-key",
-  "bad-proof", "refused",
+  "valid", "erased-with-certificate", "unverifiable", "reordered", "truncated", "missing", "altered",
+  "forked", "wrong-key", "bad-proof", "refused",
 ] as const;
 export type Verdict = (typeof VERDICTS)[number];
 
@@ -30,4 +30,21 @@ export function refused(code: string, what: string, where: Where = {}): Fault {
 
 export function malformed(file: string, what: string): Fault {
   return refused("malformed-file", what, { file });
+}
+
+/** Faults that are kept of one run. */
+export const FAULTS_MAX = 1_000;
+
+/** Does some work and keeps the fault that it ends with, unless that is one to stop at. */
+export async function gather(
+  faults: Fault[],
+  work: () => Promise<void>,
+  stop: (fault: Fault) => boolean = () => false,
+) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Fault) || stop(error)) throw error;
+    if (faults.length < FAULTS_MAX) faults.push(error);
+  }
 }

@@ -94,3 +94,18 @@ export function hasShape(
     Object.keys(value).every(known)
   );
 }
+
+/** The hashes of a proof, base64; undefined where one does not read or there are more than a proof has. */
+export function hashes(texts: unknown[]): Uint8Array[] | undefined {
+  const found = texts.map((text) => (typeof text === "string" ? base64(text, 32) : undefined));
+  const whole = found.every((hash) => hash !== undefined);
+  return whole && found.length <= 64 ? (found as Uint8Array[]) : undefined;
+}
+
+/** Nanoseconds since 1970 as RFC 3339 in UTC, with as many digits as there are. */
+export function rfc3339(nanos: bigint): string {
+  const rest = ((nanos % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
+  const seconds = Number((nanos - rest) / 1_000_000_000n);
+  const fraction = rest ? `.${String(rest).padStart(9, "0").replace(/0+$/, "")}` : "";
+  return new Date(seconds * 1_000).toISOString().replace(".000Z", `${fraction}Z`);
+}

@@ -56,10 +56,6 @@ pub fn field<'a>(span: &'a Span, name: &str) -> Option<&'a Json> {
 pub struct Created {
     /// Its root span, running.
     pub span: Span,
-    /// The agent.
-    pub agent_name: String,
-    /// The model, where one is named.
-    pub model_id: Option<String>,
 }
 
 /// Decodes `POST /agents/traces`. `mint` gives an id where the client leaves it to the server.
@@ -76,12 +72,11 @@ pub fn create(
         };
         let agent_name = map.get("agent_name").and_then(read::text);
         let agent_name = agent_name.ok_or_else(|| fault("/agent_name", "must be text"))?;
-        let model_id = map.get("model_id").and_then(read::text);
         let mut span = Span::new(id, span_id(ROOT, "id")?, Door::Compat);
-        span.name = Some(agent_name.clone());
+        span.name = Some(agent_name);
         span.start = take_time(&mut map, &["started_at"])?.or(Some(context.received));
         finish_root(&mut span, map, context)?;
-        Ok(Created { span, agent_name, model_id })
+        Ok(Created { span })
     })();
     read.map_err(whole)
 }

@@ -108,17 +108,17 @@ pub(crate) struct ReviewsAct {
     /// The reviews
     #[arg(value_name = "REVIEW", required = true)]
     pub(crate) reviews: Vec<String>,
-    /// Why: true_positive, false_positive, accepted_risk, remediated or other
-    #[arg(long)]
+    /// Why
+    #[arg(long, value_parser = ["true_positive", "false_positive", "accepted_risk", "remediated", "other"])]
     pub(crate) reason: Option<String>,
-    /// In words
+    /// In words; a comment needs it, and so does the reason `other`
     #[arg(long, short = 'm')]
     pub(crate) comment: Option<String>,
-    /// To whom it goes
-    #[arg(long)]
+    /// To whom it goes; assigning needs it
+    #[arg(long, value_name = "PERSON")]
     pub(crate) to: Option<String>,
-    /// What becomes of what is quarantined: release, redact or erase
-    #[arg(long)]
+    /// What becomes of what is quarantined
+    #[arg(long, value_parser = ["release", "redact", "erase"])]
     pub(crate) handling: Option<String>,
     /// Workspace of the reviews (with a key, the key decides)
     #[arg(long, default_value = "default")]

@@ -81,6 +81,9 @@ pub(crate) struct VerifyArgs {
     /// Checkpoint of the log that you have kept, for a bundle
     #[arg(long, value_name = "FILE", requires = "file")]
     pub(crate) checkpoint: Option<std::path::PathBuf>,
+    /// Certificates (PEM) that you trust to name time-stamp authorities, for a bundle
+    #[arg(long, value_name = "FILE", requires = "file")]
+    pub(crate) timestamp_roots: Option<std::path::PathBuf>,
     /// Without enough trusted cosignatures (or, for a bundle, your own checkpoint) nothing is decided
     #[arg(long, conflicts_with = "server")]
     pub(crate) require_witness: bool,

@@ -75,7 +75,7 @@ async fn list(args: &ReviewsList, remote: &Remote, output: Output) -> anyhow::Re
             clipped(text(review, "queue"), 16),
             clipped(text(review, "rule"), 28),
             clipped(text(review, "trace_id"), 32),
-            text(review, "due_at").chars().take(19).collect(),
+            moment(text(review, "due_at")),
             clipped(text(review, "assignee"), 24),
         ]);
     }
@@ -99,19 +99,48 @@ async fn show(id: &str, workspace: &str, remote: &Remote, output: Output) -> any
     output.line(format!("{}  {}", text(review, "review_id"), text(review, "state")))?;
     output.line(format!("Says:   {}", text(review, "title")))?;
     output.line(format!("Rule:   {}/{}", text(review, "policy"), text(review, "rule")))?;
+    output.line(format!(
+        "Weighs: {}, in queue {}",
+        text(review, "severity"),
+        text(review, "queue")
+    ))?;
     output.line(format!("Trace:  {}", text(review, "trace_id")))?;
     output.line(format!("Span:   {}", text(review, "span_id")))?;
-    output.line(format!("Due:    {}", text(review, "due_at")))?;
-    for act in review.get("acts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice) {
-        let moment: String = text(act, "at").chars().take(19).collect();
-        let words = act.get("comment").and_then(Value::as_str).unwrap_or_default();
-        output.line(format!(
-            "  {moment}  {:<10} {}  {words}",
+    output.line(format!("Who:    {}", text(review, "assignee")))?;
+    output.line(format!("Due:    {}", moment(text(review, "due_at"))))?;
+    if let Some(note) = wants_another(review) {
+        output.line(format!("Waits:  {note}"))?;
+    }
+    for act in acts(review) {
+        let told = |name: &str| act.get(name).and_then(Value::as_str);
+        let words: Vec<&str> = [told("reason"), told("comment")].into_iter().flatten().collect();
+        let line = format!(
+            "  {}  {:<10} {}  {}",
+            moment(text(act, "at")),
             text(act, "deed"),
-            text(act, "by")
-        ))?;
+            text(act, "by"),
+            words.join(": ")
+        );
+        output.line(line.trim_end().to_owned())?;
     }
     Ok(Exit::Done)
+}
+
+/// A time to the second, with its zone.
+fn moment(at: &str) -> String {
+    at.get(..19).map_or_else(|| at.to_owned(), |at| format!("{at}Z"))
+}
+
+fn acts(review: &Value) -> &[Value] {
+    review.get("acts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice)
+}
+
+/// What is missing where two people must approve and one has.
+fn wants_another(review: &Value) -> Option<&'static str> {
+    let two = review.get("four_eyes").and_then(Value::as_bool) == Some(true);
+    let approved = acts(review).iter().any(|act| text(act, "deed") == "approved");
+    let decided = matches!(text(review, "state"), "approved" | "rejected");
+    (two && approved && !decided).then_some("one has approved; somebody else must, too")
 }
 
 async fn precision(workspace: &str, remote: &Remote, output: Output) -> anyhow::Result<Exit> {
@@ -148,6 +177,12 @@ async fn act(
     remote: &Remote,
     output: Output,
 ) -> anyhow::Result<Exit> {
+    if deed == "commented" && args.comment.is_none() {
+        return Err(Failure::usage("a comment needs words").hint("add -m TEXT").into());
+    }
+    if deed == "assigned" && args.to.is_none() {
+        return Err(Failure::usage("to whom?").hint("add --to PERSON").into());
+    }
     let mut act = Map::new();
     act.insert("deed".into(), deed.into());
     let options = [
@@ -168,12 +203,15 @@ async fn act(
         output.json(&answer)?;
     } else {
         for row in rows(&answer) {
-            let state = row.get("review").map_or("-", |review| text(review, "state"));
+            let review = row.get("review").unwrap_or(&Value::Null);
             let line = match row.get("error").and_then(Value::as_str) {
                 Some(error) => format!("{}  failed: {error}", text(row, "review_id")),
-                None => format!("{}  {state}", text(row, "review_id")),
+                None => format!("{}  {}", text(row, "review_id"), text(review, "state")),
             };
-            output.line(line)?;
+            match wants_another(review) {
+                Some(note) => output.line(format!("{line}: {note}"))?,
+                None => output.line(line)?,
+            }
         }
     }
     Ok(if failed { Exit::Failed } else { Exit::Done })

@@ -192,8 +192,21 @@ async fn one(
             time.detail
         ))?;
     }
+    for gap in &found.gaps {
+        let ranges: Vec<String> = gap.missing.iter().map(range).collect();
+        output.line(format!(
+            "Gaps:       {}: {} never arrived, between or next to this trace's numbers",
+            printable(&gap.source),
+            ranges.join(", ")
+        ))?;
+    }
     rest(&found.qualifiers, &found.faults, output)?;
     Ok(exit(found.verdict))
+}
+
+/// A range of numbers, both ends included.
+fn range((from, to): &(u64, u64)) -> String {
+    if from == to { from.to_string() } else { format!("{from} to {to}") }
 }
 
 /// The witnesses of the command line, else those configured.

@@ -2,11 +2,19 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::{home::Home, verify::sealed};
+use crate::{
+    home::{Home, span},
+    verify::sealed,
+};
 
-fn verifier(program: &str, first: &str, home: &Home, files: &[&str]) -> Option<Vec<Value>> {
+pub(crate) fn verifier(
+    program: &str,
+    first: &str,
+    home: &Home,
+    files: &[&str],
+) -> Option<Vec<Value>> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let output = Command::new(program)
         .arg(root.join(first))
@@ -113,6 +121,101 @@ fn a_later_bundle_continues_the_checkpoint_of_an_earlier_one() {
     {
         assert_eq!(reports[0]["qualifiers"], report["qualifiers"]);
     }
+}
+
+/// What all three verifiers say about a bundle, if they say the same. The one in TypeScript counts where
+/// it is built.
+pub(crate) fn told_by_all(home: &Home, file: &str, code: i32, more: &[&str]) -> Value {
+    let ours = home.run(&[&["verify", file, "--json"], more].concat()).ended(code).json();
+    let python = "verifiers/python/exhibit_verify.py";
+    let typescript = "verifiers/typescript/dist/cli.js";
+    let built = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(typescript).exists();
+    if !built {
+        println!("skipped: verifiers/typescript is not built");
+    }
+    for (program, first) in [("python3", python), ("node", typescript)] {
+        if program == "node" && !built {
+            continue;
+        }
+        let Some(reports) = verifier(program, first, home, &[more, &[file]].concat()) else {
+            continue;
+        };
+        let [theirs] = &*reports else { panic!("{reports:?}") };
+        let codes = |report: &Value| -> Vec<Value> {
+            let mut codes: Vec<Value> = Vec::new();
+            for fault in report["faults"].as_array().unwrap() {
+                if !codes.contains(&fault["code"]) {
+                    codes.push(fault["code"].clone());
+                }
+            }
+            codes
+        };
+        assert_eq!(codes(theirs), codes(&ours), "{program}: {theirs}");
+        for name in ["verdict", "qualifiers", "erased", "erasures", "stamps", "records", "complete"]
+        {
+            assert_eq!(theirs[name], ours[name], "{program}: {name}");
+        }
+    }
+    ours
+}
+
+#[test]
+fn a_bundle_after_an_erasure_tells_what_was_erased_from_what_is_missing() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "1s"]);
+    let key = served.key();
+    for trace in ["kept", "gone", "old"] {
+        let body = json!({"batch": [span(trace, "s1"), span(trace, "s2")]});
+        assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
+    }
+    for trace in ["kept", "gone", "old"] {
+        crate::keep::sealed(&served, &key, trace);
+    }
+    assert_eq!(served.stop(), 0);
+    home.run(&["erase", "--trace", "gone", "--reason", "request 4711"]).ended(0);
+    home.run(&["erase", "--trace", "old", "--reason", "request 4712"]).ended(0);
+
+    home.run(&["export", "evidence", "-o", "all.zip"]).ended(0);
+    let report = told_by_all(&home, "all.zip", 0, &[]);
+    assert_eq!(report["verdict"], "valid", "{report}");
+    assert!(report["qualifiers"].as_array().unwrap().contains(&"erased-with-certificate".into()));
+    assert_eq!((&report["erased"], &report["records"]), (&6.into(), &3.into()), "{report}");
+    assert_eq!(report["complete"], true, "every leaf is shown, the erased ones too");
+    let [first, second] = report["erasures"].as_array().unwrap().as_slice() else {
+        panic!("{report}");
+    };
+    let said = |one: &Value| (one["cause"].clone(), one["why"].clone(), one["records"].clone());
+    assert_eq!(said(first), ("erasure".into(), "request 4711".into(), 3.into()));
+    assert_eq!(said(second), ("erasure".into(), "request 4712".into(), 3.into()));
+    assert!(first["by"].as_str().is_some() && first["at"].as_str().unwrap().starts_with("20"));
+    let told = home.run(&["verify", "all.zip"]).ended(0).out;
+    assert!(told.contains("Erased:") && told.contains("request 4711"), "{told}");
+    let bytes = fs::read(home.path().join("all.zip")).unwrap();
+    let html = String::from_utf8(file_of(&bytes, "report.html")).unwrap();
+    assert!(html.contains("What was erased") && html.contains("request 4712"));
+
+    // What is left of one trace is its certificate.
+    home.run(&["export", "evidence", "--trace", "gone", "-o", "one.zip"]).ended(0);
+    let report = told_by_all(&home, "one.zip", 0, &[]);
+    assert_eq!(report["verdict"], "erased-with-certificate", "{report}");
+    assert_eq!((&report["erased"], &report["records"]), (&3.into(), &0.into()), "{report}");
+    home.run(&["export", "evidence", "--trace", "never", "-o", "none.zip"]).ended(1);
+    // What is there shows no certificate of anything else.
+    home.run(&["export", "evidence", "--trace", "kept", "-o", "kept.zip"]).ended(0);
+    assert_eq!(told_by_all(&home, "kept.zip", 0, &[])["erasures"], json!([]));
+
+    // Somebody takes a certificate out of the database: what it covered is missing from there on.
+    let db = rusqlite::Connection::open(home.data().join("exhibit.db")).unwrap();
+    let removed =
+        db.execute("DELETE FROM acts WHERE leaf = ?1", [first["index"].as_i64().unwrap()]);
+    assert_eq!(removed.unwrap(), 1);
+    home.run(&["export", "evidence", "-o", "robbed.zip"]).ended(0);
+    let report = told_by_all(&home, "robbed.zip", 1, &[]);
+    assert_eq!(report["verdict"], "missing", "{report}");
+    assert_eq!(
+        (&report["faults"][0]["code"], &report["erased"]),
+        (&"record-missing".into(), &3.into())
+    );
 }
 
 /// The content of one file of a bundle.

@@ -47,6 +47,17 @@ fn numbers_that_never_arrive_stand_in_the_log_and_so_does_what_comes_after_all()
     let found = missing(&served, &key, &json!({"holed": [[3, 3], [5, 5]], "late": [[1, 2]]}));
     assert_eq!(found[0]["missing_count"], 2, "{found}");
     let index = found[0]["leaves"][0].as_u64().unwrap();
+    // A trace whose number stands next to a missing one says so; another of the client does not.
+    for (trace, said) in [("holed-4", true), ("holed-1", false), ("whole-2", false)] {
+        let path = format!("/api/v1/traces/{trace}/verification");
+        let data = served.get(&path, &key).1["data"].clone();
+        let qualified = data["qualifiers"].as_array().unwrap().contains(&"gaps".into());
+        assert_eq!(qualified, said, "{trace}: {data}");
+        assert_eq!(
+            data["gaps"][0]["missing"],
+            if said { json!([[3, 3], [5, 5]]) } else { Value::Null }
+        );
+    }
     // It can be proved as soon as a checkpoint covers it.
     let started = std::time::Instant::now();
     while served.get(&format!("/api/v1/ledger/proof/{index}"), &key).0 != 200 {
@@ -69,4 +80,6 @@ fn numbers_that_never_arrive_stand_in_the_log_and_so_does_what_comes_after_all()
     missing(&served, &key, &json!({"holed": [[3, 3]], "whole": [[4, 4], [10, 10]]}));
     assert_eq!(served.stop(), 0);
     home.run(&["verify"]).ended(0);
+    let told = home.run(&["verify", "--trace", "holed-4"]).ended(0).out;
+    assert!(told.contains("holed: 3 never arrived") && told.contains("gaps"), "{told}");
 }

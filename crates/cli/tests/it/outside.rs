@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Served, span};
+use crate::{
+    evidence::told_by_all,
+    home::{Home, Served, span},
+};
 
 /// Asks until the answer is as wanted; gives the last answer.
 fn eventually(
@@ -263,8 +266,14 @@ fn dated_by(key: &[&str]) {
     let report = home.run(&["verify", "--json"]).ended(0).json();
     assert!(report["vouched"]["stamped_at"].is_string(), "{report}");
 
-    // OpenSSL itself agrees about the token in the bundle.
+    // All verifiers take the token in the bundle, and OpenSSL itself agrees.
     home.run(&["export", "evidence", "--trace", "t1", "-o", "e.zip"]).ended(0);
+    let report = told_by_all(&home, "e.zip", 0, &[]);
+    assert!(report["qualifiers"].as_array().unwrap().contains(&"stamp-authority-unknown".into()));
+    let roots = authority.roots().to_str().unwrap().to_owned();
+    let report = told_by_all(&home, "e.zip", 0, &["--timestamp-roots", &roots]);
+    assert_eq!(report["stamps"][0]["trusted"], true, "{report}");
+    assert!(!report["qualifiers"].as_array().unwrap().contains(&"stamp-authority-unknown".into()));
     let out = home.path().join("out");
     let unpack = Command::new("python3")
         .args(["-m", "zipfile", "-e", "e.zip", "out"])
@@ -281,6 +290,9 @@ fn dated_by(key: &[&str]) {
 
     // Other roots vouch for nobody here; a token that was changed is no token.
     let other = Authority::start(&["-newkey", "rsa:2048"]).unwrap();
+    let strangers = other.roots().to_str().unwrap().to_owned();
+    let report = told_by_all(&home, "e.zip", 1, &["--timestamp-roots", &strangers]);
+    assert_eq!(report["faults"][0]["code"], "stamp-untrusted", "{report}");
     let mut command = home.command(&["verify", "--json"]);
     command.env("EXHIBIT_OUTSIDE_TIMESTAMP_ROOTS", other.roots());
     let report = crate::home::run(command).ended(1).json();

@@ -10,7 +10,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::home::{Home, Served, span};
+use crate::{
+    evidence::told_by_all,
+    home::{Home, Served, span},
+};
 
 /// A made-up account number with a right checksum, in pieces.
 fn iban() -> String {
@@ -176,6 +179,16 @@ fn reviewers_decide_what_becomes_of_what_was_blocked() {
             everything(&home.data(), &mut all);
             assert!(!holds(&all, &word));
         }
+        // What a reviewer took away is not missing from a bundle.
+        home.run(&["export", "evidence", "-o", "all.zip"]).ended(0);
+        let report = told_by_all(&home, "all.zip", 0, &[]);
+        let cleared =
+            report["qualifiers"].as_array().unwrap().contains(&"cleared-by-review".into());
+        assert_eq!(
+            (&report["verdict"], cleared),
+            (&json!("valid"), handling.is_some()),
+            "{report}"
+        );
         home.run(&["reviews", "approve", &id]).ended(1);
         let shown = home.run(&["reviews", "show", &id]).ended(0).out;
         assert!(shown.contains("no-iban"), "{shown}");
@@ -235,6 +248,91 @@ fn a_simulation_says_what_a_policy_would_change_and_under_the_same_rules_nothing
     let text = home.run(&["policy", "simulate", "proposed.yaml", "--from", "-3650d"]).ended(0).out;
     assert!(text.contains("no-iban"), "{text}");
     home.run(&["policy", "simulate", "proposed.yaml", "--from", "yesterday"]).ended(2);
+}
+
+/// Rules over everything that lists know of spans and traces, by field and by expression.
+const FACTS: &str = r#"
+  - {id: kind, title: t, severity: low, when: {kind: llm}, then: [flag]}
+  - {id: model, title: t, severity: low, when: {model: gpt-4o}, then: [tag: seen]}
+  - {id: cost, title: t, severity: low, when: {cost_usd: {gt: 0.002}}, then: [flag]}
+  - {id: slow, title: t, severity: low, when: {latency_ms: {gte: 3000}}, then: [flag]}
+  - {id: tokens, title: t, severity: high, when: {tokens_out: {gt: 3}}, then: [review: {queue: q}]}
+  - {id: failed, title: t, severity: low, when: {status: error}, then: [flag]}
+  - {id: tagged, title: t, severity: low, when: {tag: [beta, seen]}, then: [flag]}
+  - {id: who, title: t, severity: low, when: {metadata.team: {not_in: [red]}}, then: [flag]}
+  - {id: session, title: t, severity: low, when: {session: {exists: true}}, then: [notify]}
+  - {id: clean, title: t, severity: low, when: {not: {finding: {category: pii}}}, then: [tag: clean]}
+  - id: said
+    title: t
+    severity: low
+    when: {expr: "span.name.startsWith('s') && span.tokens > 4 && !('beta' in span.tags)"}
+    then: [flag]
+"#;
+
+/// Rules over whole traces.
+const STEPS: &str = r#"
+  - {id: many, title: t, severity: low, scope: trace, when: {calls: {kind: llm, count: ">1"}}, then: [flag]}
+  - {id: deep, title: t, severity: low, scope: trace, when: {depth: ">1"}, then: [flag]}
+  - {id: dear, title: t, severity: low, scope: trace, when: {expr: "trace.cost_usd > 0.003"}, then: [flag]}
+"#;
+
+#[test]
+fn a_simulation_that_opens_no_records_says_what_one_says_that_opens_them_all() {
+    let home = home("flag");
+    let server = home.serve(&[]);
+    let key = server.key();
+    for n in 0..40_u64 {
+        let mut sent = span(&format!("t{}", n / 3), &format!("s{n}"));
+        sent["name"] = "step".into();
+        sent["span_type"] = ["llm", "tool", "agent"][n as usize % 3].into();
+        sent["model"] = [json!("gpt-4o"), Value::Null][n as usize % 2].clone();
+        sent["cost"] = json!(n as f64 / 10_000.0);
+        sent["end_time"] = json!(format!("2026-11-21T07:00:{:02}Z", n % 7));
+        sent["start_time"] = json!("2026-11-21T07:00:00Z");
+        sent["duration_ms"] = json!(1_000 * (n % 7));
+        (sent["tokens_in"], sent["tokens_out"]) = (json!(n % 5), json!(n % 6));
+        sent["tokens_total"] = json!(n % 5 + n % 6);
+        sent["status"] = ["ok", "ok", "error"][n as usize % 3].into();
+        sent["tags"] = [json!(["beta"]), json!([])][n as usize % 2].clone();
+        let team = ["red", "blue"][n as usize % 2];
+        sent["metadata"] = json!({ "team": team });
+        sent["session_id"] = [json!("s"), Value::Null][n as usize % 2].clone();
+        if n % 3 == 1 {
+            sent["parent_span_id"] = json!(format!("s{}", n - 1));
+        }
+        if n % 8 == 0 {
+            sent["input"] = json!({"prompt": format!("pay {}", iban())});
+        }
+        let (status, answer) = server.post("/api/v1/ingest/spans", &key, &json!({"batch": [sent]}));
+        assert_eq!(status, 201, "{answer}");
+    }
+    assert_eq!(server.stop(), 0);
+    let head = "version: 1\npolicy: proposed\nrules:";
+    // Never true, and yet everything has to be at hand to say so.
+    let all = "  - {id: none, title: t, severity: low, when: {expr: \"span.attributes.nothing == 'x'\"}, then: [flag]}\n";
+    for (rules, opened) in [(FACTS.to_owned(), 5), (format!("{FACTS}{}", &STEPS[1..]), 5)] {
+        let simulate = |text: String| {
+            fs::write(home.path().join("proposed.yaml"), text).unwrap();
+            let said =
+                home.run(&["policy", "simulate", "proposed.yaml", "--from", "-3650d", "--json"]);
+            said.ended(0).json()
+        };
+        let mut quick = simulate(format!("{head}{rules}"));
+        let mut whole = simulate(format!("{head}{rules}{all}"));
+        assert_eq!((&quick["opened"], &whole["opened"]), (&json!(opened), &json!(40)));
+        assert_eq!((&quick["spans"], &quick["drifted"]), (&json!(40), &json!(0)));
+        let spoke = quick["rules"].as_array().unwrap().iter().filter(|rule| rule["then"] != 0);
+        assert!(spoke.count() >= 11, "{quick}");
+        for said in [&mut quick, &mut whole] {
+            said["opened"] = Value::Null;
+            said["rules_that_read_text"] = Value::Null;
+            // Which ones stand for the rest hangs on the order in which they are looked at.
+            for rule in said["rules"].as_array_mut().unwrap() {
+                rule["samples"] = Value::Null;
+            }
+        }
+        assert_eq!(quick, whole);
+    }
 }
 
 /// Takes one request and answers it.

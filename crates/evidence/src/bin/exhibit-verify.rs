@@ -3,7 +3,7 @@
 
 use std::{fs, process::ExitCode};
 
-use exhibit_evidence::{Demands, Report, Verdict, verify};
+use exhibit_evidence::{Demands, Report, Verdict, stamp::Roots, verify};
 use exhibit_ledger::{Policy, SignedCheckpoint};
 
 const USAGE: &str = "\
@@ -14,10 +14,12 @@ Usage: exhibit-verify [OPTIONS] FILE.zip
   --key VKEY         verifier key of the log or installation, pinned from outside
   --policy FILE      witnesses that you trust (C2SP tlog-policy)
   --checkpoint FILE  checkpoint of the log that you have kept (C2SP tlog-checkpoint)
+  --timestamp-roots FILE
+                     certificates (PEM) that you trust to name time-stamp authorities
   --require-witness  a bundle without a trusted cosignature or your own checkpoint is not enough
   --json             print the report as JSON
 
-Exit codes: 0 valid, 1 not (it says what), 2 wrong usage, 3 cannot be decided from this bundle.";
+Exit codes: 0 valid or erased-with-certificate, 1 not (it says what), 2 wrong usage, 3 cannot be decided from this bundle.";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -52,6 +54,10 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<ExitCode, String> {
                 let note = SignedCheckpoint::parse(&read(&value()?)?);
                 demands.checkpoint = Some(note.map_err(|e| format!("--checkpoint: {e}"))?);
             }
+            "--timestamp-roots" => {
+                let roots = Roots::from_pem(&read(&value()?)?);
+                demands.roots = roots.map_err(|e| format!("--timestamp-roots: {e}"))?;
+            }
             name if name.starts_with('-') => {
                 return Err(format!("there is no option {name}\n\n{USAGE}"));
             }
@@ -68,7 +74,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<ExitCode, String> {
         print(&report);
     }
     Ok(ExitCode::from(match report.verdict {
-        Verdict::Valid => 0,
+        Verdict::Valid | Verdict::ErasedWithCertificate => 0,
         Verdict::Unverifiable => 3,
         _ => 1,
     }))
@@ -94,6 +100,13 @@ fn print(report: &Report) {
     }
     if !report.witnesses.is_empty() {
         println!("Witnesses: {}", report.witnesses.join(", "));
+    }
+    for stamp in &report.stamps {
+        let trust = if stamp.trusted { "" } else { " (an authority that you did not name)" };
+        println!("Stamped:   {}{trust}", stamp.time);
+    }
+    for one in &report.erasures {
+        println!("Erased:    {}", one.in_words());
     }
     for fault in &report.faults {
         let word = serde_json::to_value(fault.verdict).unwrap_or_default();

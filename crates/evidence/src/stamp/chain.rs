@@ -71,21 +71,10 @@ impl std::fmt::Debug for Roots {
 
 /// Checks signature and path of a token, as of the time it states.
 pub(super) fn check(signed: &Signed, time: Nanos, roots: &Roots) -> Result<(), StampError> {
-    let signer = signed.signer()?;
-    let certificates = signed.certificates();
-    let own = certificates.iter().find(|certificate| is_signer(&signer.sid, certificate));
-    let missing = || StampError::Untrusted("it does not bring its certificate".into());
-    let der = own.ok_or_else(missing)?.to_der();
-    let der = CertificateDer::from(der.map_err(|_| StampError::Malformed("a certificate"))?);
-    let message = signed.signed_bytes(&der)?;
-    let own =
-        EndEntityCert::try_from(&der).map_err(|error| StampError::Untrusted(error.to_string()))?;
-    let signature = signer.signature.as_bytes();
-    let mut candidates = candidates(HashKind::of(&signer.digest_alg.oid)).into_iter();
-    if !candidates.any(|algorithm| own.verify_signature(algorithm, &message, signature).is_ok()) {
-        return Err(StampError::Signature("it was not made with the certificate's key"));
-    }
-    let others: Vec<CertificateDer<'_>> = certificates
+    let der = check_signature(signed)?;
+    let own = EndEntityCert::try_from(&der).map_err(untrusted)?;
+    let others: Vec<CertificateDer<'_>> = signed
+        .certificates()
         .iter()
         .filter_map(|certificate| certificate.to_der().ok())
         .filter(|bytes| **bytes != *der)
@@ -96,7 +85,37 @@ pub(super) fn check(signed: &Signed, time: Nanos, roots: &Roots) -> Result<(), S
     let usage = KeyUsage::required(TIME_STAMPING);
     own.verify_for_usage(CHAIN, &roots.0, &others, time, usage, None, None)
         .map(drop)
-        .map_err(|error| StampError::Untrusted(error.to_string()))
+        .map_err(untrusted)
+}
+
+/// Checks that the key of the certificate in a token has signed it; gives the certificate.
+pub(super) fn check_signature(signed: &Signed) -> Result<CertificateDer<'static>, StampError> {
+    let signer = signed.signer()?;
+    let certificates = signed.certificates();
+    let own = certificates.iter().find(|certificate| is_signer(&signer.sid, certificate));
+    let missing = || StampError::Untrusted("it does not bring its certificate".into());
+    let der = own.ok_or_else(missing)?.to_der();
+    let der = CertificateDer::from(der.map_err(|_| StampError::Malformed("a certificate"))?);
+    let message = signed.signed_bytes(&der)?;
+    let own = EndEntityCert::try_from(&der).map_err(untrusted)?;
+    let signature = signer.signature.as_bytes();
+    let mut known = false;
+    for algorithm in candidates(HashKind::of(&signer.digest_alg.oid)) {
+        match own.verify_signature(algorithm, &message, signature) {
+            Ok(()) => return Ok(der),
+            Err(webpki::Error::InvalidSignatureForPublicKey) => known = true,
+            Err(_) => {}
+        }
+    }
+    if known {
+        Err(StampError::Signature("it was not made with the certificate's key"))
+    } else {
+        Err(StampError::Unsupported("a kind of key"))
+    }
+}
+
+fn untrusted(error: webpki::Error) -> StampError {
+    StampError::Untrusted(error.to_string())
 }
 
 /// Signature algorithms that go with a hash function.

@@ -112,7 +112,7 @@ impl Signed {
             return Err(StampError::Malformed("the imprint does not read"));
         };
         let hash = algorithm.to_der().ok().and_then(|der| algorithm_of(&der));
-        let hash = hash.ok_or_else(malformed("an imprint of another hash function"))?;
+        let hash = hash.ok_or(StampError::Unsupported("another hash function"))?;
         if hash.digest(text) != digest.value() {
             return Err(StampError::OtherBytes);
         }
@@ -152,7 +152,8 @@ impl Signed {
     pub(super) fn signed_bytes(&self, certificate: &[u8]) -> Result<Vec<u8>, StampError> {
         let broken = StampError::Signature;
         let signer = self.signer()?;
-        let hash = HashKind::of(&signer.digest_alg.oid).ok_or(broken("another hash function"))?;
+        let hash = HashKind::of(&signer.digest_alg.oid)
+            .ok_or(StampError::Unsupported("another hash function"))?;
         let attributes = signer.signed_attrs.as_ref().ok_or(broken("no signed attributes"))?;
         let value = |oid: ObjectIdentifier| {
             let mut found = attributes.iter().filter(|attribute| attribute.oid == oid);

@@ -12,7 +12,7 @@ use exhibit_ledger::{
     verify_consistency, verify_inclusion,
 };
 
-use super::{Bundle, Demands, Fault, Report, Verdict};
+use super::{Bundle, Demands, Fault, Report, Verdict, stamps::Head};
 use crate::{
     line::{ConsistencyProof, HeadProof},
     manifest::{SIGNATURE, sha256, signed_digest},
@@ -57,7 +57,9 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         let checkpoint = self.checkpoint(CHECKPOINT, &key)?;
         self.check_manifest(&key, &checkpoint)?;
         report.tree_size = checkpoint.checkpoint().size;
-        let witnessed = self.check_installation(demands, &above, &chain, &checkpoint, report)?;
+        let (witnessed, head) =
+            self.check_installation(demands, &above, &chain, &checkpoint, report)?;
+        self.check_stamps(demands, &above, &chain, &head, report)?;
         let independent = self.check_independent(demands, &key, below, &chain, &checkpoint)?;
         if !witnessed && !independent {
             report.qualifiers.push("unwitnessed");
@@ -125,7 +127,7 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
     }
 
     /// Checks that the installation's log states this head, and who has cosigned that log. Gives
-    /// whether enough trusted witnesses have.
+    /// whether enough trusted witnesses have, and where the head stands.
     fn check_installation(
         &self,
         demands: &Demands,
@@ -133,8 +135,8 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         chain: &[Succession],
         workspace: &SignedCheckpoint,
         report: &mut Report,
-    ) -> Result<bool, Fault> {
-        let installation = self.signed_by_any(above, chain)?;
+    ) -> Result<(bool, Head), Fault> {
+        let installation = self.signed_by_any(INSTALLATION, above, chain)?;
         let malformed = || Fault::malformed(HEAD, "not the proof of a head");
         let head: HeadProof = serde_json::from_slice(&self.file(HEAD)?).map_err(|_| malformed())?;
         let path = hashes(&head.proof).ok_or_else(malformed)?;
@@ -155,24 +157,26 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
             let what = "the installation's log states another head of this log";
             return Err(Fault::new(Verdict::Forked, "head-differs", what).of(HEAD));
         }
-        let Some(policy) = &demands.policy else { return Ok(false) };
+        let head = Head { index: head.index, hash };
+        let Some(policy) = &demands.policy else { return Ok((false, head)) };
         let witnessed = policy.check(&installation).map_err(|_| {
             let what = "a cosignature carries a trusted witness's name and is not its";
             Fault::new(Verdict::WrongKey, "cosignature", what).of(INSTALLATION)
         })?;
         report.witnesses = witnessed.names.iter().map(|name| (*name).to_owned()).collect();
-        Ok(witnessed.enough && policy.wants_witnesses())
+        Ok((witnessed.enough && policy.wants_witnesses(), head))
     }
 
-    /// The installation's checkpoint, signed by its key, or by one before for what its log held then:
+    /// A checkpoint of the installation, signed by its key, or by one before for what its log held then:
     /// what witnesses cosigned last may be older than the key.
-    fn signed_by_any(
+    pub(super) fn signed_by_any(
         &self,
+        name: &str,
         above: &VerifierKey,
         chain: &[Succession],
     ) -> Result<SignedCheckpoint, Fault> {
-        let malformed = |_| Fault::malformed(INSTALLATION, "not a signed checkpoint");
-        let signed = SignedCheckpoint::parse(&self.file(INSTALLATION)?).map_err(malformed)?;
+        let malformed = |_| Fault::malformed(name, "not a signed checkpoint");
+        let signed = SignedCheckpoint::parse(&self.file(name)?).map_err(malformed)?;
         let size = signed.checkpoint().size;
         let before = chain.iter().filter(|one| size <= one.ended.0).map(|one| &one.old);
         let mut error = None;
@@ -182,7 +186,7 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
                 Err(other) => error = error.or(Some(other)),
             }
         }
-        Err(unsigned(&error.unwrap_or(CheckpointError::KeyKind), INSTALLATION))
+        Err(unsigned(&error.unwrap_or(CheckpointError::KeyKind), name))
     }
 
     /// Compares the bundle's checkpoint with one from elsewhere, where one was given.
@@ -289,7 +293,7 @@ fn unsigned(error: &CheckpointError, name: &str) -> Fault {
     Fault::new(Verdict::WrongKey, "checkpoint-signature", what).of(name)
 }
 
-fn hashes(texts: &[String]) -> Option<Vec<Hash>> {
+pub(super) fn hashes(texts: &[String]) -> Option<Vec<Hash>> {
     (texts.len() <= 64)
         .then(|| texts.iter().map(|text| Hash::from_base64(text).ok()).collect::<Option<_>>())
         .flatten()

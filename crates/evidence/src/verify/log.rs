@@ -1,6 +1,9 @@
 //! The cover of the log: do the leaves that are shown stand under the checkpoint?
 
-use std::io::{Read, Seek};
+use std::{
+    collections::HashMap,
+    io::{Read, Seek},
+};
 
 use exhibit_ledger::{Hash, Leaf, LeafKind, RecordId};
 
@@ -16,6 +19,7 @@ pub(super) struct LeafFacts {
     pub(super) hash: Hash,
     pub(super) kind: LeafKind,
     pub(super) id: RecordId,
+    pub(super) supersedes: Option<RecordId>,
     pub(super) body_root: Option<Hash>,
     pub(super) lengths: Box<[u64]>,
 }
@@ -29,6 +33,11 @@ impl Leaves {
         self.0.binary_search_by_key(&index, |leaf| leaf.index).ok()
     }
 
+    /// How many leaves of the list stand before `index` in the log.
+    pub(super) fn places_before(&self, index: u64) -> usize {
+        self.0.partition_point(|leaf| leaf.index < index)
+    }
+
     pub(super) fn get(&self, place: usize) -> Option<&LeafFacts> {
         self.0.get(place)
     }
@@ -37,6 +46,11 @@ impl Leaves {
     pub(super) fn of_records(&self) -> impl Iterator<Item = (usize, &LeafFacts)> {
         let has_record = |kind| matches!(kind, LeafKind::Span | LeafKind::TraceSeal);
         self.0.iter().enumerate().filter(move |(_, leaf)| has_record(leaf.kind))
+    }
+
+    /// Which record replaced which: the old one's id to the new one's.
+    pub(super) fn replaced(&self) -> HashMap<RecordId, RecordId> {
+        self.0.iter().filter_map(|leaf| Some((leaf.supersedes?, leaf.id))).collect()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -130,6 +144,7 @@ fn add(
                 hash,
                 kind: leaf.kind,
                 id: leaf.id,
+                supersedes: leaf.supersedes,
                 body_root: leaf.body_root,
                 lengths: leaf.lengths.into_boxed_slice(),
             });

@@ -14,7 +14,10 @@ use exhibit_ledger::{Hash, LeafKind, tree::root_of};
 use serde::Deserialize;
 
 use super::{
-    Bundle, Fault, Report, Verdict, lines,
+    Bundle, Fault, Report, Verdict,
+    cleared::Cleared,
+    erasures::Gone,
+    lines,
     log::{LeafFacts, Leaves},
     reader,
 };
@@ -24,7 +27,7 @@ use crate::{
 };
 
 /// Faults that are kept of one run; a bundle of a million wrong records needs no longer list.
-const FAULTS_MAX: usize = 1_000;
+pub(super) const FAULTS_MAX: usize = 1_000;
 
 /// What the records of a bundle add up to.
 #[derive(Default)]
@@ -33,6 +36,7 @@ struct Found {
     /// Places in the list of leaves of the records that were found.
     seen: Vec<usize>,
     traces: HashMap<String, Trace>,
+    cleared: Cleared,
     withheld: bool,
 }
 
@@ -64,6 +68,7 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
     pub(super) fn check_records(
         &self,
         leaves: &Leaves,
+        gone: Gone,
         progress: &(impl Fn(u64, u64) + Sync),
         report: &mut Report,
     ) {
@@ -72,7 +77,8 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
             .zip
             .entries()
             .iter()
-            .filter(|e| !e.name.starts_with("log/") && !segments.iter().any(|s| s.name == e.name))
+            .filter(|e| !["log/", "erasures/"].iter().any(|folder| e.name.starts_with(folder)))
+            .filter(|e| !segments.iter().any(|s| s.name == e.name))
             .collect();
         let total: u64 = segments.iter().map(|e| e.bytes).sum();
         let (next, done) = (AtomicUsize::new(0), AtomicU64::new(0));
@@ -104,7 +110,7 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
             let damaged = others.iter().filter_map(|e| self.content(e, &mut file).err());
             found.faults.extend(damaged);
         }
-        self.settle(found, leaves, report);
+        self.settle(found, leaves, gone, report);
     }
 
     fn check_segment(&self, entry: &Entry, file: &mut R, leaves: &Leaves) -> Found {
@@ -132,13 +138,17 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
     }
 
     /// What only the whole can tell: records that are missing or there twice, seals, counts.
-    fn settle(&self, mut found: Found, leaves: &Leaves, report: &mut Report) {
+    fn settle(&self, mut found: Found, leaves: &Leaves, mut gone: Gone, report: &mut Report) {
         let mut seen = vec![false; leaves.len()];
         for place in &found.seen {
             if std::mem::replace(&mut seen[*place], true) {
                 let what = "a record is there twice";
                 let index = leaves.get(*place).map_or(0, |leaf| leaf.index);
                 found.faults.push(Fault::new(Verdict::Altered, "record-twice", what).at(index));
+            } else if gone.has(*place) && found.faults.len() < FAULTS_MAX {
+                let what = "a record is shown that a certificate says was erased";
+                let index = leaves.get(*place).map_or(0, |leaf| leaf.index);
+                found.faults.push(Fault::new(Verdict::Altered, "record-erased", what).at(index));
             }
         }
         // A record that does not fit its leaf has been named already, and one that stands elsewhere
@@ -146,12 +156,19 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         let named: HashSet<u64> = found.faults.iter().filter_map(|fault| fault.index).collect();
         let moved = found.faults.iter().any(|fault| fault.code == "record-elsewhere");
         for (place, leaf) in leaves.of_records().filter(|_| !moved) {
-            if !seen[place] && !named.contains(&leaf.index) && found.faults.len() < FAULTS_MAX {
+            if seen[place] || named.contains(&leaf.index) {
+                continue;
+            }
+            if gone.has(place) {
+                gone.count(place);
+            } else if found.faults.len() < FAULTS_MAX {
                 let what = format!("the record of leaf {} is not there", leaf.index);
                 let fault = Fault::new(Verdict::Missing, "record-missing", what);
                 found.faults.push(fault.at(leaf.index));
             }
         }
+        let cleared = found.cleared.confirm(leaves, &mut found.faults);
+        found.faults.append(&mut gone.faults);
         let mut late = false;
         if found.faults.is_empty() {
             for (trace_id, trace) in &mut found.traces {
@@ -177,6 +194,13 @@ impl<R: Read + Seek, O: Fn() -> std::io::Result<R> + Sync> Bundle<'_, O> {
         if late {
             report.qualifiers.push("late");
         }
+        if cleared {
+            report.qualifiers.push("cleared-by-review");
+        }
+        (report.erased, report.erasures) = gone.told();
+        if report.erased > 0 {
+            report.qualifiers.push("erased-with-certificate");
+        }
         // A file that cannot be read, or is not the one that was signed, explains all the rest.
         let refused = |f: &Fault| f.verdict == Verdict::Refused;
         let broken = |f: &Fault| matches!(f.code, "file-changed" | "file-damaged");
@@ -200,6 +224,11 @@ impl Found {
         if line.record != leaf.id.to_string() || line.kind != leaf.kind.as_str() {
             return Err(elsewhere("the leaf at this place is another record's"));
         }
+        if line.parts.is_empty() && self.cleared.take(line, leaf) {
+            self.trace(line).spans.push((leaf.index, leaf.hash));
+            self.seen.push(place);
+            return Ok(());
+        }
         check_parts(line, leaf)?;
         self.withheld |= line.parts.iter().any(|part| part.withheld.is_some());
         let first = line.parts.first().and_then(|part| part.text.as_deref());
@@ -215,6 +244,7 @@ impl Found {
                     return Err(mislabelled());
                 }
             }
+            self.cleared.hear(line, leaf);
             self.trace(line).spans.push((leaf.index, leaf.hash));
         } else {
             let seal: Seal =
@@ -281,6 +311,7 @@ fn merge(into: &Mutex<Found>, from: Found) {
     into.faults.extend(from.faults.into_iter().take(room));
     into.seen.extend(from.seen);
     into.withheld |= from.withheld;
+    into.cleared.extend(from.cleared);
     for (id, trace) in from.traces {
         let known = into.traces.entry(id).or_default();
         known.spans.extend(trace.spans);

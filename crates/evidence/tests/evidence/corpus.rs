@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::Cursor};
 
 use exhibit_evidence::{
-    BundleWriter, Demands, LogHead, Manifest, PartLine, RecordLine, Report, Selection,
+    BundleWriter, Demands, ErasureLine, LogHead, Manifest, PartLine, RecordLine, Report, Selection,
     cover::subtrees,
     line::{HeadProof, SPAN_PARTS},
     verify,
@@ -37,6 +37,7 @@ impl Operator {
 /// One record and its leaf.
 #[derive(Clone)]
 pub(crate) struct Record {
+    pub(crate) kind: LeafKind,
     pub(crate) trace: String,
     pub(crate) span: Option<String>,
     pub(crate) id: RecordId,
@@ -73,7 +74,22 @@ pub(crate) fn records() -> Vec<Record> {
     out
 }
 
-fn record(
+/// An act by which the records of these leaves were taken away.
+pub(crate) fn erasure(n: u8, leaves: &[(u64, u64)]) -> Record {
+    let leaves = serde_json::to_string(leaves).unwrap();
+    let body = format!(
+        r#"{{"act":"erased","erased":{{"cause":"erasure","why":"request 4711 \"é\"","by":"key:k1","at":"1800000000120000000","traces":["{}"],"leaves":{leaves}}}}}"#,
+        "0".repeat(32)
+    );
+    act(n, &body)
+}
+
+/// An act of whatever body.
+pub(crate) fn act(n: u8, body: &str) -> Record {
+    record(LeafKind::Erasure, "erasure".into(), None, n, vec![body.as_bytes().to_vec()])
+}
+
+pub(crate) fn record(
     kind: LeafKind,
     trace: String,
     span: Option<String>,
@@ -87,7 +103,7 @@ fn record(
     leaf.body_root = Some(body_root(&key, &id, &slices).unwrap());
     leaf.lengths = parts.iter().map(|part| part.len() as u64).collect();
     let leaf = leaf.to_bytes().unwrap();
-    Record { trace, span, id, parts, key, leaf }
+    Record { kind, trace, span, id, parts, key, leaf }
 }
 
 /// The bundle of one trace of that log.
@@ -101,6 +117,19 @@ pub(crate) fn bundle_of(
     records: &[Record],
     trace: Option<&str>,
     withheld: &[&str],
+) -> Vec<u8> {
+    let shown = |_, r: &Record| trace.is_none_or(|t| r.trace == t);
+    bundle_without(operator, records, trace, withheld, &shown, &[])
+}
+
+/// The same, with the leaves that `shown` says, and without the records of some of them.
+pub(crate) fn bundle_without(
+    operator: &Operator,
+    records: &[Record],
+    trace: Option<&str>,
+    withheld: &[&str],
+    shown: &dyn Fn(usize, &Record) -> bool,
+    gone: &[usize],
 ) -> Vec<u8> {
     let hashes: Vec<Hash> = records.iter().map(|r| leaf_hash(&r.leaf)).collect();
     let (size, root) = (records.len() as u64, root_of(&hashes));
@@ -121,22 +150,28 @@ pub(crate) fn bundle_of(
         .into_iter()
         .for_each(|(name, content)| writer.file(name, content.as_bytes()).unwrap());
 
-    let shown = |r: &Record| trace.is_none_or(|t| r.trace == t);
     let prover = Prover::new(&*hashes, size).unwrap();
     let mut at = 0;
     for (index, record) in records.iter().enumerate() {
+        let is_shown = shown(index, record);
         let index = index as u64;
-        if shown(record) {
+        if is_shown {
             hide(&mut writer, &prover, at, index);
             writer.leaf(index, &record.leaf).unwrap();
             at = index + 1;
         }
     }
     hide(&mut writer, &prover, at, size);
-    for (index, record) in records.iter().enumerate().filter(|(_, r)| shown(r)) {
-        writer.record(&line(record, index as u64, withheld)).unwrap();
+    let mut traces = std::collections::BTreeSet::new();
+    for (index, record) in records.iter().enumerate().filter(|(index, r)| shown(*index, r)) {
+        if record.kind == LeafKind::Erasure {
+            writer.erasure(&certificate(record, index as u64)).unwrap();
+        } else if !gone.contains(&index) {
+            traces.insert(&record.trace);
+            writer.record(&line(record, index as u64, withheld)).unwrap();
+        }
     }
-    writer.counts().traces = if trace.is_some() { 1 } else { 3 };
+    writer.counts().traces = traces.len() as u64;
     writer.finish(&operator.log).unwrap()
 }
 
@@ -144,6 +179,16 @@ fn hide(writer: &mut BundleWriter<Vec<u8>>, prover: &Prover<'_, [Hash]>, from: u
     for (first, height) in subtrees(from, to) {
         let root = prover.complete_subtree(height, first).unwrap().unwrap();
         writer.subtree(first, height, &root).unwrap();
+    }
+}
+
+fn certificate(record: &Record, index: u64) -> ErasureLine<'_> {
+    ErasureLine {
+        index,
+        record: record.id.to_string().into(),
+        kind: record.kind.as_str().into(),
+        salt: hex::encode(record.key.salt(&record.id, 0).0).into(),
+        text: std::str::from_utf8(&record.parts[0]).unwrap().into(),
     }
 }
 
@@ -273,7 +318,16 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) bundle: Vec<u8>,
     pub(crate) verdict: &'static str,
+    /// Codes of the faults, sorted, with commas between.
     pub(crate) code: &'static str,
+}
+
+impl Case {
+    /// What every verifier must say.
+    pub(crate) fn expected(&self) -> (String, Vec<String>) {
+        let codes = self.code.split(',').filter(|code| !code.is_empty());
+        (self.verdict.to_owned(), codes.map(str::to_owned).collect())
+    }
 }
 
 /// Name of the verdict and the codes of the faults, each once, sorted.

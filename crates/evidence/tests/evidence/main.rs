@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod attacks;
+mod cleared;
 mod corpus;
+mod erasures;
 mod others;
 mod refusals;
+mod stamps;
 mod successions;

@@ -2,12 +2,14 @@
 //! hundred of them takes longer than everything else at the start.
 
 mod need;
+mod outline;
 
 use std::sync::OnceLock;
 
 use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 
 pub(crate) use need::Need;
+pub(crate) use outline::outline;
 
 /// Largest compiled pattern, bytes.
 const PATTERN_BYTES_MAX: usize = 2 << 20;
@@ -59,10 +61,14 @@ impl Pattern {
     }
 }
 
-/// Several patterns as one, which says in one pass which of them match; none where they are too large
-/// together.
-pub(crate) fn together<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> Option<RegexSet> {
-    RegexSetBuilder::new(patterns.map(|pattern| pattern.source.as_str()))
+/// The outlines of several patterns as one, which says in one pass over the outline of a text which of them
+/// may match; none where one has no outline or they are too large together.
+pub(crate) fn outlines_together<'a>(
+    patterns: impl Iterator<Item = &'a Pattern>,
+) -> Option<RegexSet> {
+    let outlines: Option<Vec<String>> =
+        patterns.map(|pattern| outline::of_pattern(&pattern.source)).collect();
+    RegexSetBuilder::new(outlines?)
         .unicode(false)
         .size_limit(SET_BYTES_MAX)
         .dfa_size_limit(SET_CACHE_BYTES_MAX)

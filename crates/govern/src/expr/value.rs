@@ -134,7 +134,10 @@ impl<'a> Val<'a> {
             "attributes" => Ok(Self::Attributes(span)),
             "input" => Self::part(span, Part::Input),
             "output" => Self::part(span, Part::Output),
-            "findings" => Ok(Self::Findings(&span.findings)),
+            "findings" if span.findings.iter().all(Finding::is_sure) => {
+                Ok(Self::Findings(&span.findings))
+            }
+            "findings" => Ok(Self::sure(span.findings.iter())),
             "cost_usd" => number(span.cost.amount.map(exhibit_model::NanoUsd::to_usd)),
             "tokens" => count(usage.map(|u| u.input_tokens().saturating_add(u.output_tokens()))),
             "tokens_in" => count(usage.map(exhibit_model::Usage::input_tokens)),
@@ -168,10 +171,7 @@ impl<'a> Val<'a> {
             "metadata" => Ok(Self::TextMap(&sum.metadata)),
             "start" => Ok(Self::Time(sum.start.0)),
             "spans" => Ok(Self::Spans(trace.spans)),
-            "findings" => {
-                let all = trace.spans.iter().flat_map(|s| &s.findings).map(Self::Finding);
-                Ok(Self::List(Rc::new(all.collect())))
-            }
+            "findings" => Ok(Self::sure(trace.spans.iter().flat_map(|s| &s.findings))),
             "cost_usd" => number(sum.cost().map(exhibit_model::NanoUsd::to_usd)),
             "tokens" => {
                 count(Some(sum.usage().input_tokens().saturating_add(sum.usage().output_tokens())))
@@ -184,6 +184,12 @@ impl<'a> Val<'a> {
             "depth" => count(Some(trace.depth())),
             _ => Err(Stop::Absent),
         }
+    }
+
+    /// What is unsure counts for no expression.
+    fn sure(findings: impl Iterator<Item = &'a Finding>) -> Self {
+        let sure = findings.filter(|finding| finding.is_sure()).map(Self::Finding);
+        Self::List(Rc::new(sure.collect()))
     }
 
     fn finding_field(finding: &'a Finding, field: &str) -> Found<'a> {

@@ -5,6 +5,7 @@ use serde_yaml_ng::Value;
 
 use super::{
     field::FieldTest,
+    reads::Reads,
     trace::{self, TraceTest, TraceView},
 };
 use crate::expr::{Program, Scene, Stop};
@@ -83,7 +84,7 @@ impl Default for FindingTest {
             categories: Vec::new(),
             parts: Vec::new(),
             validated: None,
-            min_score_milli: 0,
+            min_score_milli: Finding::SURE_SCORE_MILLI,
             min_severity: None,
             count: Count { least: 1, most: usize::MAX },
         }
@@ -145,8 +146,22 @@ impl Condition {
             Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::reads_text),
             Self::Not(part) => part.reads_text(),
             Self::Expr(program) => program.reads_text,
+            Self::Field(test) => test.reads_text(),
             Self::Trace(_) => true,
-            _ => false,
+            Self::Finding(_) | Self::True => false,
+        }
+    }
+
+    /// Notes what it looks at.
+    pub(crate) fn reads(&self, reads: &mut Reads) {
+        match self {
+            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.reads(reads)),
+            Self::Not(part) => part.reads(reads),
+            Self::Expr(program) => *reads = reads.and(program.reads),
+            Self::Field(test) => test.reads(reads),
+            Self::Trace(test) => test.reads(reads),
+            Self::Finding(test) => reads.whole |= test.min_score_milli < Finding::SURE_SCORE_MILLI,
+            Self::True => {}
         }
     }
 

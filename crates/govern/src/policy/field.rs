@@ -6,6 +6,7 @@ use serde_yaml_ng::Value;
 
 use super::{
     condition::{Sight, texts},
+    reads::Reads,
     trace::TraceView,
 };
 
@@ -197,6 +198,35 @@ fn content(span: &Span, part: Part) -> Option<Fact<'_>> {
 }
 
 impl FieldTest {
+    /// Whether it reads texts that a redaction may have replaced.
+    pub(crate) fn reads_text(&self) -> bool {
+        matches!(self.field, Field::Input | Field::Output | Field::Name | Field::Metadata(_))
+    }
+
+    /// Notes what it looks at.
+    pub(crate) fn reads(&self, reads: &mut Reads) {
+        match self.field {
+            Field::Input | Field::Output => reads.whole = true,
+            Field::Name | Field::Model | Field::Provider | Field::Tool => reads.names = true,
+            Field::Agent
+            | Field::User
+            | Field::Session
+            | Field::Environment
+            | Field::Service
+            | Field::Tag
+            | Field::Metadata(_) => reads.context = true,
+            Field::Kind
+            | Field::Status
+            | Field::CostUsd
+            | Field::Tokens
+            | Field::TokensIn
+            | Field::TokensOut
+            | Field::LatencyMs
+            | Field::SpanCount
+            | Field::ErrorCount => {}
+        }
+    }
+
     pub(crate) fn holds(&self, sight: &Sight<'_>) -> bool {
         let fact = match (sight.span, sight.trace) {
             (Some(span), _) => self.field.of(span),

@@ -7,6 +7,7 @@ use serde_yaml_ng::Value;
 
 use super::{
     condition::{Condition, Count, Names, Sight},
+    reads::Reads,
     window,
 };
 use crate::expr::Stop;
@@ -160,6 +161,32 @@ impl TraceTest {
                     condition(value, &format!("{place}.{key}"), names)
                 };
                 Ok(Self::Flow { from: part("from")?, to: part("to")? })
+            }
+        }
+    }
+
+    /// Notes what it looks at.
+    pub(crate) fn reads(&self, reads: &mut Reads) {
+        match self {
+            Self::Any(step) | Self::Calls(step, _) => step.reads(reads),
+            Self::Without { step, prior, .. } => {
+                step.reads(reads);
+                if let Step::Span(prior) = &prior.0 {
+                    prior.reads(reads);
+                }
+            }
+            Self::Then { step, next, .. } => {
+                step.reads(reads);
+                next.reads(reads);
+            }
+            Self::Depth(_) => reads.names = true,
+            Self::Loop { same_input, .. } => {
+                reads.names = true;
+                reads.whole |= same_input;
+            }
+            Self::Flow { from, to } => {
+                from.reads(reads);
+                to.reads(reads);
             }
         }
     }

@@ -137,10 +137,7 @@ fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>)
         let mut problems = Problems { file: &detector.file, all };
         let place = format!("detector `{}`", detector.id);
         let mut scratch = Scratch::default();
-        let mut finds = |text: &str| {
-            let hits = engine.scan_raw(text, None, true, &mut scratch);
-            hits.iter().any(|hit| hit.detector == index)
-        };
+        let mut finds = |text: &str| engine.finds(index, text, &mut scratch);
         // Numbered, not quoted: an example may look like a credential.
         for (n, text) in matching.iter().enumerate() {
             if !finds(text) {

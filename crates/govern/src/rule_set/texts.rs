@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, Weak};
 
-use exhibit_model::{InstrumentationScope as Scope, Json, JsonMap, Resource, Span};
+use exhibit_model::{InstrumentationScope as Scope, Json, JsonMap, Part, Resource, Span};
 
 use crate::{
     place::{Place, Root, Slot, Step},
@@ -12,6 +12,8 @@ use crate::{
 
 /// Deepest nesting that is looked at; far above what decoders let in. Deeper values are withheld.
 const DEPTH_MAX: usize = 256;
+/// A name with fewer digits is no account or identity number, and no key of random characters.
+const NAME_DIGITS_MIN: usize = 3;
 /// Shorter numbers are no card, account or identity number.
 const NUMBER_MIN: u64 = 100_000_000;
 
@@ -19,6 +21,8 @@ const NUMBER_MIN: u64 = 100_000_000;
 #[derive(Default)]
 pub(super) struct Found {
     pub(super) hits: Vec<(Place, Hit)>,
+    /// How many of them count.
+    sure: usize,
     /// Not everything was looked at.
     pub(super) cut: bool,
     pub(super) too_deep: Vec<Place>,
@@ -30,12 +34,15 @@ struct Walk<'a> {
     engine: &'a Engine,
     scratch: Scratch,
     found: Found,
+    /// What is looked at is what a model was asked or said.
+    content: bool,
 }
 
 #[derive(Clone, Copy)]
 enum StepRef<'a> {
     Key(&'a str),
     Index(usize),
+    Name,
 }
 
 /// Remembers the sender whose resource and scope were found clean last: all spans of a batch share
@@ -62,7 +69,8 @@ impl CleanSender {
 
 /// Finds everything in a span.
 pub(super) fn find(engine: &Engine, span: &Span, clean: &CleanSender) -> Found {
-    let mut walk = Walk { engine, scratch: Scratch::default(), found: Found::default() };
+    let (scratch, found) = (Scratch::default(), Found::default());
+    let mut walk = Walk { engine, scratch, found, content: false };
     if let Some(name) = &span.name {
         walk.text(name, None, &[], || Root::Name);
     }
@@ -71,8 +79,11 @@ pub(super) fn find(engine: &Engine, span: &Span, clean: &CleanSender) -> Found {
     }
     let mut path = Vec::new();
     for (n, attribute) in span.attributes.iter().enumerate() {
+        walk.content = matches!(attribute.part, Part::Input | Part::Output);
+        walk.name(&attribute.key, &mut path, &|| Root::Attribute(n));
         walk.value(&attribute.value, &attribute.key, &mut path, &|| Root::Attribute(n));
     }
+    walk.content = false;
     for (n, event) in span.events.iter().enumerate() {
         walk.text(&event.name, None, &[], || Root::EventName(n));
         walk.map(&event.attributes, |key| Root::EventAttribute(n, key));
@@ -110,7 +121,19 @@ impl Walk<'_> {
 
     fn map(&mut self, map: &JsonMap, root: impl Fn(String) -> Root) {
         for (key, value) in map {
-            self.value(value, key, &mut Vec::new(), &|| root(key.clone()));
+            let mut path = Vec::new();
+            self.name(key, &mut path, &|| root(key.clone()));
+            self.value(value, key, &mut path, &|| root(key.clone()));
+        }
+    }
+
+    /// What a value is called may say more than the value: accounts by number, people by address.
+    fn name<'a>(&mut self, name: &'a str, path: &mut Vec<StepRef<'a>>, root: &dyn Fn() -> Root) {
+        let digits = name.bytes().filter(u8::is_ascii_digit).count();
+        if digits >= NAME_DIGITS_MIN || name.contains('@') || !name.is_ascii() {
+            path.push(StepRef::Name);
+            self.text(name, None, path, root);
+            path.pop();
         }
     }
 
@@ -140,6 +163,7 @@ impl Walk<'_> {
             Json::Object(map) => {
                 for (key, value) in map {
                     path.push(StepRef::Key(key));
+                    self.name(key, path, root);
                     self.value(value, key, path, root);
                     path.pop();
                 }
@@ -155,16 +179,25 @@ impl Walk<'_> {
         path: &[StepRef<'_>],
         root: impl Fn() -> Root,
     ) {
-        if self.found.hits.len() >= FINDINGS_MAX {
+        if self.found.sure >= FINDINGS_MAX {
             self.found.cut = true;
             return;
         }
-        let room = FINDINGS_MAX - self.found.hits.len();
-        let hits = self.engine.scan(text, key, &mut self.scratch);
-        self.found.cut |= hits.len() >= room;
-        for hit in hits.into_iter().take(room) {
+        let hits = if self.content {
+            self.engine.scan_content(text, key, &mut self.scratch)
+        } else {
+            self.engine.scan(text, key, &mut self.scratch)
+        };
+        for hit in hits {
+            if hit.is_sure() {
+                if self.found.sure >= FINDINGS_MAX {
+                    break;
+                }
+                self.found.sure += 1;
+            }
             self.found.hits.push((place(root(), path), hit));
         }
+        self.found.cut |= self.found.sure >= FINDINGS_MAX;
     }
 }
 
@@ -172,6 +205,7 @@ fn place(root: Root, path: &[StepRef<'_>]) -> Place {
     let owned = |step: &StepRef<'_>| match step {
         StepRef::Key(key) => Step::Key((*key).to_owned()),
         StepRef::Index(n) => Step::Index(*n),
+        StepRef::Name => Step::Name,
     };
     Place { root, path: path.iter().map(owned).collect() }
 }

@@ -31,9 +31,9 @@ impl Clean {
         Self { slots, hasher: RandomState::new() }
     }
 
-    /// The place of a text under a name, which counts as its context.
-    pub(super) fn place(&self, text: &str, key: Option<&str>) -> Place<'_> {
-        let hash = self.hasher.hash_one((text, key));
+    /// The place of a text under a name, which counts as its context; looked at widely or not.
+    pub(super) fn place(&self, text: &str, key: Option<&str>, widely: bool) -> Place<'_> {
+        let hash = self.hasher.hash_one((text, key, widely));
         #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are what is wanted")]
         let slot = &self.slots[hash as usize % SLOTS];
         Place { slot, hash: hash.max(1) }

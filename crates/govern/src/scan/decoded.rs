@@ -60,14 +60,25 @@ pub(super) fn base64_runs(text: &str, mut found: impl FnMut(Range<usize>, &str))
     }
 }
 
+/// Whether a byte may stand in base64, padding left aside.
+pub(super) fn is_base64(byte: u8) -> bool {
+    ALPHABET[usize::from(byte)]
+}
+
+/// Whether the first bytes behind a run are text.
+pub(super) fn begins_as_text(run: &str) -> bool {
+    let engine = if run.contains(['-', '_']) { &FOR_URLS } else { &PLAIN };
+    let head = run.get(..16).and_then(|head| engine.decode(head).ok());
+    let printable = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
+    head.is_some_and(|head| head.iter().all(printable))
+}
+
 /// The text behind a run; none where its first bytes are no text.
 fn decode(run: &str) -> Option<String> {
-    let engine = if run.contains(['-', '_']) { &FOR_URLS } else { &PLAIN };
-    let head = engine.decode(run.get(..16)?).ok()?;
-    let printable = |b: &u8| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t');
-    if !head.iter().all(printable) {
+    if !begins_as_text(run) {
         return None;
     }
+    let engine = if run.contains(['-', '_']) { &FOR_URLS } else { &PLAIN };
     // Four characters are three bytes; one over is a fault of who cut it.
     let whole = run.len() - usize::from(run.len() % 4 == 1);
     String::from_utf8(engine.decode(run.get(..whole)?).ok()?).ok()

@@ -1,6 +1,6 @@
 //! What is shown of something quarantined to those who are no reviewers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use exhibit_model::{Finding, Json, Part, Span, SpanHead};
 
@@ -11,8 +11,8 @@ const NAME: &str = "quarantined";
 pub(super) fn head(span: &Span, head: &mut SpanHead) {
     NAME.clone_into(&mut head.name);
     (head.input_preview, head.output_preview) = (None, None);
-    let found: Vec<&str> = span.findings.iter().filter_map(|f| matched(span, f)).collect();
-    let tells = |text: &str| found.iter().any(|value| text.contains(value));
+    let found = found(span);
+    let tells = |text: &str| found.iter().any(|value| text.contains(&**value));
     let fields = [
         &mut head.model,
         &mut head.provider,
@@ -35,14 +35,25 @@ pub(super) fn head(span: &Span, head: &mut SpanHead) {
     head.metadata.retain(|key, value| !tells(key) && !tells(value));
 }
 
+/// The texts that findings speak of.
+fn found(span: &Span) -> Vec<Cow<'_, str>> {
+    span.findings.iter().filter_map(|finding| matched(span, finding)).collect()
+}
+
 /// The text that a finding speaks of.
-fn matched<'a>(span: &'a Span, finding: &Finding) -> Option<&'a str> {
+fn matched<'a>(span: &'a Span, finding: &'a Finding) -> Option<Cow<'a, str>> {
+    let plain = |key: &str| key.replace("~1", "/").replace("~0", "~");
+    let range = finding.start..finding.end;
+    // A name, which is the last step of its own pointer.
+    if let Some(named) = finding.pointer.strip_suffix('#') {
+        let name = plain(named.rsplit('/').next()?);
+        return name.get(range).map(|name| Cow::Owned(name.to_owned()));
+    }
     if !matches!(finding.part, Part::Input | Part::Output | Part::Attributes) {
         return None;
     }
     let path = finding.pointer.strip_prefix('/')?;
     let (key, rest) = split(path);
-    let plain = |key: &str| key.replace("~1", "/").replace("~0", "~");
     let text = match (key, rest) {
         ("scope", "/name") => span.scope.name.as_str(),
         ("scope", "/version") => span.scope.version.as_str(),
@@ -52,7 +63,7 @@ fn matched<'a>(span: &'a Span, finding: &Finding) -> Option<&'a str> {
         }
         (key, rest) => span.attribute(&plain(key))?.pointer(rest).and_then(Json::as_str)?,
     };
-    text.get(finding.start..finding.end).filter(|value| value.len() >= 4)
+    text.get(range).filter(|value| value.len() >= 4).map(Cow::Borrowed)
 }
 
 /// The first step of a JSON pointer, and the rest.
@@ -65,6 +76,12 @@ fn split(path: &str) -> (&str, &str) {
 pub(crate) fn span(span: &mut Span) {
     let mut shown = SpanHead::of(span);
     head(span, &mut shown);
+    let found: Vec<String> = found(span).into_iter().map(Cow::into_owned).collect();
+    for finding in &mut span.findings {
+        if found.iter().any(|value| finding.pointer.contains(value)) {
+            finding.pointer.clear();
+        }
+    }
     span.attributes.clear();
     span.events.clear();
     span.links.clear();

@@ -149,6 +149,7 @@ pub(crate) fn prepare(
             block: key.seal(workspace, &group.trace_id, compress(&raw)?, &*recorder.entropy)?,
             spans,
             text: words,
+            tombstone: Some(recorder.tombstone(workspace, &group.trace_id)),
         });
         out.live.push(LiveTrace { spans: live });
     }

@@ -31,7 +31,7 @@ impl Recorder {
             if !keeping.rules.iter().any(|rule| rule.keep_days.is_some()) {
                 continue;
             }
-            let report = self.run_retention(&workspace, false).await?;
+            let report = self.run_retention(&workspace, "clock", false).await?;
             let (gone, held) =
                 (report.gone.values().sum::<u64>(), report.held.values().sum::<u64>());
             if gone > 0 {

@@ -13,7 +13,7 @@ use exhibit_ledger::leaf_hash;
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{Filter, Order, TraceQuery};
 
-use super::RunReport;
+use super::{RunReport, run::Cause};
 use crate::{Error, Recorder};
 
 /// The setting that says up to which state of the file the store is known to follow.
@@ -87,8 +87,9 @@ impl Recorder {
             }
         }
         let mut report = RunReport::default();
+        let cause = Cause { cause: "erasure", why: WHY, by: "restore" };
         for ids in found.chunks(BATCH) {
-            self.take_batch(workspace, ids, ("erasure", WHY), &mut report).await?;
+            self.take_batch(workspace, ids, cause, &mut report).await?;
         }
         Ok(found.len())
     }

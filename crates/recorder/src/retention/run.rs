@@ -63,6 +63,17 @@ pub struct Certificate {
     pub elsewhere: &'static str,
 }
 
+/// Why something is taken away.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cause<'c> {
+    /// `retention` or `erasure`.
+    pub(super) cause: &'c str,
+    /// The rule, or the reason that was given.
+    pub(super) why: &'c str,
+    /// Who asked.
+    pub(super) by: &'c str,
+}
+
 /// What no certificate can take back.
 const ELSEWHERE: &str = "Exports that were handed out (each is a leaf of type `export`) and backups \
     made before hold these records until they expire.";
@@ -74,13 +85,14 @@ const KEYS_DESTROYED: &str = "Exports that were handed out (each is a leaf of ty
     (its names, users and tags) stands in them as it was.";
 
 impl Recorder {
-    /// Takes away what the rules no longer keep, or says what would go.
+    /// Takes away what the rules no longer keep, or says what would go. `by` is who asked.
     ///
     /// # Errors
     /// The store fails. What was taken away by then has its certificate.
     pub async fn run_retention(
         self: &Arc<Self>,
         workspace: &Workspace,
+        by: &str,
         dry_run: bool,
     ) -> Result<RunReport, Error> {
         let _turn = self.keeping_turn.lock().await;
@@ -104,7 +116,7 @@ impl Recorder {
                 workspace.id,
                 filter,
                 &expired,
-                ("retention", &rule.name),
+                Cause { cause: "retention", why: &rule.name, by },
                 &keeping,
                 &mut report,
             )
@@ -129,7 +141,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Erases the traces that a filter finds, one trace, or all of a data subject's (an end user).
+    /// Erases the traces that a filter finds, one trace, or all of a data subject's (an end user), for
+    /// the reason that is given, in the name of who asked.
     /// What a hold keeps stays, and the report says so.
     ///
     /// # Errors
@@ -138,14 +151,14 @@ impl Recorder {
         self: &Arc<Self>,
         workspace: &Workspace,
         what: Erase,
-        reason: &str,
+        (reason, by): (&str, &str),
         dry_run: bool,
     ) -> Result<RunReport, Error> {
         super::check_text("reason", reason)?;
         let _turn = self.keeping_turn.lock().await;
         let keeping = self.keeping(workspace.id).await?;
         let mut report = RunReport { dry_run, ..RunReport::default() };
-        let cause = ("erasure", reason);
+        let cause = Cause { cause: "erasure", why: reason, by };
         match what {
             Erase::Trace(id) => {
                 let row = self.store.trace(workspace.id, &id).await?.ok_or(Error::NotFound)?;
@@ -222,7 +235,7 @@ impl Recorder {
         workspace: WorkspaceId,
         filter: Filter,
         wanted: &(dyn Fn(&TraceRow) -> bool + Send + Sync),
-        cause: (&str, &str),
+        cause: Cause<'_>,
         keeping: &Keeping,
         report: &mut RunReport,
     ) -> Result<(), Error> {
@@ -244,7 +257,7 @@ impl Recorder {
         &self,
         workspace: WorkspaceId,
         mut rows: Vec<TraceRow>,
-        cause: (&str, &str),
+        cause: Cause<'_>,
         keeping: &Keeping,
         report: &mut RunReport,
     ) -> Result<(), Error> {
@@ -260,7 +273,7 @@ impl Recorder {
             if !report.dry_run {
                 self.take_batch(workspace, &ids, cause, report).await?;
             }
-            *report.gone.entry(cause.1.to_owned()).or_default() += ids.len() as u64;
+            *report.gone.entry(cause.why.to_owned()).or_default() += ids.len() as u64;
             let room = NAMED_MAX.saturating_sub(report.traces.len());
             report.traces.extend(ids.iter().take(room).map(ToString::to_string));
         }
@@ -271,7 +284,7 @@ impl Recorder {
         &self,
         workspace: WorkspaceId,
         ids: &[TraceId],
-        (cause, why): (&str, &str),
+        Cause { cause, why, by }: Cause<'_>,
         report: &mut RunReport,
     ) -> Result<(), Error> {
         let keys = self.doom_keys(workspace, ids).await?;
@@ -294,17 +307,19 @@ impl Recorder {
             let erased = Erased {
                 cause: cause.to_owned(),
                 why: why.to_owned(),
+                by: Some(by.to_owned()),
                 at: self.now(),
                 traces: doomed.iter().map(|one| hex::encode(one.tombstone)).collect(),
                 leaves: ranges(indexes),
                 keys_destroyed: keys.len() as u64,
             };
             let act = self.sealed_act(&Act::Erased { erased })?;
+            // Before it is done, so that whoever finds it done asks.
+            self.vault.note_tombstones();
             if self.store.erase(workspace, doomed, act).await? {
                 self.destroy_keys(&keys)?;
                 self.remove_archived(objects).await;
                 ids.iter().for_each(|id| self.vault.forget(workspace, id));
-                self.vault.note_tombstones();
                 let digests: Vec<[u8; 16]> =
                     ids.iter().map(|id| self.tombstone(workspace, id)).collect();
                 // What a rule took away it takes away again; but a backup whose keys are destroyed

@@ -81,7 +81,11 @@ pub(super) fn apply(
     if action.deed != ReviewDeed::Commented && !review.state.is_waiting() {
         // What has expired can still be decided, or it would be kept apart for ever.
         if !(decides && review.state == ReviewState::Expired) {
-            return Err(conflict("this review is decided; only comments can be added"));
+            return Err(conflict(if review.state == ReviewState::Expired {
+                "this review has expired; approve or reject it, or add a comment"
+            } else {
+                "this review is decided; only comments can be added"
+            }));
         }
     }
     match action.deed {

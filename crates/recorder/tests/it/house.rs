@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use exhibit_capture::{Context, native};
-use exhibit_model::{Clock, Limits, Nanos, Span, SpanId, TraceId, WorkspaceId};
+use exhibit_model::{Clock, Entropy, Limits, Nanos, Span, SpanId, TraceId, WorkspaceId};
 use exhibit_recorder::{Accepted, Keys, OsEntropy, Parts, Recorder, RuleSource};
 use exhibit_store::memory::MemoryStore;
 use serde_json::{Value, json};
@@ -36,13 +36,17 @@ impl House {
     }
 
     pub(crate) async fn with_rules(rules: RuleSource) -> Self {
+        Self::with(rules, Arc::new(OsEntropy)).await
+    }
+
+    pub(crate) async fn with(rules: RuleSource, entropy: Arc<dyn Entropy>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock(AtomicI64::new(NOW)));
         let recorder = Recorder::open(Parts {
             store: Arc::new(MemoryStore::default()),
             limits: Limits::default(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            entropy: Arc::new(OsEntropy),
+            entropy,
             keys: Arc::new(Keys::open(dir.path(), &OsEntropy).unwrap()),
             rules,
             search: true,

@@ -11,6 +11,7 @@ mod ablate;
 mod accept;
 mod accounts;
 mod clocks;
+mod erasure;
 mod house;
 mod replay;
 mod reprice;

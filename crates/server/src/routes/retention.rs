@@ -86,7 +86,7 @@ pub(crate) async fn run(
 ) -> Result<Data<Value>, Problem> {
     let missing = || Problem::not_found("workspace");
     let workspace = app.recorder.workspace(&caller.workspace_public).await?.ok_or_else(missing)?;
-    shown(app.recorder.run_retention(&workspace, run.dry_run).await?)
+    shown(app.recorder.run_retention(&workspace, &caller.name(), run.dry_run).await?)
 }
 
 /// A hold to be placed.
@@ -189,7 +189,8 @@ pub(crate) async fn erase(
     };
     let missing = || Problem::not_found("workspace");
     let workspace = app.recorder.workspace(&caller.workspace_public).await?.ok_or_else(missing)?;
-    shown(app.recorder.erase(&workspace, what, &asked.reason, asked.dry_run).await?)
+    let asked_by = (&*asked.reason, &*caller.name());
+    shown(app.recorder.erase(&workspace, what, asked_by, asked.dry_run).await?)
 }
 
 /// What Exhibit can show now for each duty of record keeping, and what it cannot.

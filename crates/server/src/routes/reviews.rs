@@ -164,6 +164,10 @@ pub(crate) async fn bulk(
         Err(Error::Internal(_)) => {
             BulkResult { review_id, review: None, error: Some("something went wrong here".into()) }
         }
+        Err(Error::NotFound) => {
+            let error = Some("there is no such review".to_owned());
+            BulkResult { review_id, review: None, error }
+        }
         Err(error) => BulkResult { review_id, review: None, error: Some(error.to_string()) },
     };
     Ok(Data { data: done.into_iter().map(view).collect() })

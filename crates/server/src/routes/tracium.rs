@@ -69,13 +69,17 @@ pub(crate) async fn create(
     };
     let (created, _share) = app.intake(caller.workspace, DOOR, &headers, body, decode).await?;
     let id = created.span.trace_id.clone();
+    let root = created.span.span_id.clone();
     let decoded = Decoded { spans: vec![created.span], protocol: DOOR, ..Decoded::default() };
     accept(&app, &caller, decoded).await?;
+    // As it was recorded: what rules took out is not sent back either.
+    let kept = app.recorder.span(caller.workspace, &id, &root).await?;
+    let kept = |name: &str| kept.as_ref().and_then(|span| tracium::field(&span.span, name));
     let answer = json!({
         "id": id,
         "trace_id": id,
-        "agent_name": created.agent_name,
-        "model_id": created.model_id,
+        "agent_name": kept("agent_name"),
+        "model_id": kept("model_id"),
         "status": "in_progress",
     });
     Ok((StatusCode::CREATED, Json(answer)).into_response())

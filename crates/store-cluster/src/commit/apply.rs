@@ -1,7 +1,7 @@
 //! Batches applied in memory: what every store does, on what was loaded.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -84,6 +84,8 @@ pub(super) struct Payload {
 pub(super) struct Work {
     pub(super) limits: Limits,
     pub(super) traces: HashMap<(WorkspaceId, TraceId), OpenTrace>,
+    /// Tombstones that are there, of traces that are not.
+    pub(super) erased: HashSet<(WorkspaceId, [u8; 16])>,
     pub(super) logs: BTreeMap<i64, HeldLog>,
     pub(super) replaced: Vec<Replaced>,
     pub(super) seals: Vec<Sealed>,
@@ -105,6 +107,7 @@ impl Work {
         Self {
             limits: limits.clone(),
             traces: loaded.traces,
+            erased: loaded.erased,
             logs: logs.into_iter().map(|log| (log.number, log)).collect(),
             replaced: Vec::new(),
             seals: Vec::new(),
@@ -135,6 +138,10 @@ impl Work {
             begun.insert(&write.trace_id);
             let known = self.traces.get(&(batch.workspace, write.trace_id.clone()));
             if known.is_some_and(|trace| trace.state.key != write.key) {
+                return Err(CommitError::Stale);
+            }
+            let erased = |digest| self.erased.contains(&(batch.workspace, digest));
+            if known.is_none() && write.tombstone.is_some_and(erased) {
                 return Err(CommitError::Stale);
             }
             for span in &write.spans {

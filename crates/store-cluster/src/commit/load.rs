@@ -1,6 +1,6 @@
 //! What a commit has to know before it writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
 use exhibit_model::{SpanId, TraceId, TraceSummary, WorkspaceId};
@@ -16,6 +16,8 @@ use crate::{
 /// The traces that batches touch, as far as they exist.
 pub(super) struct Loaded {
     pub(super) traces: HashMap<(WorkspaceId, TraceId), OpenTrace>,
+    /// Tombstones that are there, of traces that are not.
+    pub(super) erased: HashSet<(WorkspaceId, [u8; 16])>,
 }
 
 /// Draws so many numbers, each larger than the one before.
@@ -29,13 +31,40 @@ pub(crate) async fn numbers(db: &Transaction<'_>, count: usize) -> Result<Vec<i6
 
 impl Loaded {
     pub(super) async fn of(db: &Transaction<'_>, batches: &[Batch]) -> Result<Self> {
-        let mut loaded = Self { traces: traces(db, batches).await? };
+        let mut loaded = Self { traces: traces(db, batches).await?, erased: HashSet::new() };
+        loaded.load_erased(db, batches).await?;
         if !loaded.traces.is_empty() {
             loaded.load_spans(db, batches).await?;
             loaded.load_claims(db, batches).await?;
             loaded.load_whole(db, batches).await?;
         }
         Ok(loaded)
+    }
+
+    /// Which of the traces that batches begin were erased.
+    async fn load_erased(&mut self, db: &Transaction<'_>, batches: &[Batch]) -> Result<()> {
+        let doing = "reading tombstones";
+        let begun: Vec<(WorkspaceId, [u8; 16])> = writes(batches)
+            .filter(|(batch, write)| {
+                !self.traces.contains_key(&(batch.workspace, write.trace_id.clone()))
+            })
+            .filter_map(|(batch, write)| Some((batch.workspace, write.tombstone?)))
+            .collect();
+        if begun.is_empty() {
+            return Ok(());
+        }
+        let workspaces: Vec<i64> = begun.iter().map(|(workspace, _)| workspace.0).collect();
+        let digests: Vec<&[u8]> = begun.iter().map(|(_, digest)| &digest[..]).collect();
+        let sql = "SELECT w.place FROM unnest($1::bigint[], $2::bytea[]) WITH ORDINALITY \
+                   AS w (workspace, digest, place) JOIN tombstones AS t \
+                   ON t.workspace = w.workspace AND t.digest = w.digest";
+        let statement = db.prepare_cached(sql).await.when(doing)?;
+        for row in db.query(&statement, &[&workspaces, &digests]).await.when(doing)? {
+            let place: i64 = Columns::of(&row).next()?;
+            let found = usize::try_from(place - 1).ok().and_then(|place| begun.get(place));
+            self.erased.extend(found.copied());
+        }
+        Ok(())
     }
 
     /// The current revisions that batches replace.

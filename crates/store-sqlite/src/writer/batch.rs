@@ -15,6 +15,7 @@ use super::{
     trace::OpenTrace,
 };
 use crate::{
+    erase::is_erased,
     failure::{Result, SqlContext},
     row::payload::RAW_BYTES_MAX,
     search::IndexEntry,
@@ -141,7 +142,11 @@ fn check_revisions(
     let db = step.db;
     let Some(trace) = step.trace(batch.workspace, &write.trace_id)? else {
         let new = write.spans.iter().all(|span| span.supersedes.is_none());
-        return if new { Ok(Vec::new()) } else { Err(CommitError::Stale) };
+        let erased = match &write.tombstone {
+            Some(digest) => is_erased(db, batch.workspace, digest)?,
+            None => false,
+        };
+        return if new && !erased { Ok(Vec::new()) } else { Err(CommitError::Stale) };
     };
     if trace.state.key != write.key {
         return Err(CommitError::Stale);

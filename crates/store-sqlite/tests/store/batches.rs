@@ -92,6 +92,7 @@ impl Builder {
             },
             spans: writes,
             text: words,
+            tombstone: None,
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{
     Subject, Tenant,
     fixture::{call, leaf, trace_id},
 };
-use crate::{AdminAct, Doomed, Filter, LogId, Order, TraceQuery};
+use crate::{AdminAct, CommitError, Doomed, Filter, LogId, Order, TraceQuery};
 
 fn act(body: &str) -> AdminAct {
     AdminAct { leaf: leaf(format!("an act {body}")), body: body.as_bytes().to_vec() }
@@ -53,6 +53,15 @@ pub async fn an_erased_trace_is_gone_and_its_leaves_stay(subject: Subject) {
     assert_eq!(store.tombstones(workspace, &[]).await.unwrap(), [true]);
     let found = store.tombstones(workspace, &[[2; 16], [9; 16]]).await.unwrap();
     assert_eq!(found, [true, false]);
+    // A batch that was begun before does not bring it back.
+    let mut late = tenant.batch(&[call("gone", "late", 5, 1)]).await;
+    late.traces[0].tombstone = Some([2; 16]);
+    let refused = store.commit(late.clone()).await;
+    assert!(matches!(refused, Err(CommitError::Stale)), "{refused:?}");
+    assert!(store.trace(workspace, &id).await.unwrap().is_none());
+    let mut other = tenant.batch(&[call("other", "a", 5, 1)]).await;
+    other.traces[0].tombstone = Some([9; 16]);
+    assert!(store.commit(other).await.is_ok(), "another trace is not concerned");
     // The id may be used again by whoever does not ask for tombstones.
     tenant.put(&[call("gone", "a", 0, 1)]).await;
     assert_eq!(store.trace_leaves(workspace, &id).await.unwrap().len(), 1);

@@ -231,6 +231,7 @@ impl Tenant {
             },
             spans: writes,
             text: words,
+            tombstone: None,
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use exhibit_model::{Span, Status, WorkspaceId};
+use exhibit_model::{Nanos, Span, SpanHead, Status, WorkspaceId};
 
 use super::{
     Subject,
     fixture::{Dice, START, Tenant, Tweak, at, call, running, span, span_id, trace_id},
 };
-use crate::{Filter, Order, SessionSummary, SpanWindow, StoreError, TraceQuery};
+use crate::{Filter, HistoryQuery, Order, SessionSummary, SpanWindow, StoreError, TraceQuery};
 
 fn ids(rows: &[crate::TraceRow]) -> Vec<String> {
     rows.iter().map(|row| row.summary.trace_id.to_string()).collect()
@@ -40,6 +40,74 @@ pub async fn pages_join_to_the_whole_list_in_both_orders(subject: Subject) {
             assert_eq!(joined, ids(&whole.rows), "{order:?} by {limit}");
         }
     }
+}
+
+pub async fn a_history_tells_every_trace_once_and_of_its_spans_what_lists_say(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    tenant.another().await.put(&[span("t3", "a", 0)]).await;
+    for n in 0..23 {
+        let trace = format!("t{n}");
+        let mut spans = vec![
+            span(&trace, "b", 10 + n),
+            call(&trace, "c", 5 + n, 3),
+            running(&trace, "d", 7 + n),
+        ];
+        for one in &mut spans {
+            one.parent_id = Some(span_id("b"));
+            one.agent = Some(format!("agent {n}"));
+            one.metadata.insert("n".into(), n.to_string());
+        }
+        tenant.put(&spans).await;
+    }
+    let from = Nanos(START.0 + 20_000_000_000);
+    for (from, names, context) in
+        [(Nanos(0), true, true), (Nanos(0), false, false), (from, true, false)]
+    {
+        let expected = tenant.page(&Filter::All, Order::Oldest, None, 1_000).await;
+        let expected = expected.rows.iter().filter(|row| row.summary.start >= from);
+        let expected: BTreeSet<String> = expected.map(|r| r.summary.trace_id.to_string()).collect();
+        let mut query =
+            HistoryQuery { from, after: None, limit: 4, names, context, summaries: context };
+        let mut seen = BTreeSet::new();
+        loop {
+            let page = tenant.store.history(tenant.workspace, &query).await.unwrap();
+            assert!(page.rows.len() <= 4);
+            for row in page.rows {
+                assert!(seen.insert(row.trace_id.to_string()), "{} comes twice", row.trace_id);
+                assert!(row.summary.is_some() || !context);
+                let Some(heads) = row.heads else { continue };
+                let window = SpanWindow { limit: 100, ..SpanWindow::default() };
+                let listed = tenant.store.spans(tenant.workspace, &row.trace_id, &window).await;
+                let listed = listed.unwrap().rows.into_iter().map(|row| row.head);
+                let asked = |head: SpanHead| asked(head, names, context);
+                assert_eq!(
+                    heads.into_iter().map(asked).collect::<Vec<_>>(),
+                    listed.map(asked).collect::<Vec<_>>()
+                );
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, expected);
+    }
+}
+
+/// A head without what was not asked for.
+fn asked(mut head: SpanHead, names: bool, context: bool) -> SpanHead {
+    (head.response_id, head.input_preview, head.output_preview) = (None, None, None);
+    if !names {
+        (head.parent_id, head.model, head.provider, head.tool) = (None, None, None, None);
+        head.name.clear();
+    }
+    if !context {
+        (head.agent, head.session, head.user, head.environment) = (None, None, None, None);
+        (head.version, head.service, head.trace_name) = (None, None, None);
+        head.tags.clear();
+        head.metadata.clear();
+    }
+    head
 }
 
 pub async fn pages_are_stable_while_traces_come_in(subject: Subject) {
@@ -97,6 +165,15 @@ pub async fn cursors_of_others_are_refused(subject: Subject) {
         }
         let window = SpanWindow { after: after.clone(), limit: 10, parent: None };
         refused(tenant.store.spans(tenant.workspace, &trace_id("t"), &window).await.map(drop));
+        let history = HistoryQuery {
+            from: Nanos(0),
+            after: after.clone(),
+            limit: 10,
+            names: false,
+            context: false,
+            summaries: false,
+        };
+        refused(tenant.store.history(tenant.workspace, &history).await.map(drop));
         let audited = tenant.store.audit_traces(tenant.workspace, after.clone(), 10, false).await;
         refused(audited.map(drop));
         refused(tenant.store.audit_rollups(tenant.workspace, after, 10).await.map(drop));

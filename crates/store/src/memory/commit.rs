@@ -62,6 +62,10 @@ impl Space {
             if known.is_some_and(|trace| trace.key != write.key) {
                 return Err(CommitError::Stale);
             }
+            let erased = |digest: &[u8; 16]| self.tombstones.contains(digest);
+            if known.is_none() && write.tombstone.as_ref().is_some_and(erased) {
+                return Err(CommitError::Stale);
+            }
             let mut spans = HashSet::new();
             for span in &write.spans {
                 if !spans.insert(&span.head.span_id) {

@@ -11,7 +11,11 @@ import { ErrorNote, Panel } from "../../ui/notes";
 const SAID: Record<string, string> = {
   "key-self-asserted": "The bundle names its key itself: give the key you pinned to know whose it is.",
   unwitnessed: "No witness has co-signed the checkpoint.",
-  withheld: "Some parts are shown by their hash only.",
+  redacted: "Some parts are shown by their hash only.",
+  "erased-with-certificate": "Records were erased; the log holds the act that took each of them away.",
+  "cleared-by-review": "A reviewer had contents of some records redacted or erased; the records say so.",
+  "stamp-authority-unknown": "A time stamp holds, by an authority that nobody here vouches for.",
+  "stamp-not-checked": "A time stamp uses what this page does not know; nothing is said about it.",
 };
 
 const SHOWN = 100;
@@ -86,7 +90,7 @@ export function BundlePage() {
 }
 
 function Verdict({ report, name }: { report: Report; name: string }) {
-  const ok = report.verdict === "valid";
+  const ok = report.verdict === "valid" || report.verdict === "erased-with-certificate";
   return (
     <Panel title={name}>
       <div className="space-y-4 p-4 text-sm">
@@ -101,7 +105,17 @@ function Verdict({ report, name }: { report: Report; name: string }) {
           <dt className="text-muted">Ledger</dt><dd className="num break-all">{report.log}, {count(report.tree_size)} leaves</dd>
           <dt className="text-muted">Key</dt><dd className="num break-all">{report.key}</dd>
           <dt className="text-muted">Witnesses</dt><dd>{report.witnesses.join(", ") || "none"}</dd>
+          {report.stamps.length > 0 && <><dt className="text-muted">Dated</dt><dd>{report.stamps.map((it) => it.time).join(", ")}</dd></>}
         </dl>
+        {report.erasures.length > 0 && (
+          <ul className="space-y-1" data-testid="bundle-erasures">
+            {report.erasures.slice(0, SHOWN).map((it) => (
+              <li key={it.index} className="isolate-text">
+                <span className="num">{count(it.records)}</span> records erased {it.at}{it.by ? ` by ${it.by}` : ""}: {it.why} <span className="num text-muted">leaf {count(it.index)}</span>
+              </li>
+            ))}
+          </ul>
+        )}
         {report.qualifiers.length > 0 && <ul className="space-y-1 text-muted">{report.qualifiers.map((it) => <li key={it}>{SAID[it] ?? it}</li>)}</ul>}
         {report.faults.length > 0 && (
           <ul className="space-y-1 rounded-md bg-error-soft p-3">

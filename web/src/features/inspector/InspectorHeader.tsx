@@ -23,7 +23,7 @@ export function InspectorHeader({ trace, selected, onView }: { trace: Trace; sel
   const altered = proof !== undefined && proof.faults.length > 0;
   const place = me?.workspace ? `?workspace=${encodeURIComponent(me.workspace)}` : "";
   const facts: [string, string | null | undefined, string][] = [
-    ["agent", trace.agent_name, "agent"], ["session", trace.session_id, "session"], ["user", trace.user_id, "user"],
+    ["agent", trace.agent_name, "agent"], ["user", trace.user_id, "user"],
     ["environment", trace.environment, "environment"], ["version", trace.version, "version"],
   ];
   return (
@@ -54,6 +54,11 @@ export function InspectorHeader({ trace, selected, onView }: { trace: Trace; sel
         <span><span className="num">{short(trace.span_count)}</span> <span className="text-muted">{trace.span_count === 1 ? "step" : "steps"}</span>{trace.error_count > 0 && <span className="text-error"> · <span className="num">{trace.error_count}</span> failed</span>}</span>
         <span title={`${trace.tokens_in} in, ${trace.tokens_out} out`}><span className="num">{short(trace.tokens_total)}</span> <span className="text-muted">tokens</span></span>
         <span className="inline-flex items-center gap-1.5"><span className="num">{money(trace.cost_nano_usd)}</span><CostBadge source={trace.cost_source} />{trace.cost_unknown_calls > 0 && <span className="text-xs text-muted">and {trace.cost_unknown_calls} calls unknown</span>}</span>
+        {trace.session_id && (
+          <Link to="/sessions/$sessionId" params={{ sessionId: trace.session_id }} className="min-w-0 truncate text-muted hover:text-ink" title="The whole conversation">
+            session <span className="text-ink">{trace.session_id}</span>
+          </Link>
+        )}
         {facts.filter(([, value]) => value).map(([name, value, field]) => (
           <Link key={name} to="/traces" search={{ filter: `${field} = ${quoteIfNeeded(String(value))}`, all: true } as never} className="min-w-0 truncate text-muted hover:text-ink" title={`All traces of this ${name}`}>
             {name} <span className="text-ink">{value}</span>

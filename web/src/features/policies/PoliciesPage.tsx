@@ -1,12 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { type FormEvent, useEffect, useState } from "react";
+import { analyticsQuery } from "../../api/queries";
+import { Spark } from "../../charts/Spark";
 import { useTitle } from "../../shell/Page";
 import { Button, Field, Segments } from "../../ui/controls";
 import { Dialog } from "../../ui/Dialog";
-import { duration, percent } from "../../ui/format";
+import { count, duration, percent } from "../../ui/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
 import { usePane } from "../../ui/Splitter";
+import { quoteIfNeeded } from "../explorer/fns/filter";
+import { beside } from "../overview/fns/series";
 import { SeverityMark } from "../reviews/marks";
 import { precisionQuery } from "../reviews/queries";
 import {
@@ -352,14 +356,20 @@ function ModeChoice({ text, onText }: { text: string; onText: (text: string) => 
   );
 }
 
+/** How far back it is shown when a rule spoke. */
+const SPOKE_RANGE = "30d";
+const SPOKE_RULES_MAX = 500;
+
 function Rules({ policy }: { policy: ListedPolicy }) {
   const precision = useQuery(precisionQuery).data;
+  const spoke = useQuery(analyticsQuery({ from: `-${SPOKE_RANGE}`, group_by: "rule", groups: SPOKE_RULES_MAX })).data;
+  const starts = spoke?.series.map((step) => step.start) ?? [];
   return (
     <div role="region" aria-label="What it holds" tabIndex={0} className="relative overflow-x-auto rounded-md border bg-surface">
       <table className="w-full text-sm">
         <thead className="text-left text-xs text-muted">
           <tr>
-            {["Rule", "Grave", "What follows", "Looks at", "Tests", "Right, say reviewers", ""].map(
+            {["Rule", "Grave", "What follows", "Looks at", "Tests", "Spoke in 30 days", "Right, say reviewers"].map(
               (head) => (
                 <th key={head} className="px-3 py-1.5 font-normal">
                   {head}
@@ -371,6 +381,8 @@ function Rules({ policy }: { policy: ListedPolicy }) {
         <tbody>
           {policy.rules.map((rule) => {
             const told = precision?.find((it) => it.policy === policy.name && it.rule === rule.id);
+            const name = `${policy.name}/${rule.id}`;
+            const times = spoke?.groups.find((it) => it.value === name);
             return (
               <tr key={rule.id} className="border-t align-top">
                 <td className="min-w-60 px-3 py-2">
@@ -386,6 +398,16 @@ function Rules({ policy }: { policy: ListedPolicy }) {
                 <td className="px-3 py-2">{rule.then.join(", ") || "–"}</td>
                 <td className="px-3 py-2 text-muted">{rule.scope}</td>
                 <td className="px-3 py-2 tnum">{rule.tests > 0 ? `${rule.tests} passed` : "none"}</td>
+                <td className="px-3 py-2 whitespace-nowrap tnum">
+                  {times ? (
+                    <Link to="/traces" search={{ filter: `rule = ${quoteIfNeeded(name)}`, range: SPOKE_RANGE } as never} className="inline-flex items-center gap-2 hover:underline" title="Against these steps; shows their traces">
+                      <Spark values={beside(starts, times.series, (step) => step.spans)} label={`When ${rule.id} spoke`} />
+                      {count(times.spans)}
+                    </Link>
+                  ) : (
+                    <span className="text-muted">{spoke ? "never" : "–"}</span>
+                  )}
+                </td>
                 <td className="px-3 py-2 tnum">
                   {told?.precision != null ? (
                     <span

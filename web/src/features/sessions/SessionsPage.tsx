@@ -7,7 +7,6 @@ import { Button } from "../../ui/controls";
 import { duration, money, short } from "../../ui/format";
 import { Empty, ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { Time } from "../../ui/Time";
-import { quoteIfNeeded } from "../explorer/fns/filter";
 import { listRange, type RangeSearch } from "../overview/fns/range";
 import { RangePicker } from "../overview/RangePicker";
 
@@ -37,7 +36,7 @@ export function SessionsPage() {
               <tbody>
                 {sessions.map((it) => (
                   <tr key={it.session_id} className="border-t hover:bg-hover">
-                    <td className="max-w-64 truncate px-3 py-1.5"><Link to="/traces" search={{ filter: `session = ${quoteIfNeeded(it.session_id)}`, all: true } as never} className="font-medium hover:underline" dir="auto">{it.session_id}</Link></td>
+                    <td className="max-w-64 truncate px-3 py-1.5"><Link to="/sessions/$sessionId" params={{ sessionId: it.session_id }} className="font-medium hover:underline" dir="auto">{it.session_id}</Link></td>
                     <td className="max-w-40 truncate px-3 text-muted">{it.user_ids.join(", ")}</td>
                     <td className="px-3 text-right num">{short(it.trace_count)}</td>
                     <td className={`px-3 text-right num ${it.error_count ? "text-error" : "text-muted"}`}>{it.error_count}</td>

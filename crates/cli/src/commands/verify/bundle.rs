@@ -2,7 +2,7 @@
 
 use std::{fs, io::Read as _, path::Path};
 
-use exhibit_evidence::{Demands, Report, Verdict, verify};
+use exhibit_evidence::{Demands, Report, Verdict, stamp::Roots, verify};
 use exhibit_ledger::{Policy, SignedCheckpoint, TlogProof, VerifierKey, leaf_hash};
 use serde_json::json;
 
@@ -39,7 +39,7 @@ pub(super) fn run(args: &VerifyArgs, file: &Path, output: Output) -> anyhow::Res
         print(&report, output)?;
     }
     Ok(match report.verdict {
-        Verdict::Valid => Exit::Done,
+        Verdict::Valid | Verdict::ErasedWithCertificate => Exit::Done,
         Verdict::Unverifiable => Exit::Undecided,
         _ => Exit::Failed,
     })
@@ -59,6 +59,11 @@ fn demands(args: &VerifyArgs) -> anyhow::Result<Demands> {
         let note = SignedCheckpoint::parse(&note);
         demands.checkpoint = Some(note.map_err(|error| named("--checkpoint", path, &error))?);
     }
+    if let Some(path) = &args.timestamp_roots {
+        let pem = fs::read(path).map_err(|error| named("--timestamp-roots", path, &error))?;
+        let roots = Roots::from_pem(&pem);
+        demands.roots = roots.map_err(|error| named("--timestamp-roots", path, &error))?;
+    }
     Ok(demands)
 }
 
@@ -69,7 +74,7 @@ fn named(flag: &str, path: &Path, error: &dyn std::fmt::Display) -> Failure {
 fn print(report: &Report, output: Output) -> anyhow::Result<()> {
     let word = serde_json::to_value(report.verdict).unwrap_or_default();
     let style = match report.verdict {
-        Verdict::Valid => Style::Green,
+        Verdict::Valid | Verdict::ErasedWithCertificate => Style::Green,
         Verdict::Unverifiable => Style::Yellow,
         _ => Style::Red,
     };
@@ -86,6 +91,13 @@ fn print(report: &Report, output: Output) -> anyhow::Result<()> {
     }
     if !report.witnesses.is_empty() {
         output.line(format!("Witnesses:  {}", printable(&report.witnesses.join(", "))))?;
+    }
+    for stamp in &report.stamps {
+        let trust = if stamp.trusted { "" } else { " (an authority that you did not name)" };
+        output.line(format!("Stamped:    {}{trust}", stamp.time))?;
+    }
+    for one in &report.erasures {
+        output.line(printable(&format!("Erased:     {}", one.in_words())))?;
     }
     if !report.qualifiers.is_empty() {
         output.line(format!("Rests on:   {}", report.qualifiers.join(", ")))?;

@@ -28,6 +28,8 @@ struct Evidence {
     #[serde(default)]
     successions: Vec<String>,
     #[serde(default)]
+    gaps: Vec<Value>,
+    #[serde(default)]
     faults: Vec<Value>,
 }
 
@@ -105,6 +107,9 @@ fn judge(evidence: Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
         records: evidence.records.len(),
         faults: Vec::new(),
     };
+    if !evidence.gaps.is_empty() {
+        finding.qualifiers.push("gaps");
+    }
     if evidence.trace_id != id.as_str() {
         finding.fault(Verdict::BadProof, None, "the evidence is about another trace");
     }
