@@ -128,7 +128,9 @@ impl Projection {
         }
         read.takes = ways.first().copied().unwrap_or(false);
         if ways.iter().any(|takes| *takes != read.takes) {
-            return Err(NotKnown("a projection that takes fields and leaves out others".to_owned()));
+            return Err(NotKnown(
+                "a projection that takes fields and leaves out others".to_owned(),
+            ));
         }
         // `{_id: 1}` alone takes nothing else.
         read.takes |= ways.is_empty() && read.id && !given.is_empty();
@@ -241,7 +243,10 @@ mod tests {
         assert_eq!(keys(doc! { "status": true, "_id": 0 }), ["status"]);
         assert_eq!(keys(doc! { "_id": 0 }), all[1..]);
         assert_eq!(keys(doc! { "_id": 1 }), ["_id"]);
-        assert_eq!(keys(doc! { "steps": 0, "status": 0, "created_at": 0 }), ["_id", "n\u{FFFD}l", "trace_id"]);
+        assert_eq!(
+            keys(doc! { "steps": 0, "status": 0, "created_at": 0 }),
+            ["_id", "n\u{FFFD}l", "trace_id"]
+        );
         let deep = shown(doc! { "steps.input.x": 1, "_id": 0 }).unwrap();
         assert_eq!(deep, doc! { "steps": [{ "input": { "x": 1 } }] });
         let without = shown(doc! { "steps.input.x": 0 }).unwrap();
