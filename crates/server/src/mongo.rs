@@ -8,6 +8,7 @@
 
 mod commands;
 mod query;
+mod reading;
 mod value;
 mod wire;
 
@@ -33,7 +34,7 @@ use crate::{
 
 /// The document of a trace, as a reader of the collection `traces` gets it.
 pub fn trace_document(row: &TraceRow, spans: &[SpanDetail]) -> bson::Document {
-    value::to_bson(&documents::document(row, spans))
+    value::Found::of(documents::document(row, spans)).whole()
 }
 
 /// MongoDB's own bound on a message.

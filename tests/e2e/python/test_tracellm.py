@@ -124,6 +124,49 @@ def test_a_key_as_password_decides_the_workspace(place, sent):
     assert sent["document"]["trace_id"] in json.loads(done.stdout), done.stderr
 
 
+ASKED = """
+import sys, json, pymongo
+traces = pymongo.MongoClient(sys.argv[1]).t.traces
+def asked(what):
+    try:
+        return what()
+    except pymongo.errors.PyMongoError as error:
+        return str(error)
+one = traces.find_one({"trace_id": "large-3"}, {"trace_id": 1, "steps.tool_name": 1})
+print(json.dumps({
+    "all": asked(lambda: len(list(traces.find({})))),
+    "some": [len(d["prompt"]) for d in traces.find({"trace_id": {"$in": ["large-1", "large-2"]}}).limit(2)],
+    "newest": len(list(traces.find({}, {"prompt": 0}).sort("created_at", -1).limit(5))),
+    "counted": traces.count_documents({"model_name": "large"}),
+    "status": traces.distinct("status", {"model_name": "large"}),
+    "projected": sorted(one), "again": traces.find_one({"_id": one["_id"]}, {"_id": 0, "trace_id": 1}),
+    "mixed": asked(lambda: traces.find_one({}, {"status": 1, "steps": 0})),
+}))
+"""
+
+
+def test_a_reader_gets_what_fits_one_answer_and_is_told_to_ask_for_less(fresh, tmp_path):
+    port = free_port()
+    with fresh("--mongo-listen", f"127.0.0.1:{port}") as server:
+        with server.client(server.create_key("ingest")) as api:
+            for n in range(46):
+                span = {
+                    "trace_id": f"large-{n}", "span_id": "s", "name": "x", "span_type": "llm", "status": "ok",
+                    "model": "large", "start_time": "2026-11-21T10:00:00Z", "end_time": "2026-11-21T10:00:01Z",
+                    "input": "x" * 900_000, "output": "y",
+                }  # fmt: skip
+                answer = api.post("/api/v1/ingest/spans", json={"batch": [span]})
+                assert answer.is_success, answer.text
+        done = subprocess.run([clients.python("seeds"), "-c", ASKED, f"mongodb://127.0.0.1:{port}"],
+                              capture_output=True, text=True, timeout=200, env=environment())  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert "more than 40 MB" in said["all"] and "limit" in said["all"]
+    assert said["some"] == [900_000] * 2 and said["newest"] == 5 and said["counted"] == 46
+    assert said["status"] == ["success"] and said["again"] == {"trace_id": "large-3"}
+    assert said["projected"] == ["_id", "steps", "trace_id"] and "projection" in said["mixed"]
+
+
 def test_rest_answers_in_its_shape(place, sent):
     made = sent["document"]["trace_id"]
     with httpx.Client(base_url=place.rest, trust_env=False) as api:

@@ -2,13 +2,10 @@
 
 use bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 use exhibit_capture::{Context, dialect::tracellm};
-use exhibit_model::{Json, JsonMap, Scope, Scopes, WorkspaceId};
+use exhibit_model::{Json, Scope, Scopes, WorkspaceId};
 
-use super::{
-    query::{self, NotKnown},
-    value,
-};
-use crate::{app::Shared, auth, problem::Problem, tracellm::documents};
+use super::{query::NotKnown, reading, value};
+use crate::{app::Shared, auth, problem::Problem};
 
 /// The version that drivers are told: of MongoDB 7.
 const WIRE_VERSION: i32 = 21;
@@ -31,14 +28,14 @@ impl Session {
 }
 
 /// An error as MongoDB numbers it.
-struct Refused {
+pub(super) struct Refused {
     code: i32,
     name: &'static str,
     message: String,
 }
 
 impl Refused {
-    fn new(code: i32, name: &'static str, message: impl Into<String>) -> Self {
+    pub(super) fn new(code: i32, name: &'static str, message: impl Into<String>) -> Self {
         Self { code, name, message: message.into() }
     }
 }
@@ -58,13 +55,14 @@ impl From<Problem> for Refused {
 impl From<NotKnown> for Refused {
     fn from(NotKnown(what): NotKnown) -> Self {
         let message = format!(
-            "{what} is not understood here; use equality, $or, $and, $gt, $gte, $lt, $lte, $ne, $in, $exists"
+            "{what} is not understood here; use equality, $or, $and, $gt, $gte, $lt, $lte, $ne, $in, $exists; \
+             in a projection, names with 1 or 0"
         );
         Self::new(2, "BadValue", message)
     }
 }
 
-type Answer = Result<Document, Refused>;
+pub(super) type Answer = Result<Document, Refused>;
 
 /// Answers a command. Errors are answers too.
 pub(super) async fn run(app: &Shared, session: &mut Session, command: &Document) -> Document {
@@ -95,7 +93,7 @@ async fn dispatch(app: &Shared, session: &mut Session, command: &Document) -> An
         "createIndexes" => Ok(doc! {
             "numIndexesBefore": 1, "numIndexesAfter": 1, "note": "documents are found without them",
         }),
-        "listCollections" => Ok(cursor(
+        "listCollections" => Ok(reading::cursor(
             "$cmd.listCollections",
             COLLECTIONS.iter().map(|name| doc! { "name": *name, "type": "collection" }).collect(),
         )),
@@ -104,9 +102,10 @@ async fn dispatch(app: &Shared, session: &mut Session, command: &Document) -> An
             "totalSize": 1_i64,
         }),
         "insert" => insert(app, session, target, command).await,
-        "find" => find(app, session, target, command).await,
-        "count" => count(app, session, target, command).await,
-        "aggregate" => aggregate(app, session, target, command).await,
+        "find" => reading::find(app, session, target, command).await,
+        "count" => reading::count(app, session, target, command).await,
+        "aggregate" => reading::aggregate(app, session, target, command).await,
+        "distinct" => reading::distinct(app, session, target, command).await,
         "update" | "delete" | "findAndModify" | "drop" | "dropDatabase" | "renameCollection" => {
             let message =
                 "What is recorded here stays as it is; it can be neither changed nor deleted";
@@ -149,7 +148,7 @@ async fn login(app: &Shared, session: &mut Session, command: &Document) -> Answe
 }
 
 /// Where a session acts, if it may.
-async fn workspace(
+pub(super) async fn workspace(
     app: &Shared,
     session: &Session,
     scopes: &[Scope],
@@ -172,7 +171,7 @@ async fn workspace(
     Ok(found.ok_or_else(missing)?.id)
 }
 
-fn known_collection(collection: &str) -> Result<(), Refused> {
+pub(super) fn known_collection(collection: &str) -> Result<(), Refused> {
     if COLLECTIONS.contains(&collection) {
         return Ok(());
     }
@@ -267,141 +266,4 @@ async fn notes(
         taken += 1;
     }
     Ok(doc! { "n": taken })
-}
-
-/// The documents of a collection that a filter finds.
-async fn found(
-    app: &Shared,
-    session: &Session,
-    collection: &str,
-    filter: &Document,
-) -> Result<Vec<JsonMap>, Refused> {
-    known_collection(collection)?;
-    let workspace = workspace(app, session, &[Scope::Read, Scope::Ingest]).await?;
-    let recorder = &app.recorder;
-    if collection == "traces" {
-        if let Ok(id) = filter.get_str("trace_id") {
-            let one = documents::one(recorder, workspace, id).await?;
-            return keep(one.into_iter().collect(), filter);
-        }
-        let all = documents::recent(recorder, workspace, documents::LOOKED_AT_MAX).await?;
-        return keep(all, filter);
-    }
-    let notes = recorder.notes(workspace, collection).await.map_err(Problem::from)?;
-    let mut all: Vec<JsonMap> =
-        notes.into_iter().filter_map(|note| note.as_object().cloned()).collect();
-    // A key is found again by whoever shows it, and by nobody else.
-    let shown = filter.get_str("key").ok();
-    let digest = shown.map(|key| recorder.keyed_digest("client-key", key));
-    for map in &mut all {
-        let held = map.shift_remove("key_digest");
-        if let (Some(Json::String(held)), Some(digest), Some(key)) = (held, &digest, shown)
-            && held == *digest
-        {
-            map.insert("key".to_owned(), key.into());
-        }
-    }
-    if collection == "api_keys" {
-        all.retain(|map| map.contains_key("key"));
-    }
-    keep(all, filter)
-}
-
-fn keep(all: Vec<JsonMap>, filter: &Document) -> Result<Vec<JsonMap>, Refused> {
-    let mut out = Vec::new();
-    for document in all {
-        if query::matches(filter, &document)? {
-            out.push(document);
-        }
-    }
-    Ok(out)
-}
-
-fn whole(command: &Document, name: &str) -> usize {
-    let number = command.get(name).and_then(|value| value::json_of(value).as_f64());
-    number.map_or(0, |n| n.abs() as usize)
-}
-
-fn cursor(collection: &str, batch: Vec<Document>) -> Document {
-    doc! { "cursor": { "firstBatch": batch, "id": 0_i64, "ns": format!("exhibit.{collection}") } }
-}
-
-fn page(documents: Vec<JsonMap>, skip: usize, limit: usize) -> Vec<Document> {
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    documents.iter().skip(skip).take(limit).map(value::to_bson).collect()
-}
-
-async fn find(app: &Shared, session: &Session, collection: &str, command: &Document) -> Answer {
-    let filter = command.get_document("filter").cloned().unwrap_or_default();
-    let mut documents = found(app, session, collection, &filter).await?;
-    if let Ok(order) = command.get_document("sort") {
-        query::sort(&mut documents, order);
-    }
-    let batch = page(documents, whole(command, "skip"), whole(command, "limit"));
-    Ok(cursor(collection, batch))
-}
-
-async fn count(app: &Shared, session: &Session, collection: &str, command: &Document) -> Answer {
-    let filter = command.get_document("query").cloned().unwrap_or_default();
-    let count = found(app, session, collection, &filter).await?.len();
-    Ok(doc! { "n": i32::try_from(count).unwrap_or(i32::MAX) })
-}
-
-async fn aggregate(
-    app: &Shared,
-    session: &Session,
-    collection: &str,
-    command: &Document,
-) -> Answer {
-    let unknown = |stage: &str| {
-        let message = format!(
-            "The stage {stage} is not understood here; use $match, $sort, $skip, $limit, $count, and \
-             $group that counts"
-        );
-        Refused::new(40324, "Location40324", message)
-    };
-    let stages = command.get_array("pipeline").map_err(|_| unknown("(none)"))?;
-    let mut documents = found(app, session, collection, &doc! {}).await?;
-    for (n, stage) in stages.iter().enumerate() {
-        let stage = stage.as_document().and_then(|stage| stage.iter().next());
-        let Some((name, body)) = stage else { return Err(unknown("(empty)")) };
-        let number = || value::json_of(body).as_f64().map_or(0, |n| n.max(0.0) as usize);
-        match (name.as_str(), body) {
-            ("$match", Bson::Document(filter)) => documents = keep(documents, filter)?,
-            ("$sort", Bson::Document(order)) => query::sort(&mut documents, order),
-            ("$skip", _) => documents = documents.split_off(number().min(documents.len())),
-            ("$limit", _) => documents.truncate(number()),
-            ("$count", Bson::String(field)) if n + 1 == stages.len() => {
-                let count = i32::try_from(documents.len()).unwrap_or(i32::MAX);
-                return Ok(cursor(collection, vec![doc! { field: count }]));
-            }
-            ("$group", Bson::Document(group)) if n + 1 == stages.len() => {
-                let counted = counting(group, documents.len()).ok_or_else(|| unknown("$group"))?;
-                let batch = if documents.is_empty() { Vec::new() } else { vec![counted] };
-                return Ok(cursor(collection, batch));
-            }
-            (other, _) => return Err(unknown(other)),
-        }
-    }
-    Ok(cursor(collection, page(documents, 0, 0)))
-}
-
-/// `{_id: constant, n: {$sum: 1}}`: how drivers count documents.
-fn counting(group: &Document, count: usize) -> Option<Document> {
-    let mut out = Document::new();
-    for (field, value) in group {
-        let value = match (field.as_str(), value) {
-            ("_id", Bson::Document(_) | Bson::Array(_)) => return None,
-            ("_id", Bson::String(text)) if text.starts_with('$') => return None,
-            ("_id", constant) => constant.clone(),
-            (_, Bson::Document(sum)) => {
-                let step =
-                    value::json_of(sum.get("$sum")?).as_f64().filter(|n| n.fract() == 0.0)?;
-                Bson::Int32(i32::try_from(count).ok()?.checked_mul(step as i32)?)
-            }
-            _ => return None,
-        };
-        out.insert(field, value);
-    }
-    Some(out)
 }

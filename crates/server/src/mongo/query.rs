@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use bson::{Bson, Document};
 use exhibit_model::{Json, JsonMap, Nanos};
 
-use super::value::json_of;
+use super::value::{Found, json_of};
 
 /// Something in a filter that is not understood here.
 #[derive(Debug, PartialEq, Eq)]
@@ -54,7 +54,7 @@ fn all(list: &Bson, document: &JsonMap) -> Result<bool, NotKnown> {
 }
 
 /// A field, or a path with dots.
-fn at<'a>(document: &'a JsonMap, path: &str) -> Option<&'a Json> {
+pub(super) fn at<'a>(document: &'a JsonMap, path: &str) -> Option<&'a Json> {
     if let Some(value) = document.get(path) {
         return Some(value);
     }
@@ -120,8 +120,9 @@ pub(super) fn compare(a: &Json, b: &Json) -> Option<Ordering> {
 }
 
 /// Sorts documents as a specification of fields with 1 or −1 says.
-pub(super) fn sort(documents: &mut [JsonMap], specification: &Document) {
+pub(super) fn sort(documents: &mut [Found], specification: &Document) {
     documents.sort_by(|a, b| {
+        let (a, b) = (&a.fields, &b.fields);
         specification.iter().fold(Ordering::Equal, |order, (field, direction)| {
             order.then_with(|| {
                 let found = match (at(a, field), at(b, field)) {

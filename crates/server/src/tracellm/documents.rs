@@ -25,21 +25,39 @@ pub(crate) async fn recent(
     most: usize,
 ) -> Result<Vec<JsonMap>, Problem> {
     let mut out = Vec::new();
-    let mut after = None;
-    while out.len() < most {
-        let rows = (most - out.len()).min(200);
+    let mut keep = |document| {
+        out.push(document);
+        true
+    };
+    walk(recorder, workspace, most, &mut keep).await?;
+    Ok(out)
+}
+
+/// Shows the newest documents one after the other, until `visit` has enough.
+pub(crate) async fn walk(
+    recorder: &Arc<Recorder>,
+    workspace: WorkspaceId,
+    most: usize,
+    visit: &mut (dyn FnMut(JsonMap) -> bool + Send),
+) -> Result<(), Problem> {
+    let (mut looked_at, mut after) = (0, None);
+    while looked_at < most {
+        let rows = (most - looked_at).min(200);
         let page = recorder.traces(workspace, "", Order::Newest, after, rows).await?;
+        looked_at += page.rows.len();
         for row in &page.rows {
             let id = row.summary.trace_id.clone();
             let found = recorder.trace_with_spans(workspace, &id, STEPS_MAX).await?;
-            out.extend(found.map(|(row, details)| document(&row, &details)));
+            if found.is_some_and(|(row, details)| !visit(document(&row, &details))) {
+                return Ok(());
+            }
         }
         after = page.next;
         if after.is_none() {
             break;
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 /// One document.

@@ -83,6 +83,7 @@ def openlit():
 
 
 def agentops():
+    os.environ["AGENTOPS_LOGGING_TO_FILE"] = "False"  # else into the working directory
     import agentops as sdk
     from agentops.sdk.decorators import agent, operation, tool
 
