@@ -121,7 +121,7 @@ async fn show(id: &str, workspace: &str, remote: &Remote, output: Output) -> any
             text(act, "by"),
             words.join(": ")
         );
-        output.line(line.trim_end().to_owned())?;
+        output.line(line.trim_end())?;
     }
     Ok(Exit::Done)
 }
