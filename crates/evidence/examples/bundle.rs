@@ -94,7 +94,7 @@ impl Words {
         while out.len() < bytes {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             out.push_str(WORDS[(self.0 >> 60) as usize]);
-            if (self.0 >> 56) % 16 == 0 {
+            if (self.0 >> 56).is_multiple_of(16) {
                 out.push_str(&format!("{:x} ", self.0 >> 32));
             }
         }
