@@ -12,4 +12,5 @@ fuzz_target!(|bytes: &[u8]| {
         let _ = stamp::read(&token, b"text");
     }
     let _ = stamp::read(bytes, b"text");
+    let _ = stamp::verify_signature(bytes, b"text");
 });

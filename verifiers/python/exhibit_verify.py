@@ -1385,6 +1385,9 @@ class Bundle:
         known = {k: v for k, v in erased.items() if k in shape} if isinstance(erased, dict) else None
         if not has_shape(known, shape) or not re.fullmatch("-?[0-9]{1,19}", erased["at"]):
             raise unfit("the act is no erasure")
+        named = erased.get("by") is None or isinstance(erased["by"], str)
+        if not named or not -(1 << 63) <= int(erased["at"]) < 1 << 63:
+            raise unfit("the act is no erasure")
         covered, ranges = 0, erased["leaves"]
         if not all(isinstance(r, list) and len(r) == 2 and all(map(is_count, r)) for r in ranges):
             raise unfit("the act is no erasure")

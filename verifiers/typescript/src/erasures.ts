@@ -113,6 +113,8 @@ async function certificate(
   if (!texts || !/^-?[0-9]{1,19}$/.test(at) || !Array.isArray(ranges) || !ranges.every(isRange)) {
     throw unfit("the act is no erasure", where);
   }
+  const nameable = by === undefined || by === null || typeof by === "string";
+  if (!nameable || BigInt.asIntN(64, BigInt(at)) !== BigInt(at)) throw unfit("the act is no erasure", where);
   let covered = 0;
   for (const [from, to] of ranges) {
     if (from >= to || to > where.index) {

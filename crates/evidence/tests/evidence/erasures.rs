@@ -102,6 +102,14 @@ pub(crate) fn cases() -> Vec<Case> {
             r#"{"act":"erased","erased":{"cause":"erasure","why":"x","at":"1"}}"#,
         ),
         ("act-that-does-not-read", "{"),
+        (
+            "act-beyond-time",
+            r#"{"act":"erased","erased":{"cause":"erasure","why":"x","at":"9999999999999999999","leaves":[[1,2]]}}"#,
+        ),
+        (
+            "act-of-nobody-who-has-a-name",
+            r#"{"act":"erased","erased":{"cause":"erasure","why":"x","by":7,"at":"1","leaves":[[1,2]]}}"#,
+        ),
     ] {
         let log = [records(), vec![act(210, body)]].concat();
         let b = sign(whole(&log, &TRACE));
