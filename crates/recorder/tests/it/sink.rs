@@ -77,7 +77,7 @@ impl Sink for Shelf {
         if let Some(recorder) = eraser {
             let workspace = recorder.default_workspace().await.unwrap();
             let what = Erase::Trace(documents[0].trace.clone());
-            recorder.erase(&workspace, what, "asked for", false).await.unwrap();
+            recorder.erase(&workspace, what, ("asked for", "test"), false).await.unwrap();
         }
         let refused = self.refused.lock().clone();
         let mut unwritten = Vec::new();
@@ -121,7 +121,7 @@ async fn seal(house: &House) {
 async fn erase(house: &House, trace: &str) {
     let workspace = house.recorder.default_workspace().await.unwrap();
     let what = Erase::Trace(TraceId::new(trace).unwrap());
-    house.recorder.erase(&workspace, what, "asked for", false).await.unwrap();
+    house.recorder.erase(&workspace, what, ("asked for", "test"), false).await.unwrap();
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn an_erased_trace_is_erased_there_too_however_it_went() {
     house.recorder.set_retention_rules(house.workspace, rules).await.unwrap();
     house.turn(3 * 86_400);
     let workspace = house.recorder.default_workspace().await.unwrap();
-    house.recorder.run_retention(&workspace, false).await.unwrap();
+    house.recorder.run_retention(&workspace, "test", false).await.unwrap();
     assert!(fill(&house, &shelf).await);
     assert!(shelf.traces().is_empty(), "what the rules of retention take away goes there too");
     assert_eq!(standing(&house).await.removed, 4);
