@@ -94,7 +94,7 @@ impl Words {
         while out.len() < bytes {
             self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             out.push_str(WORDS[(self.0 >> 60) as usize]);
-            if self.0 >> 56 & 0xf == 0 {
+            if (self.0 >> 56) % 16 == 0 {
                 out.push_str(&format!("{:x} ", self.0 >> 32));
             }
         }
@@ -187,7 +187,7 @@ fn parts(n: u64, words: &mut Words) -> [String; 5] {
 fn leaf(n: u64, parts: &[String; 5], key: &PartKey) -> Result<Vec<u8>, Failure> {
     let id = record(n);
     let mut leaf = Leaf::new(LeafKind::Span, id, "otlp", 1_800_000_000_000_000_000 + n);
-    leaf.body_root = Some(body_root(key, &id, &parts.each_ref().map(|part| part.as_bytes()))?);
+    leaf.body_root = Some(body_root(key, &id, &parts.each_ref().map(String::as_bytes))?);
     leaf.lengths = parts.iter().map(|part| part.len() as u64).collect();
     Ok(leaf.to_bytes()?)
 }

@@ -45,8 +45,10 @@ fn captured(rules: &RuleSet, text: &str) -> Found {
     span.findings.into_iter().map(|f| (f.category, f.entity)).collect()
 }
 
-const PATHS: [(&str, fn(&RuleSet, &str) -> Found); 2] =
-    [("scanned", scanned), ("captured", captured)];
+/// Finds what stands in a text.
+type Look = fn(&RuleSet, &str) -> Found;
+
+const PATHS: [(&str, Look); 2] = [("scanned", scanned), ("captured", captured)];
 
 #[test]
 fn credentials_of_public_sets_are_found() {

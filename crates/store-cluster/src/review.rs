@@ -94,8 +94,7 @@ impl ReviewStore for ClusterStore {
         .when(doing)?;
         record_act(&db, workspace, &act).await?;
         let told = notify::of_review(&self.shared.node, workspace, &review.id);
-        let telling = db.execute("SELECT pg_notify('exhibit_commits', $1)", &[&told]);
-        telling.await.when(doing)?;
+        db.execute("SELECT pg_notify('exhibit_commits', $1)", &[&told]).await.when(doing)?;
         db.commit().await.when(doing)?;
         Ok(true)
     }

@@ -112,7 +112,7 @@ pub(crate) fn cases() -> Vec<Case> {
     case("certificate-doubled", b, "bad-proof", "certificate-unfit");
     let b = sign(edit(erased(), "{\"index\"", "{ \"index\""));
     case("certificate-spelled-otherwise", b, "refused", "malformed-file");
-    let b = sign(erased().lines(ERASURES, |lines| lines[0] = "{}".to_owned()));
+    let b = sign(erased().lines(ERASURES, |lines| "{}".clone_into(&mut lines[0])));
     case("certificate-line-of-nothing", b, "refused", "malformed-file");
 
     // Somebody has kept what was erased, and brings it back.

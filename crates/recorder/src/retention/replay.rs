@@ -87,7 +87,7 @@ impl Recorder {
             }
         }
         let mut report = RunReport::default();
-        let cause = Cause { cause: "erasure", why: WHY, by: "restore" };
+        let cause = Cause { kind: "erasure", why: WHY, by: "restore" };
         for ids in found.chunks(BATCH) {
             self.take_batch(workspace, ids, cause, &mut report).await?;
         }

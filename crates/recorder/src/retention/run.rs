@@ -67,7 +67,7 @@ pub struct Certificate {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cause<'c> {
     /// `retention` or `erasure`.
-    pub(super) cause: &'c str,
+    pub(super) kind: &'c str,
     /// The rule, or the reason that was given.
     pub(super) why: &'c str,
     /// Who asked.
@@ -116,7 +116,7 @@ impl Recorder {
                 workspace.id,
                 filter,
                 &expired,
-                Cause { cause: "retention", why: &rule.name, by },
+                Cause { kind: "retention", why: &rule.name, by },
                 &keeping,
                 &mut report,
             )
@@ -158,7 +158,7 @@ impl Recorder {
         let _turn = self.keeping_turn.lock().await;
         let keeping = self.keeping(workspace.id).await?;
         let mut report = RunReport { dry_run, ..RunReport::default() };
-        let cause = Cause { cause: "erasure", why: reason, by };
+        let cause = Cause { kind: "erasure", why: reason, by };
         match what {
             Erase::Trace(id) => {
                 let row = self.store.trace(workspace.id, &id).await?.ok_or(Error::NotFound)?;
@@ -284,7 +284,7 @@ impl Recorder {
         &self,
         workspace: WorkspaceId,
         ids: &[TraceId],
-        Cause { cause, why, by }: Cause<'_>,
+        Cause { kind: cause, why, by }: Cause<'_>,
         report: &mut RunReport,
     ) -> Result<(), Error> {
         let keys = self.doom_keys(workspace, ids).await?;

@@ -77,7 +77,7 @@ impl Sink for Shelf {
         if let Some(recorder) = eraser {
             let workspace = recorder.default_workspace().await.unwrap();
             let what = Erase::Trace(documents[0].trace.clone());
-            recorder.erase(&workspace, what, ("asked for", "test"), false).await.unwrap();
+            recorder.erase(&workspace, what, ("asked for", "local"), false).await.unwrap();
         }
         let refused = self.refused.lock().clone();
         let mut unwritten = Vec::new();
@@ -121,7 +121,7 @@ async fn seal(house: &House) {
 async fn erase(house: &House, trace: &str) {
     let workspace = house.recorder.default_workspace().await.unwrap();
     let what = Erase::Trace(TraceId::new(trace).unwrap());
-    house.recorder.erase(&workspace, what, ("asked for", "test"), false).await.unwrap();
+    house.recorder.erase(&workspace, what, ("asked for", "local"), false).await.unwrap();
 }
 
 #[tokio::test]
@@ -172,7 +172,7 @@ async fn what_came_while_it_was_away_is_written_in_pieces_when_it_is_back() {
     assert!(missing.behind >= 450 && since < house.recorder.now(), "since the first failure");
     let gauges = house.recorder.gauges();
     let gauge = |name: &str| gauges.iter().find(|g| g.name == name).unwrap().value;
-    assert_eq!(gauge("sink_failing"), 1.0);
+    assert!(gauge("sink_failing") > 0.5);
     assert!(gauge("sink_lag_seconds") >= 4.0 * 31.0, "{}", gauge("sink_lag_seconds"));
     assert!(gauge("sink_behind_entries") >= 450.0);
 
@@ -219,7 +219,7 @@ async fn an_erased_trace_is_erased_there_too_however_it_went() {
     house.recorder.set_retention_rules(house.workspace, rules).await.unwrap();
     house.turn(3 * 86_400);
     let workspace = house.recorder.default_workspace().await.unwrap();
-    house.recorder.run_retention(&workspace, "test", false).await.unwrap();
+    house.recorder.run_retention(&workspace, "clock", false).await.unwrap();
     assert!(fill(&house, &shelf).await);
     assert!(shelf.traces().is_empty(), "what the rules of retention take away goes there too");
     assert_eq!(standing(&house).await.removed, 4);
@@ -319,7 +319,7 @@ async fn the_server_feeds_it_until_it_is_stopped() {
         panic!("it did not come about");
     };
     let failing =
-        || house.recorder.gauges().iter().any(|g| g.name == "sink_failing" && g.value == 1.0);
+        || house.recorder.gauges().iter().any(|g| g.name == "sink_failing" && g.value > 0.5);
     eventually(&failing).await;
     shelf.away.store(false, Ordering::SeqCst);
     eventually(&|| shelf.traces() == ["a"]).await;

@@ -42,7 +42,7 @@ pub(crate) async fn put_carried(
     // Unpacking and cutting words is work; other tasks go on meanwhile.
     let (limits, words) = (shared.options.limits.clone(), shared.options.carry_words);
     let work = tokio::task::spawn_blocking(move || {
-        let loaded = Loaded { traces: HashMap::new() };
+        let loaded = Loaded::default();
         let mut work = Work::new(&limits, loaded, Vec::new(), Vec::new());
         for trace in traces {
             let start = filed.get(&trace.number).copied();

@@ -14,6 +14,7 @@ use crate::{
 };
 
 /// The traces that batches touch, as far as they exist.
+#[derive(Default)]
 pub(super) struct Loaded {
     pub(super) traces: HashMap<(WorkspaceId, TraceId), OpenTrace>,
     /// Tombstones that are there, of traces that are not.
