@@ -35,18 +35,27 @@ async def fail():
     raise ValueError("no such order")
 
 
+async def stored(count):
+    """Its client stores in the background: waits until so many are there."""
+    for _ in range(150):
+        page = await list_traces(TraceFilters(limit=10))
+        if sum(run in trace.prompt for trace in page.items) >= count:
+            return
+        await asyncio.sleep(0.1)
+
+
 async def main():
     made = await create_project(name=f"shop-{run}", description="tests", environment="staging")
     answer["key"] = made.api_key.key
     answer["projects"] = [p.name for p in await list_projects()]
     answer["key resolves"] = (await get_project_by_api_key(made.api_key.key)).project_id == made.project.project_id
     await ask()
-    await asyncio.sleep(0.5)
+    await stored(1)
     try:
         await fail()
     except ValueError:
         pass
-    await asyncio.sleep(0.5)
+    await stored(2)
     page = await list_traces(TraceFilters(limit=10))
     answer["recent"] = [t.trace_id for t in page.items]
     read = [await get_trace_by_id(t.trace_id) for t in page.items]
