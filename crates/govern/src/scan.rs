@@ -87,8 +87,12 @@ pub(crate) struct Engine {
     numbers: Numbers,
     /// Detectors whose shape is worth a look without one of their context words in the text.
     free: Vec<bool>,
-    /// Detectors that never find anything sure.
-    hopeless: Vec<bool>,
+    /// Detectors whose shape is worth a look for something unsure.
+    free_unsure: Vec<bool>,
+    /// Detectors that are listened for: what [`Scratch::heard`] says of them is so.
+    listened: Vec<bool>,
+    /// Detectors that find nothing sure without a context word near.
+    weak: Vec<bool>,
     clean: Clean,
 }
 
@@ -99,8 +103,8 @@ pub(crate) struct Scratch {
     /// By detector: one more than the place of its last window.
     last: Vec<usize>,
     stretches: Vec<Stretch>,
-    /// Detectors that need no context word, or of which one was seen.
-    armed: Vec<bool>,
+    /// Detectors of which a context word stands somewhere in the text or its name.
+    heard: Vec<bool>,
     /// By detector: bytes it has looked at in this span.
     steps: Vec<usize>,
     /// Some detector has looked at more than it may.
@@ -124,6 +128,8 @@ struct Look<'a> {
     key: Option<&'a str>,
     /// Whether detectors are tried that find nothing sure without context.
     widely: bool,
+    /// Detectors that are tried although none of their context words stands in the text; all, if none.
+    free: Option<&'a [bool]>,
     /// How many unsure hits of each detector are kept.
     unsure_each: usize,
 }
@@ -160,17 +166,25 @@ impl Engine {
                 }
             } else if gated[index] {
                 for word in detector.context.iter().filter(|word| word.len() > 2) {
-                    // Above all detectors: it arms one, and wakes none.
+                    // Above all detectors: it is heard for one, and wakes none.
                     wake(&mut words, word, index + detectors.len());
+                    wake(&mut words_wide, word, index + detectors.len());
                 }
             }
         }
+        let listened = |(n, d): (usize, &Detector)| {
+            gated[n] && !keyed(d) && d.context.iter().all(|word| word.len() > 2)
+        };
+        let unsure =
+            |(n, d): (usize, &Detector)| !gated[n] || !d.needs_context(unsure::SCORE_MILLI_MIN);
         Self {
             keywords: Keywords::new(words.into_iter().collect()),
             keywords_wide: Keywords::new(words_wide.into_iter().collect()),
             shapes: shape::Shapes::of(&detectors),
             numbers: Numbers::of(&detectors),
-            hopeless: (0..detectors.len()).map(hopeless).collect(),
+            free_unsure: detectors.iter().enumerate().map(unsure).collect(),
+            listened: detectors.iter().enumerate().map(listened).collect(),
+            weak,
             free: gated.iter().map(|gated| !gated).collect(),
             detectors,
             clean: Clean::new(),
@@ -184,7 +198,7 @@ impl Engine {
         if place.is_known() {
             return Vec::new();
         }
-        let look = Look { key, widely: false, unsure_each: 0 };
+        let look = Look { key, widely: false, free: Some(&self.free), unsure_each: 0 };
         let mut hits = self.scan_raw(text, look, scratch);
         if hits.is_empty() && !scratch.spent {
             place.remember();
@@ -197,7 +211,7 @@ impl Engine {
 
     /// Finds everything, however unsure; hits of one entity do not overlap.
     pub(crate) fn scan_widely(&self, text: &str, scratch: &mut Scratch) -> Vec<Hit> {
-        let look = Look { key: None, widely: true, unsure_each: usize::MAX };
+        let look = Look { key: None, widely: true, free: None, unsure_each: usize::MAX };
         let mut hits = self.scan_raw(text, look, scratch);
         if hits.len() > 1 {
             overlap::resolve(&mut hits, &self.detectors, true);
@@ -207,7 +221,7 @@ impl Engine {
 
     /// Whether a detector finds anything in a text, whatever others find there.
     pub(crate) fn finds(&self, detector: usize, text: &str, scratch: &mut Scratch) -> bool {
-        let look = Look { key: None, widely: true, unsure_each: usize::MAX };
+        let look = Look { key: None, widely: true, free: None, unsure_each: usize::MAX };
         self.scan_raw(text, look, scratch).iter().any(|hit| hit.detector == detector)
     }
 
@@ -218,29 +232,26 @@ impl Engine {
         scratch.last.resize(count, 0);
         scratch.windows.drain(..).for_each(|window| scratch.last[window.detector] = 0);
         scratch.stretches.clear();
-        scratch.armed.clear();
-        if look.widely {
-            scratch.armed.resize(count, true);
-        } else {
-            scratch.armed.extend_from_slice(&self.free);
-        }
+        scratch.heard.clear();
+        scratch.heard.resize(count, false);
+        let is_free = |detector: usize| look.free.is_none_or(|free| free[detector]);
         let keywords = if look.widely { &self.keywords_wide } else { &self.keywords };
         if let Some(key) = look.key {
             keywords.sweep(key.as_bytes(), |detector, _, _| {
-                if let Some(armed) = detector.checked_sub(count) {
-                    scratch.armed[armed] = true;
+                if let Some(heard) = detector.checked_sub(count) {
+                    scratch.heard[heard] = true;
                 }
             });
         }
         keywords.sweep(bytes, |detector, start, end| match detector.checked_sub(count) {
-            Some(armed) => scratch.armed[armed] = true,
+            Some(heard) => scratch.heard[heard] = true,
             None => self.note(detector, start, end, bytes, scratch),
         });
         let mut stretches = std::mem::take(&mut scratch.stretches);
         self.shapes.sweep(
             bytes,
             |detector, start, end| {
-                if scratch.armed[detector] {
+                if is_free(detector) || scratch.heard[detector] {
                     self.note(detector, start, end, bytes, scratch);
                 }
             },
@@ -248,7 +259,7 @@ impl Engine {
         );
         for stretch in &stretches {
             self.numbers.which(&self.detectors, bytes, stretch, |detector| {
-                if scratch.armed[detector] {
+                if is_free(detector) || scratch.heard[detector] {
                     add(scratch, detector, stretch.start, stretch.end);
                 }
             });
@@ -276,9 +287,11 @@ impl Engine {
         scratch.steps.resize(self.detectors.len(), 0);
         for window in &scratch.windows {
             let detector = &self.detectors[window.detector];
-            if self.hopeless[window.detector]
-                && scratch.unsure.is_full(window.detector, look.unsure_each)
-            {
+            // Without a context word in the text none stands near either.
+            let deaf = self.listened[window.detector] && !scratch.heard[window.detector];
+            let context = !deaf && !detector.context.is_empty();
+            let only_unsure = self.weak[window.detector] && !context;
+            if only_unsure && scratch.unsure.is_full(window.detector, look.unsure_each) {
                 continue;
             }
             let around = &text.as_bytes()[window.start..window.end];
@@ -292,10 +305,13 @@ impl Engine {
                     *steps += window.end - at;
                     break;
                 };
-                if let Some(hit) = judge(detector, window.detector, text, look.key, start, end)
-                    && (hit.is_sure() || scratch.unsure.take(window.detector, look.unsure_each))
-                {
-                    hits.push(hit);
+                let index = window.detector;
+                if let Some(hit) = judge(detector, index, text, look.key, context, (start, end)) {
+                    if hit.is_sure() || scratch.unsure.take(index, look.unsure_each) {
+                        hits.push(hit);
+                    } else if only_unsure {
+                        break;
+                    }
                 }
                 *steps += end.saturating_sub(at).max(1);
                 // What follows a value may lead the next one.
@@ -359,14 +375,15 @@ fn find(detector: &Detector, text: &str, at: usize, end: usize) -> Option<(usize
     Some((start, text.ceil_char_boundary(value.end)))
 }
 
-/// Validator, entropy, placeholders and context decide whether a match is a hit.
+/// Validator, entropy, placeholders and context decide whether a match is a hit. `context` says whether there
+/// can be any.
 fn judge(
     detector: &Detector,
     index: usize,
     text: &str,
     key: Option<&str>,
-    start: usize,
-    end: usize,
+    context: bool,
+    (start, end): (usize, usize),
 ) -> Option<Hit> {
     let value = text.get(start..end).filter(|value| !value.is_empty())?;
     let check = detector.validator.map_or(Check::Possible, |validator| validator.check(value));
@@ -384,10 +401,7 @@ fn judge(
     }
     let validated = check == Check::Confirmed;
     let mut score_milli = if validated { detector.alone_milli } else { detector.score_milli };
-    if score_milli < 1_000
-        && !detector.context.is_empty()
-        && in_context(detector, text, key, start, end)
-    {
+    if score_milli < 1_000 && context && in_context(detector, text, key, start, end) {
         score_milli = if validated { 1_000 } else { score_milli + detector.boost_milli }.min(1_000);
     }
     (score_milli >= detector.min_score_milli).then(|| Hit {

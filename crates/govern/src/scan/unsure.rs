@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::{Engine, Hit, Look, SPAN_SCORE_MILLI_MIN, Scratch, overlap};
 
 /// What is less sure than this is not even kept.
-const SCORE_MILLI_MIN: u16 = 200;
+pub(super) const SCORE_MILLI_MIN: u16 = 200;
 /// Unsure hits of one detector in one span.
 const EACH: usize = 4;
 /// Unsure hits of one span that overlaps are resolved among.
@@ -60,7 +60,7 @@ impl Engine {
         if place.is_known() {
             return Vec::new();
         }
-        let look = Look { key, widely: true, unsure_each: EACH };
+        let look = Look { key, widely: true, free: Some(&self.free_unsure), unsure_each: EACH };
         let mut all = self.scan_raw(text, look, scratch);
         all.retain(|hit| hit.score_milli >= SCORE_MILLI_MIN);
         if all.is_empty() {
