@@ -14,6 +14,10 @@ use crate::detector::{
     pattern::{outline, outlines_together},
 };
 
+/// Longest stretch that grows by a further run, bytes. In a log every stretch touches the next; as one, each
+/// detector that may match anywhere in it would be tried on all of it.
+const STRETCH_BYTES_MAX: usize = 256;
+
 /// All detectors whose trigger is [`Trigger::Run`].
 pub(super) struct Numbers {
     /// Detector, and the lengths of runs that it asks for.
@@ -45,13 +49,14 @@ impl Numbers {
         numbers
     }
 
-    /// Notes a run of digits; stretches that touch become one.
+    /// Notes a run of digits; stretches that touch become one, up to a bound. Each holds whatever may match
+    /// around any of its runs.
     pub(super) fn note(&self, stretches: &mut Vec<Stretch>, start: usize, end: usize, last: usize) {
         let lengths = 1_u32.checked_shl(u32::try_from(end - start).unwrap_or(u32::MAX));
         let Some(lengths) = lengths.filter(|_| !self.detectors.is_empty()) else { return };
         let (start, end) = (start.saturating_sub(self.reach.0), (end + self.reach.1).min(last));
         match stretches.last_mut() {
-            Some(stretch) if start <= stretch.end => {
+            Some(stretch) if start <= stretch.end && end - stretch.start <= STRETCH_BYTES_MAX => {
                 stretch.end = end;
                 stretch.lengths |= lengths;
             }
