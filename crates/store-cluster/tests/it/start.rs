@@ -65,7 +65,11 @@ async fn tables_of_a_newer_version_are_refused() {
         };
         psql.batch_execute(&change(1)).await.unwrap();
         let error = ClusterStore::open(databases.options(Limits::default())).await.unwrap_err();
-        assert!(matches!(error, OpenError::Newer { found: 2, known: 1, .. }), "{error}");
+        let next = |known: i64, found: i64| known >= 1 && found == known + 1;
+        assert!(
+            matches!(error, OpenError::Newer { found, known, .. } if next(known, found)),
+            "{error}"
+        );
         psql.batch_execute(&change(-1)).await.unwrap();
     }
     databases.node().await.close().await;
