@@ -1,7 +1,7 @@
 //! Replacing what was found, everywhere it stands, before anything is stored.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -146,12 +146,12 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
             *text = all.replace_all(text, &masks);
         }
     };
-    let mut keys: BTreeSet<String> = span.attributes.iter().map(|a| a.key.clone()).collect();
+    let mut names = Names::of(span.attributes.iter().map(|a| &a.key), &clean);
     for attribute in &mut span.attributes {
         strings(&mut attribute.value, &clean);
-        let key = std::mem::take(&mut attribute.key);
-        attribute.key = free_name(key, &clean, |key| keys.contains(key));
-        keys.insert(attribute.key.clone());
+        if let Some(names) = &mut names {
+            attribute.key = names.keep(std::mem::take(&mut attribute.key));
+        }
     }
     span.findings.iter_mut().for_each(|finding| clean(&mut finding.pointer));
     for event in &mut span.events {
@@ -163,14 +163,9 @@ fn everywhere(span: &mut Span, values: &[(String, String)]) {
     sender(span, &clean);
     map(&mut span.params, &clean);
     span.metadata.values_mut().for_each(clean);
-    let renamed = span.metadata.keys().any(|key| cleaned(key, &clean).is_some());
-    if renamed {
-        let mut fresh = BTreeMap::new();
-        for (key, value) in std::mem::take(&mut span.metadata) {
-            let key = free_name(key, &clean, |key| fresh.contains_key(key));
-            fresh.insert(key, value);
-        }
-        span.metadata = fresh;
+    if let Some(mut names) = Names::of(span.metadata.keys(), &clean) {
+        let held = std::mem::take(&mut span.metadata);
+        span.metadata = held.into_iter().map(|(key, value)| (names.keep(key), value)).collect();
     }
     span.tags.iter_mut().for_each(clean);
     let fields = [
@@ -222,6 +217,45 @@ fn map(map: &mut JsonMap, clean: &impl Fn(&mut String)) {
     map.values_mut().for_each(|value| strings(value, clean));
 }
 
+/// The names in one place, as they may be kept. No two become one, since values must not be lost.
+struct Names<'c, C> {
+    clean: &'c C,
+    taken: HashSet<String>,
+    /// The number to try next for a name that is taken: no number is tried twice.
+    next: HashMap<String, usize>,
+}
+
+impl<'c, C: Fn(&mut String)> Names<'c, C> {
+    /// None where nothing in the names is to be replaced.
+    fn of<'n>(names: impl Iterator<Item = &'n String>, clean: &'c C) -> Option<Self> {
+        let (mut taken, mut any) = (HashSet::new(), false);
+        for name in names {
+            match cleaned(name, clean) {
+                Some(_) => any = true,
+                None => drop(taken.insert(name.clone())),
+            }
+        }
+        any.then(|| Self { clean, taken, next: HashMap::new() })
+    }
+
+    /// A name without what is to be replaced; where that is taken, with a number behind it.
+    fn keep(&mut self, name: String) -> String {
+        let Some(fresh) = cleaned(&name, self.clean) else { return name };
+        let fresh = if fresh.is_empty() { NAMELESS.to_owned() } else { fresh };
+        if self.taken.insert(fresh.clone()) {
+            return fresh;
+        }
+        let next = self.next.entry(fresh.clone()).or_insert(2);
+        loop {
+            let numbered = format!("{fresh} {next}");
+            *next += 1;
+            if self.taken.insert(numbered.clone()) {
+                return numbered;
+            }
+        }
+    }
+}
+
 /// A name without what is to be replaced; none where it holds nothing of it.
 fn cleaned(name: &str, clean: &impl Fn(&mut String)) -> Option<String> {
     let mut fresh = name.to_owned();
@@ -229,32 +263,10 @@ fn cleaned(name: &str, clean: &impl Fn(&mut String)) -> Option<String> {
     (fresh != name).then_some(fresh)
 }
 
-/// A name as it may be kept; where two become one, the later is numbered, since values must not be lost.
-fn free_name(
-    name: String,
-    clean: &impl Fn(&mut String),
-    is_taken: impl Fn(&str) -> bool,
-) -> String {
-    let Some(fresh) = cleaned(&name, clean) else { return name };
-    let fresh = if fresh.is_empty() { NAMELESS.to_owned() } else { fresh };
-    if !is_taken(&fresh) {
-        return fresh;
-    }
-    let numbered = (2_usize..).map(|n| format!("{fresh} {n}"));
-    numbered.into_iter().find(|name| !is_taken(name)).unwrap_or(fresh)
-}
-
 /// Replaces values in the names of a map, which stays in order.
 fn rename(map: &mut JsonMap, clean: &impl Fn(&mut String)) {
-    if !map.keys().any(|key| cleaned(key, clean).is_some()) {
-        return;
-    }
-    let mut fresh = JsonMap::new();
-    for (key, value) in std::mem::take(map) {
-        let key = free_name(key, clean, |key| fresh.contains_key(key));
-        fresh.insert(key, value);
-    }
-    *map = fresh;
+    let Some(mut names) = Names::of(map.keys(), clean) else { return };
+    *map = std::mem::take(map).into_iter().map(|(key, value)| (names.keep(key), value)).collect();
 }
 
 /// Every text in a JSON value, without recursion: the value may be as deep as a client likes.
@@ -299,5 +311,32 @@ mod tests {
     fn json_text_stays_json() {
         let text = r#"{"card": 4111111111111111, "b": "x"}"#;
         assert_eq!(replaced(text, &[range(9, 25)]).unwrap(), r#"{"card": "[X]", "b": "x"}"#);
+    }
+
+    fn masked(text: &mut String) {
+        *text = text.replace("jo@x.org", "[X]").replace("al@x.org", "[X]");
+    }
+
+    #[test]
+    fn names_that_become_one_keep_all_their_values() {
+        let names = ["to jo@x.org", "to [X]", "to al@x.org", "to [X] 2", "jo@x.org"];
+        let mut map: JsonMap =
+            names.iter().enumerate().map(|(n, name)| ((*name).to_owned(), n.into())).collect();
+        rename(&mut map, &masked);
+        let found: Vec<(&str, u64)> =
+            map.iter().map(|(name, n)| (name.as_str(), n.as_u64().unwrap())).collect();
+        let wanted = [("to [X] 3", 0), ("to [X]", 1), ("to [X] 4", 2), ("to [X] 2", 3), ("[X]", 4)];
+        assert!(wanted.iter().all(|pair| found.contains(pair)), "{found:?}");
+        assert_eq!(found.len(), names.len());
+    }
+
+    #[test]
+    fn any_number_of_names_may_become_one() {
+        // Each of these looked for its number from the first on would take minutes.
+        let all = |text: &mut String| text.replace_range(.., "[X]");
+        let mut map: JsonMap = (0..100_000).map(|n| (n.to_string(), n.into())).collect();
+        rename(&mut map, &all);
+        assert_eq!(map.len(), 100_000);
+        assert!(map.contains_key("[X] 100000"));
     }
 }
