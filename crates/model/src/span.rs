@@ -410,8 +410,6 @@ words! {
         NumberAsText = "number-as-text" = 7,
         /// A terminal revision that differs from an earlier terminal one.
         Correction = "correction" = 8,
-        /// Came after its trace was sealed.
-        Late = "late" = 9,
         /// Its usage is a sum of its children's and is not counted.
         AggregateUsage = "aggregate-usage" = 10,
         /// Content masked by the client before it was sent.

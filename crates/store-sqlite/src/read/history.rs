@@ -1,8 +1,6 @@
 //! Traces with the heads of their spans, in the order of first receipt: one range of each table, read from end
 //! to end, and of each row only what is asked for.
 
-use std::collections::BTreeMap;
-
 use exhibit_model::{Nanos, SpanHead, SpanId, TraceId, WorkspaceId};
 use exhibit_store::{HEADS_MAX, HistoryQuery, Page, TraceHistory};
 use rusqlite::{CachedStatement, Connection, Row};
@@ -116,44 +114,13 @@ fn head(
     let start: Nanos = c.time()?;
     let parent = c.text_or_null()?.filter(|_| names);
     let parent_id = parent.map(crate::row::span_id).transpose()?;
-    let facts = Packed::read(c.bytes()?)?.facts()?;
-    let text = |text: Option<&str>| text.filter(|_| names).map(str::to_owned);
-    let mut head = SpanHead {
-        trace_id: trace_id.clone(),
-        span_id,
-        parent_id,
-        name: text(Some(facts.name)).unwrap_or_default(),
-        kind: facts.kind,
-        status: facts.status,
-        start,
-        end: facts.end(start),
-        model: text(facts.model),
-        provider: text(facts.provider),
-        agent: None,
-        session: None,
-        user: None,
-        environment: None,
-        version: None,
-        service: None,
-        tool: text(facts.tool),
-        trace_name: None,
-        tags: Vec::new(),
-        metadata: BTreeMap::new(),
-        response_id: None,
-        usage: facts.usage,
-        usage_role: facts.usage_role,
-        cost: facts.cost,
-        cost_source: facts.cost_source,
-        ttft: facts.ttft,
-        verdict: facts.verdict,
-        findings: facts.findings,
-        categories: facts.categories,
-        rules: facts.rules.into_iter().map(str::to_owned).collect(),
-        flags: facts.flags,
-        quarantined: facts.quarantined,
-        input_preview: None,
-        output_preview: None,
-    };
+    let mut facts = Packed::read(c.bytes()?)?.facts()?;
+    (facts.response_id, facts.input_preview, facts.output_preview) = (None, None, None);
+    if !names {
+        facts.name = "";
+        (facts.model, facts.provider, facts.tool) = (None, None, None);
+    }
+    let mut head = facts.head(trace_id, span_id, parent_id, start);
     if let Some(contexts) = contexts {
         contexts.get(facts.context)?.fill(&mut head);
     }

@@ -6,8 +6,6 @@
 
 mod packed;
 
-use std::collections::BTreeMap;
-
 use exhibit_model::{RecordId, SpanHead, TraceId, merge::Digest};
 use exhibit_store::{SpanRow, StoredSpan};
 
@@ -55,43 +53,7 @@ impl Revision {
         let parent_id = c.text_or_null()?.map(super::span_id).transpose()?;
         let packed = Packed::read(c.bytes()?)?;
         let facts = packed.facts()?;
-        let text = |text: Option<&str>| text.map(str::to_owned);
-        let mut head = SpanHead {
-            trace_id: trace_id.clone(),
-            span_id,
-            parent_id,
-            name: facts.name.to_owned(),
-            kind: facts.kind,
-            status: facts.status,
-            start,
-            end: facts.end(start),
-            model: text(facts.model),
-            provider: text(facts.provider),
-            agent: None,
-            session: None,
-            user: None,
-            environment: None,
-            version: None,
-            service: None,
-            tool: text(facts.tool),
-            trace_name: None,
-            tags: Vec::new(),
-            metadata: BTreeMap::new(),
-            response_id: text(facts.response_id),
-            usage: facts.usage,
-            usage_role: facts.usage_role,
-            cost: facts.cost,
-            cost_source: facts.cost_source,
-            ttft: facts.ttft,
-            verdict: facts.verdict,
-            findings: facts.findings,
-            categories: facts.categories,
-            rules: facts.rules.into_iter().map(str::to_owned).collect(),
-            flags: facts.flags,
-            quarantined: facts.quarantined,
-            input_preview: text(facts.input_preview),
-            output_preview: text(facts.output_preview),
-        };
+        let mut head = facts.head(trace_id, span_id, parent_id, start);
         contexts.get(facts.context)?.fill(&mut head);
         Ok(Self {
             head,

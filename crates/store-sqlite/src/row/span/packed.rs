@@ -1,8 +1,10 @@
 //! The packed value of a span's row: what identifies the revision first, what describes it after.
 
+use std::collections::BTreeMap;
+
 use exhibit_model::{
-    CostSource, FindingCategory, Flag, NanoUsd, Nanos, RecordId, SpanHead, SpanKind, Status, Usage,
-    UsageRole, Verdict, merge::Digest,
+    CostSource, FindingCategory, Flag, NanoUsd, Nanos, RecordId, SpanHead, SpanId, SpanKind,
+    Status, TraceId, Usage, UsageRole, Verdict, merge::Digest,
 };
 
 use super::{Place, put_lengths, take_lengths};
@@ -243,9 +245,53 @@ impl<'b> Packed<'b> {
 }
 
 impl Facts<'_> {
-    /// When the span ended, if it did.
-    pub(crate) fn end(&self, start: Nanos) -> Option<Nanos> {
-        self.length.map(|length| Nanos(start.0.wrapping_add(length)))
+    /// The head of the span, but for what its context says ([`Contexts::get`] by `self.context`).
+    ///
+    /// [`Contexts::get`]: crate::row::context::Contexts::get
+    pub(crate) fn head(
+        &self,
+        trace_id: &TraceId,
+        span_id: SpanId,
+        parent_id: Option<SpanId>,
+        start: Nanos,
+    ) -> SpanHead {
+        let text = |text: Option<&str>| text.map(str::to_owned);
+        SpanHead {
+            trace_id: trace_id.clone(),
+            span_id,
+            parent_id,
+            name: self.name.to_owned(),
+            kind: self.kind,
+            status: self.status,
+            start,
+            end: self.length.map(|length| Nanos(start.0.wrapping_add(length))),
+            model: text(self.model),
+            provider: text(self.provider),
+            agent: None,
+            session: None,
+            user: None,
+            environment: None,
+            version: None,
+            service: None,
+            tool: text(self.tool),
+            trace_name: None,
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            response_id: text(self.response_id),
+            usage: self.usage,
+            usage_role: self.usage_role,
+            cost: self.cost,
+            cost_source: self.cost_source,
+            ttft: self.ttft,
+            verdict: self.verdict,
+            findings: self.findings,
+            categories: self.categories.clone(),
+            rules: self.rules.iter().map(|&rule| rule.to_owned()).collect(),
+            flags: self.flags.clone(),
+            quarantined: self.quarantined,
+            input_preview: text(self.input_preview),
+            output_preview: text(self.output_preview),
+        }
     }
 }
 
@@ -351,7 +397,9 @@ mod tests {
                 assert_eq!((read.place.block, read.place.offset), (1 << 40, 9));
                 let facts = read.facts().unwrap();
                 assert_eq!((facts.name, facts.context), (head.name.as_str(), 3));
-                assert_eq!(facts.end(head.start), head.end);
+                let SpanHead { trace_id, span_id, parent_id, start, .. } = head.clone();
+                let again = facts.head(&trace_id, span_id, parent_id, start);
+                assert_eq!((again.start, again.end), (head.start, head.end));
                 assert_eq!((facts.usage, facts.cost), (head.usage, head.cost));
                 assert_eq!((facts.model, facts.ttft), (head.model.as_deref(), head.ttft));
                 assert_eq!((facts.flags, facts.findings), (head.flags.clone(), head.findings));
