@@ -93,8 +93,13 @@ fn policies(bench: &Bench) {
         rules.evaluate(black_box(&mut span));
         0
     });
-    bench.case("reload of 100 rules", 50, |_| {
+    bench.case("load of 100 rules and all detectors", 20, |_| {
         black_box(load(&own));
+        0
+    });
+    bench.case("reload of 100 rules", 200, |_| {
+        let files = overlay(own.clone());
+        black_box(rules.load_next(&files, FingerprintKey::new([7; 32])).unwrap());
         0
     });
 }

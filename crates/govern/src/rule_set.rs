@@ -3,6 +3,8 @@
 mod load;
 mod texts;
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use exhibit_model::{
     Action, Decision, Evaluation, Finding, Flag, Outcome, Severity, Span, Verdict,
 };
@@ -29,7 +31,9 @@ pub const ENGINE_VERSION: u32 = 5;
 
 /// Detectors and policies, compiled. Never changes; share it by `Arc` and swap it to reload.
 pub struct RuleSet {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
+    /// The files that the detectors come from, with the SHA-256 of their texts.
+    detector_files: BTreeMap<String, [u8; 32]>,
     pub(crate) policies: Vec<Policy>,
     pub(crate) key: FingerprintKey,
     pub(crate) hash: [u8; 32],
@@ -84,7 +88,17 @@ impl RuleSet {
     /// `detectors:` holds detectors; empty files and price files are passed over. Examples of detectors
     /// and tests of rules run here. All problems of all files are reported at once.
     pub fn load(files: &[(String, String)], key: FingerprintKey) -> Result<Self, RuleErrors> {
-        load::load(files, key)
+        load::load(files, key, None)
+    }
+
+    /// The same, after `self`: where no file with detectors differs from those of `self`, its detectors are
+    /// taken as they are, compiled and proven.
+    pub fn load_next(
+        &self,
+        files: &[(String, String)],
+        key: FingerprintKey,
+    ) -> Result<Self, RuleErrors> {
+        load::load(files, key, Some(self))
     }
 
     /// SHA-256 over the engine's version and the names and texts of all files.

@@ -152,7 +152,7 @@ impl Recorder {
         let work = move || {
             let rules = &recorder.rules;
             let change = Some((name.as_str(), Some(text.as_str())));
-            Loaded::read_with(&rules.source, rules.fingerprints(), change)
+            Loaded::read_with(&rules.source, rules.fingerprints(), change, Some(&rules.current()))
                 .map(|it| it.rules.listing())
         };
         Ok(self.cores().run(work).await??)
@@ -205,7 +205,12 @@ impl Recorder {
         if text.is_none() && there.is_none() {
             return Err(Error::NotFound.into());
         }
-        Loaded::read_with(&rules.source, rules.fingerprints(), Some((name, text)))?;
+        Loaded::read_with(
+            &rules.source,
+            rules.fingerprints(),
+            Some((name, text)),
+            Some(&rules.current()),
+        )?;
         let done = match text {
             Some(text) => replace(&path, text),
             None => fs::remove_file(&path),

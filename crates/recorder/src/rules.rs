@@ -121,8 +121,13 @@ impl Loaded {
         self.hash
     }
 
-    fn read(source: &RuleSource, fingerprints: &[u8; 32]) -> Result<Self, RulesError> {
-        Self::read_with(source, fingerprints, None)
+    /// Reads the files; what was compiled `before` from the same texts is taken as it is.
+    fn read(
+        source: &RuleSource,
+        fingerprints: &[u8; 32],
+        before: Option<&Self>,
+    ) -> Result<Self, RulesError> {
+        Self::read_with(source, fingerprints, None, before)
     }
 
     /// The same, as it would be with one file of the directory written (or, without a text, removed).
@@ -130,6 +135,7 @@ impl Loaded {
         source: &RuleSource,
         fingerprints: &[u8; 32],
         change: Option<(&str, Option<&str>)>,
+        before: Option<&Self>,
     ) -> Result<Self, RulesError> {
         let single = |name: &str| match (&source.dir, change) {
             (_, Some((changed, text))) if changed == name => Ok(text.map(str::to_owned)),
@@ -148,9 +154,16 @@ impl Loaded {
         let mut detectors_and_policies = exhibit_govern::overlay(detectors_and_policies);
         detectors_and_policies.sort();
         let pricing = pricing.unwrap_or_else(|| exhibit_pricing::SHIPPED.to_owned());
-        let prices = PriceBook::from_yaml(&pricing, "pricing.yaml")?;
-        let rules = RuleSet::load(&detectors_and_policies, FingerprintKey::new(*fingerprints))?;
         let mut files = vec![("pricing.yaml".to_owned(), digest(pricing.as_bytes()))];
+        let prices = match before.filter(|before| before.files.first() == files.first()) {
+            Some(before) => before.prices.clone(),
+            None => PriceBook::from_yaml(&pricing, "pricing.yaml")?,
+        };
+        let key = FingerprintKey::new(*fingerprints);
+        let rules = match before {
+            Some(before) => before.rules.load_next(&detectors_and_policies, key)?,
+            None => RuleSet::load(&detectors_and_policies, key)?,
+        };
         files.extend(detectors_and_policies.iter().map(|(n, t)| (n.clone(), digest(t.as_bytes()))));
         let hash = exhibit_ledger::node_hash(&Hash(prices.hash()), &Hash(rules.hash())).0;
         Ok(Self { prices, rules, channels, files, hash })
@@ -243,7 +256,7 @@ impl Rules {
 
     pub(crate) fn open(source: RuleSource, keys: &Keys) -> Result<Self, RulesError> {
         let fingerprints = keys.derive("fingerprints");
-        let loaded = Loaded::read(&source, &fingerprints)?;
+        let loaded = Loaded::read(&source, &fingerprints, None)?;
         Ok(Self {
             source,
             fingerprints,
@@ -263,10 +276,10 @@ impl Rules {
     /// must not come into force last.
     pub(crate) fn reload(&self) -> bool {
         let _turn = self.reloading.lock();
-        match Loaded::read(&self.source, &self.fingerprints) {
+        let held = self.current();
+        match Loaded::read(&self.source, &self.fingerprints, Some(&held)) {
             Ok(loaded) => {
                 *self.last_error.lock() = None;
-                let held = self.current.load();
                 let changed = loaded.hash != held.hash;
                 if changed || loaded.channels != held.channels {
                     self.current.store(Arc::new(loaded));

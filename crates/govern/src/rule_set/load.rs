@@ -1,5 +1,7 @@
 //! From files to a rule set: read, compile, and prove with the files' own examples.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use serde::Serialize;
 use serde_yaml_ng::Value;
 use sha2::{Digest, Sha256};
@@ -35,29 +37,54 @@ enum Kind {
     Nothing,
 }
 
-pub(super) fn load(files: &[(String, String)], key: FingerprintKey) -> Result<RuleSet, RuleErrors> {
+pub(super) fn load(
+    files: &[(String, String)],
+    key: FingerprintKey,
+    before: Option<&RuleSet>,
+) -> Result<RuleSet, RuleErrors> {
     let mut sorted: Vec<&(String, String)> = files.iter().collect();
     sorted.sort();
     let mut all = Vec::new();
-    let mut proven: Vec<Proven> = Vec::new();
+    let mut detector_files = BTreeMap::new();
+    let mut detectors = Vec::new();
     let mut policy_files = Vec::new();
     let mut counted = 0;
     for (name, text) in sorted.iter().copied() {
         let mut problems = Problems { file: name, all: &mut all };
-        let known = shipped().iter().any(|(ours, same)| ours == name && same == text);
-        let kind = if known && name.starts_with("detectors/") {
-            Kind::Detectors
-        } else {
-            kind(name, text, &mut problems)
-        };
-        match kind {
-            Kind::Detectors => proven.extend(detector_file::read(text, known, &mut problems)),
+        let digest: [u8; 32] = Sha256::digest(text).into();
+        let ours = name.starts_with("detectors/")
+            && shipped().iter().any(|(ours, same)| ours == name && same == text);
+        let held = before.is_some_and(|before| before.detector_files.get(name) == Some(&digest));
+        match if ours || held { Kind::Detectors } else { kind(name, text, &mut problems) } {
+            Kind::Detectors => {
+                detector_files.insert(name.clone(), digest);
+                detectors.push((name, text, ours));
+            }
             Kind::Policy => policy_files.push((name, text)),
             Kind::Nothing => continue,
         }
         counted += 1;
     }
-    let mut rules = compile(proven, key, &mut all);
+    let engine = match before.filter(|before| before.detector_files == detector_files) {
+        Some(before) => Arc::clone(&before.engine),
+        None => {
+            let mut proven: Vec<Proven> = Vec::new();
+            for (name, text, ours) in detectors {
+                let mut problems = Problems { file: name, all: &mut all };
+                proven.extend(detector_file::read(text, ours, &mut problems));
+            }
+            Arc::new(compile(proven, &mut all))
+        }
+    };
+    let mut rules = RuleSet {
+        engine,
+        detector_files,
+        policies: Vec::new(),
+        key,
+        hash: [0; 32],
+        files: counted,
+        clean: super::CleanSender::default(),
+    };
     let (ids, entities): (Vec<String>, Vec<String>) =
         rules.engine.detectors.iter().map(|d| (d.id.clone(), d.entity.clone())).unzip();
     for (name, text) in policy_files {
@@ -86,7 +113,6 @@ pub(super) fn load(files: &[(String, String)], key: FingerprintKey) -> Result<Ru
         return Err(RuleErrors { problems: all });
     }
     rules.hash = hash(&sorted);
-    rules.files = counted;
     Ok(rules)
 }
 
@@ -118,7 +144,7 @@ fn kind(name: &str, text: &str, problems: &mut Problems<'_>) -> Kind {
 }
 
 /// Detectors become an engine, and their examples are run.
-fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>) -> RuleSet {
+fn compile(proven: Vec<Proven>, all: &mut Vec<RuleProblem>) -> Engine {
     let mut detectors = Vec::new();
     let mut examples = Vec::new();
     for one in proven {
@@ -150,14 +176,7 @@ fn compile(proven: Vec<Proven>, key: FingerprintKey, all: &mut Vec<RuleProblem>)
             }
         }
     }
-    RuleSet {
-        engine,
-        policies: Vec::new(),
-        key,
-        hash: [0; 32],
-        files: 0,
-        clean: super::CleanSender::default(),
-    }
+    engine
 }
 
 /// Runs a rule's test against the detectors.
