@@ -23,7 +23,7 @@ use exhibit_model::Finding;
 use crate::detector::{Check, Detector, Trigger, validator::entropy};
 use clean::Clean;
 use keyword::Keywords;
-use numbers::{Numbers, Stretch};
+use numbers::{Numbers, Stretches};
 
 /// Most findings of one span. Beyond it the span is marked and the rest is not looked at.
 pub const FINDINGS_MAX: usize = 1_000;
@@ -102,7 +102,7 @@ pub(crate) struct Scratch {
     windows: Vec<Window>,
     /// By detector: one more than the place of its last window.
     last: Vec<usize>,
-    stretches: Vec<Stretch>,
+    stretches: Stretches,
     /// Detectors of which a context word stands somewhere in the text or its name.
     heard: Vec<bool>,
     /// By detector: bytes it has looked at in this span.
@@ -257,13 +257,15 @@ impl Engine {
             },
             |start, end| self.numbers.note(&mut stretches, start, end, bytes.len()),
         );
-        for stretch in &stretches {
-            self.numbers.which(&self.detectors, bytes, stretch, |detector| {
-                if is_free(detector) || scratch.heard[detector] {
-                    add(scratch, detector, stretch.start, stretch.end);
-                }
-            });
-        }
+        let heard = std::mem::take(&mut scratch.heard);
+        self.numbers.which(
+            &self.detectors,
+            bytes,
+            &mut stretches,
+            |detector| is_free(detector) || heard[detector],
+            |detector, start, end| add(scratch, detector, start, end),
+        );
+        scratch.heard = heard;
         scratch.stretches = stretches;
     }
 
@@ -356,23 +358,15 @@ fn wake(words: &mut BTreeMap<String, Vec<usize>>, word: &str, detector: usize) {
 fn find(detector: &Detector, text: &str, at: usize, end: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     let pattern = detector.pattern.compiled()?;
-    let found = pattern.regex.find_at(&bytes[..end], at)?;
     let mut limit = end;
-    let mut whole = found.range();
+    let mut whole = pattern.find_at(&bytes[..end], at)?;
     // What ends where the window ends may be longer: look once more, further.
     if whole.end == end && end < bytes.len() {
         limit = (end + 4 * detector.reach.1).min(bytes.len());
-        whole = pattern.regex.find_at(&bytes[..limit], whole.start)?.range();
+        whole = pattern.find_at(&bytes[..limit], whole.start)?;
     }
-    let value = match pattern.group {
-        None => whole.clone(),
-        Some(group) => {
-            let captures = pattern.regex.captures_at(&bytes[..limit], whole.start)?;
-            captures.get(group).map_or(whole.clone(), |value| value.range())
-        }
-    };
-    let start = text.floor_char_boundary(value.start);
-    Some((start, text.ceil_char_boundary(value.end)))
+    let value = pattern.value(&bytes[..limit], whole);
+    Some((text.floor_char_boundary(value.start), text.ceil_char_boundary(value.end)))
 }
 
 /// Validator, entropy, placeholders and context decide whether a match is a hit. `context` says whether there

@@ -4,9 +4,13 @@
 mod need;
 mod outline;
 
-use std::sync::OnceLock;
+use std::{ops::Range, sync::OnceLock};
 
-use regex::bytes::{Regex, RegexBuilder, RegexSet, RegexSetBuilder};
+use regex_automata::{
+    Anchored, Input, MatchKind, PatternID, PatternSet,
+    meta::{BuildError, Builder, Config, Regex},
+    util::syntax,
+};
 
 pub(crate) use need::Need;
 pub(crate) use outline::outline;
@@ -29,9 +33,29 @@ pub(crate) struct Pattern {
 
 /// What a pattern becomes.
 pub(crate) struct Compiled {
-    pub(crate) regex: Regex,
+    regex: Regex,
     /// The group that holds the value, else the whole match.
-    pub(crate) group: Option<usize>,
+    group: Option<usize>,
+}
+
+impl Compiled {
+    /// The next match in a text, not before `at`.
+    pub(crate) fn find_at(&self, text: &[u8], at: usize) -> Option<Range<usize>> {
+        self.regex.search(&Input::new(text).range(at..)).map(|found| found.range())
+    }
+
+    /// The value within a match that [`Self::find_at`] found. It is looked for from the beginning of the
+    /// match to its end and nowhere else, which an automaton of one pass can do.
+    pub(crate) fn value(&self, text: &[u8], whole: Range<usize>) -> Range<usize> {
+        let Some(group) = self.group else { return whole };
+        let input = Input::new(text).range(whole.clone()).anchored(Anchored::Yes);
+        let mut slots = vec![None; 2 * (group + 1)];
+        self.regex.search_slots(&input, &mut slots);
+        match slots[2 * group..] {
+            [Some(start), Some(end)] => start.get()..end.get(),
+            _ => whole,
+        }
+    }
 }
 
 impl Pattern {
@@ -43,7 +67,7 @@ impl Pattern {
     /// What is wrong with it, if anything.
     pub(crate) fn check(&self) -> Result<(), String> {
         let compiled = compile(&self.source)?;
-        if compiled.regex.is_match(b"") {
+        if compiled.regex.is_match("") {
             return Err("`pattern` matches the empty text".to_owned());
         }
         let _ = self.compiled.set(Some(compiled));
@@ -62,27 +86,63 @@ impl Pattern {
 }
 
 /// The outlines of several patterns as one, which says in one pass over the outline of a text which of them
-/// may match; none where one has no outline or they are too large together.
-pub(crate) fn outlines_together<'a>(
-    patterns: impl Iterator<Item = &'a Pattern>,
-) -> Option<RegexSet> {
-    let outlines: Option<Vec<String>> =
-        patterns.map(|pattern| outline::of_pattern(&pattern.source)).collect();
-    RegexSetBuilder::new(outlines?)
-        .unicode(false)
-        .size_limit(SET_BYTES_MAX)
-        .dfa_size_limit(SET_CACHE_BYTES_MAX)
-        .build()
-        .ok()
+/// may match.
+pub(crate) struct Outlines(Regex);
+
+impl Outlines {
+    /// None where a pattern has no outline or they are too large together.
+    pub(crate) fn of<'a>(patterns: impl Iterator<Item = &'a Pattern>) -> Option<Self> {
+        let outlines: Option<Vec<String>> =
+            patterns.map(|pattern| outline::of_pattern(&pattern.source)).collect();
+        builder(SET_BYTES_MAX, SET_CACHE_BYTES_MAX, MatchKind::All)
+            .build_many(&outlines?)
+            .ok()
+            .map(Self)
+    }
+
+    /// Room for an answer.
+    pub(crate) fn room(&self) -> PatternSet {
+        PatternSet::new(self.0.pattern_len())
+    }
+
+    /// Which patterns may match a text with this outline, by their places.
+    pub(crate) fn matching<'r>(
+        &self,
+        outline: &[u8],
+        room: &'r mut PatternSet,
+    ) -> impl Iterator<Item = usize> + use<'r> {
+        room.clear();
+        self.0.which_overlapping_matches(&Input::new(outline), room);
+        let some = (!room.is_empty()).then(|| room.iter());
+        some.into_iter().flatten().map(|pattern| pattern.as_usize())
+    }
 }
 
 fn compile(source: &str) -> Result<Compiled, String> {
-    let regex = RegexBuilder::new(source)
-        .unicode(false)
-        .size_limit(PATTERN_BYTES_MAX)
-        .dfa_size_limit(CACHE_BYTES_MAX)
-        .build()
-        .map_err(|error| format!("`pattern`: {error}"))?;
-    let group = regex.capture_names().position(|name| name == Some("value"));
+    let regex = builder(PATTERN_BYTES_MAX, CACHE_BYTES_MAX, MatchKind::LeftmostFirst)
+        .build(source)
+        .map_err(|error| format!("`pattern`: {}", reason(&error)))?;
+    let group = regex.group_info().to_index(PatternID::ZERO, "value");
     Ok(Compiled { regex, group })
+}
+
+/// Patterns of bytes: ASCII classes, whatever the text holds.
+fn builder(bytes_max: usize, cache_bytes_max: usize, kind: MatchKind) -> Builder {
+    let config = Config::new()
+        .utf8_empty(false)
+        .match_kind(kind)
+        .nfa_size_limit(Some(bytes_max))
+        .hybrid_cache_capacity(cache_bytes_max);
+    let mut builder = Regex::builder();
+    builder.configure(config).syntax(syntax::Config::new().unicode(false).utf8(false));
+    builder
+}
+
+/// Why a pattern cannot be compiled.
+fn reason(error: &BuildError) -> String {
+    match (error.syntax_error(), error.size_limit()) {
+        (Some(error), _) => error.to_string(),
+        (None, Some(limit)) => format!("it is larger than {limit} bytes once compiled"),
+        (None, None) => error.to_string(),
+    }
 }

@@ -12,8 +12,6 @@ use base64::{
 const RUN_MIN: usize = 24;
 /// Longer runs are files, not values: only so much of one is looked at.
 const RUN_MAX: usize = 64 << 10;
-/// One byte in so many is looked at until a run may be there.
-const STRIDE: usize = 12;
 
 const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new()
     .with_decode_padding_mode(DecodePaddingMode::Indifferent)
@@ -35,28 +33,21 @@ const ALPHABET: [bool; 256] = {
 /// Calls back with the range of every base64 run that decodes to text, and that text.
 pub(super) fn base64_runs(text: &str, mut found: impl FnMut(Range<usize>, &str)) {
     let bytes = text.as_bytes();
-    let is = |at: usize| bytes.get(at).is_some_and(|b| ALPHABET[usize::from(*b)]);
+    let is = |b: &u8| ALPHABET[usize::from(*b)];
+    // Where the next run may begin: after something that is not of the alphabet.
     let mut at = 0;
-    let mut floor = 0;
-    while at + STRIDE <= bytes.len() {
-        // A run that is long enough covers one of these stretches as a whole.
-        if !(is(at) && is(at + 5) && is(at + 8) && is(at + 11) && is(at + 2)) {
-            at += STRIDE;
+    while let Some(least) = bytes.get(at..at + RUN_MIN) {
+        // Words end soon: what stands before the last of their ends is too short.
+        if let Some(stop) = least.iter().rposition(|b| !is(b)) {
+            at += stop + 1;
             continue;
         }
-        let before = bytes[floor..at].iter().rev().take_while(|b| ALPHABET[usize::from(**b)]);
-        let start = at - before.count();
-        let length = bytes[start..].iter().take_while(|b| ALPHABET[usize::from(**b)]).count();
-        let end = start + length;
-        if length >= RUN_MIN {
-            let padding = bytes[end..].iter().take(2).take_while(|b| **b == b'=').count();
-            let run = &text[start..start + length.min(RUN_MAX)];
-            if let Some(inner) = decode(run) {
-                found(start..end + padding, &inner);
-            }
+        let end = at + RUN_MIN + bytes[at + RUN_MIN..].iter().take_while(|b| is(b)).count();
+        let padding = bytes[end..].iter().take(2).take_while(|b| **b == b'=').count();
+        if let Some(inner) = decode(&text[at..end.min(at + RUN_MAX)]) {
+            found(at..end + padding, &inner);
         }
-        floor = end;
-        at = (end / STRIDE + 1) * STRIDE;
+        at = end;
     }
 }
 
@@ -87,7 +78,7 @@ fn decode(run: &str) -> Option<String> {
 /// Whether a text holds `%` and two hex digits.
 pub(super) fn has_percent_escapes(text: &str) -> bool {
     let bytes = text.as_bytes();
-    text.match_indices('%').any(|(at, _)| escaped(bytes, at).is_some())
+    memchr::memchr_iter(b'%', bytes).any(|at| escaped(bytes, at).is_some())
 }
 
 fn escaped(bytes: &[u8], at: usize) -> Option<u8> {

@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::decoded;
 
 /// What stands before a body.
@@ -17,7 +19,7 @@ const BODY_BYTES_MIN: usize = 24;
 
 /// The bodies in a text, in order.
 pub(super) fn bodies(text: &str) -> impl Iterator<Item = Range<usize>> {
-    text.match_indices(MARK).filter_map(|(at, _)| {
+    memmem::find_iter(text.as_bytes(), MARK).filter_map(|at| {
         if !is_media(text.get(..at)?) {
             return None;
         }

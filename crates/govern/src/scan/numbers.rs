@@ -7,11 +7,11 @@
 
 use std::sync::OnceLock;
 
-use regex::bytes::RegexSet;
+use regex_automata::PatternSet;
 
 use crate::detector::{
     Detector, Trigger,
-    pattern::{outline, outlines_together},
+    pattern::{Outlines, outline},
 };
 
 /// Longest stretch that grows by a further run, bytes. In a log every stretch touches the next; as one, each
@@ -25,15 +25,29 @@ pub(super) struct Numbers {
     /// The farthest that any of them reaches.
     reach: (usize, usize),
     /// The outlines of their patterns in the same order; none where one has none or they are too large.
-    outlines: OnceLock<Option<RegexSet>>,
+    outlines: OnceLock<Option<Outlines>>,
 }
 
 /// A stretch of text with runs of digits: where, and bit n for a run of n.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
-    pub(super) start: usize,
-    pub(super) end: usize,
+struct Stretch {
+    start: usize,
+    end: usize,
     lengths: u32,
+}
+
+/// The stretches of a text; kept between texts to save allocations.
+#[derive(Default)]
+pub(super) struct Stretches {
+    all: Vec<Stretch>,
+    outline: Vec<u8>,
+    matching: Option<PatternSet>,
+}
+
+impl Stretches {
+    pub(super) fn clear(&mut self) {
+        self.all.clear();
+    }
 }
 
 impl Numbers {
@@ -51,43 +65,49 @@ impl Numbers {
 
     /// Notes a run of digits; stretches that touch become one, up to a bound. Each holds whatever may match
     /// around any of its runs.
-    pub(super) fn note(&self, stretches: &mut Vec<Stretch>, start: usize, end: usize, last: usize) {
+    pub(super) fn note(&self, stretches: &mut Stretches, start: usize, end: usize, last: usize) {
         let lengths = 1_u32.checked_shl(u32::try_from(end - start).unwrap_or(u32::MAX));
         let Some(lengths) = lengths.filter(|_| !self.detectors.is_empty()) else { return };
         let (start, end) = (start.saturating_sub(self.reach.0), (end + self.reach.1).min(last));
-        match stretches.last_mut() {
+        match stretches.all.last_mut() {
             Some(stretch) if start <= stretch.end && end - stretch.start <= STRETCH_BYTES_MAX => {
                 stretch.end = end;
                 stretch.lengths |= lengths;
             }
-            _ => stretches.push(Stretch { start, end, lengths }),
+            _ => stretches.all.push(Stretch { start, end, lengths }),
         }
     }
 
-    /// Calls back with every detector that may match in the stretch.
+    /// Calls back with every wanted detector that may match in a stretch, and the stretch.
     pub(super) fn which(
         &self,
         all: &[Detector],
         text: &[u8],
-        stretch: &Stretch,
-        mut wake: impl FnMut(usize),
+        stretches: &mut Stretches,
+        is_wanted: impl Fn(usize) -> bool,
+        mut wake: impl FnMut(usize, usize, usize),
     ) {
+        let Stretches { all: stretches, outline: room, matching } = stretches;
         let outlines = self.outlines.get_or_init(|| {
-            outlines_together(self.detectors.iter().map(|(index, _)| &all[*index].pattern))
+            Outlines::of(self.detectors.iter().map(|(index, _)| &all[*index].pattern))
         });
-        let fits = |n: usize| {
-            let (detector, lengths) = self.detectors.get(n)?;
-            (lengths & stretch.lengths != 0).then_some(*detector)
-        };
-        match outlines {
-            // The stretch's ends may let more match than the whole text does, never less.
-            Some(set) => {
-                let outline: Vec<u8> =
-                    text[stretch.start..stretch.end].iter().map(|byte| outline(*byte)).collect();
-                let matching = set.matches(&outline);
-                matching.iter().filter_map(fits).for_each(&mut wake);
+        for Stretch { start, end, lengths } in stretches.iter().copied() {
+            let wake = |n: usize| match self.detectors.get(n) {
+                Some((index, asked)) if asked & lengths != 0 && is_wanted(*index) => {
+                    wake(*index, start, end);
+                }
+                _ => {}
+            };
+            match outlines {
+                // The stretch's ends may let more match than the whole text does, never less.
+                Some(outlines) => {
+                    room.clear();
+                    room.extend(text[start..end].iter().map(|byte| outline(*byte)));
+                    let matching = matching.get_or_insert_with(|| outlines.room());
+                    outlines.matching(room, matching).for_each(wake);
+                }
+                None => (0..self.detectors.len()).for_each(wake),
             }
-            None => (0..self.detectors.len()).filter_map(fits).for_each(&mut wake),
         }
     }
 }
