@@ -89,7 +89,7 @@ impl Writing {
 
 impl Bucket {
     fn path(&self, object: ObjectId) -> Path {
-        object.path().split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+        object.path().split('/').fold(self.prefix.clone(), Path::join)
     }
 }
 
