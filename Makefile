@@ -4,7 +4,7 @@ SHELL := /usr/bin/env bash
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DATA ?= data
 
-.PHONY: help build build-cluster dashboard run test test-cluster lint bench openapi reference docs-check fuzz clean-data
+.PHONY: help build build-cluster dashboard run test test-cluster test-bucket lint bench openapi reference docs-check fuzz clean-data
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -25,6 +25,9 @@ test: ## every check and test, with a summary at the end (ONLY="fmt e2e-python" 
 
 test-cluster: ## the cluster store on real engines (installs PostgreSQL, nginx and chdb where it may)
 	@tests/cluster/run.sh
+
+test-bucket: ## the cold archive in a bucket, against an S3 that checks signatures and locks (moto)
+	@tests/bucket/run.sh
 
 lint: ## formatting and Clippy
 	@ONLY="fmt clippy" tests/run.sh

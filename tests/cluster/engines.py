@@ -28,7 +28,7 @@ def free_port():
 class Postgres:
     """A PostgreSQL server of its own."""
 
-    def __init__(self, durable=False, password=None):
+    def __init__(self, durable=False, password=None, tls=None):
         found = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[4]))
         self.bin = found[-1] if found else os.path.dirname(shutil.which("postgres") or "")
         if not self.bin:
@@ -50,7 +50,24 @@ class Postgres:
             auth = ["-A", "scram-sha-256", f"--pwfile={secret}"]
         self.data = os.path.join(self.directory, "data")
         self.run("initdb", "-D", self.data, "-U", "exhibit", "-E", "UTF8", "--no-locale", "-N", *auth)
+        if tls is not None:
+            self.only_tls(*tls)
         self.start()
+
+    def only_tls(self, certificate, key):
+        """Takes connections with TLS, and no others."""
+        for name, path in [("certificate", certificate), ("key", key)]:
+            copy = os.path.join(self.directory, f"{name}.pem")
+            shutil.copyfile(path, copy)
+            os.chmod(copy, 0o600)
+            if os.getuid() == 0:
+                shutil.chown(copy, "postgres")
+        at = f"{self.directory}/"
+        self.settings += ["ssl=on", f"ssl_cert_file={at}certificate.pem", f"ssl_key_file={at}key.pem"]
+        rules = os.path.join(self.data, "pg_hba.conf")
+        method = "trust" if self.password is None else "scram-sha-256"
+        with open(rules, "w") as file:
+            file.write(f"hostssl all all all {method}\n")
 
     def command(self, name, *args):
         as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []

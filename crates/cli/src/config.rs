@@ -190,6 +190,23 @@ pub(crate) struct ColdArchive {
     /// `exhibit archive run` says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) after_days: Option<u32>,
+    /// Object Lock on what goes to a bucket that has it: `governance` (whoever has the right may lift it) or
+    /// `compliance` (nobody may). Wants `lock_days`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lock: Option<LockMode>,
+    /// Days, counted from the end of the day on which they go, for which objects are locked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) lock_days: Option<u32>,
+}
+
+/// How objects of an archive are locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LockMode {
+    /// Who has the right to may lift it.
+    Governance,
+    /// Nobody may lift it before its time.
+    Compliance,
 }
 
 /// Where traces are kept.
@@ -326,7 +343,12 @@ pub(crate) fn keys() -> Vec<(String, Kind)> {
             key_command: set(),
             plain_index: false,
         },
-        archive: ColdArchive { to: set(), after_days: Some(0) },
+        archive: ColdArchive {
+            to: set(),
+            after_days: Some(0),
+            lock: Some(LockMode::Governance),
+            lock_days: Some(0),
+        },
         provider: ProviderConfig {
             provider: set(),
             base_url: set(),

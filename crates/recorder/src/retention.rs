@@ -5,6 +5,7 @@
 //! the database cannot lift a hold, and verification knows which records may be absent. Without a
 //! rule everything is kept. A hold wins over every rule and every erasure.
 
+mod certificate;
 mod clock;
 mod replay;
 mod run;
@@ -16,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Recorder, account::act::Act};
 
-pub use run::{Certificate, Erase, RunReport};
+pub use certificate::Certificate;
+pub(crate) use certificate::Told;
+pub use run::{Erase, RunReport};
 
 /// Acts read at once.
 const PAGE: usize = 1_024;

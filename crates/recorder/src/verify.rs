@@ -1,12 +1,13 @@
 //! Verification: is what we show still what was sealed?
 //!
-//! [`Recorder::verification`] answers for one trace, [`Recorder::verify_all`] for a whole
-//! installation. Both re-derive everything an API shows from the sealed records, so that a change of
+//! [`Recorder::verification`] answers for one trace, [`Recorder::erasure_verification`] for one that was
+//! erased, [`Recorder::verify_all`] for a whole installation. They re-derive everything an API shows from the sealed records, so that a change of
 //! any value is found, whichever table it stands in. `record` checks one record, `log` one log.
 
 mod accounts;
 mod all;
 mod anchors;
+mod erasure;
 mod gaps;
 mod log;
 mod record;
@@ -22,6 +23,7 @@ use crate::{Error, OutsideWord, Recorder};
 
 pub use all::{Depth, Progress, Report};
 pub use anchors::Vouched;
+pub use erasure::ErasureVerification;
 pub use gaps::TraceGap;
 pub use span::SpanVerification;
 
@@ -31,6 +33,8 @@ pub use span::SpanVerification;
 pub enum Verdict {
     /// Everything checked holds.
     Valid,
+    /// It was erased, and an act in the log says so.
+    ErasedWithCertificate,
     /// Not yet under a checkpoint; ask again in a moment.
     Pending,
     /// The evidence is not there.

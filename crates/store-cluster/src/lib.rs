@@ -35,6 +35,7 @@ mod row;
 mod sealed;
 mod ship;
 mod store;
+mod tls;
 mod trace;
 
 pub use notify::ForeignCommit;

@@ -10,10 +10,16 @@ use exhibit_model::Limits;
 use exhibit_store::StoreError;
 use parking_lot::Mutex;
 use tokio::sync::{broadcast, watch};
-use tokio_postgres::{Config, NoTls, Socket, error::SqlState, tls::NoTlsStream};
+use tokio_postgres::{config::Host, error::SqlState};
 
 use crate::{
-    ClusterStore, Options, commit::Queue, lease, migrate, notify, row::Columns, ship, store::Shared,
+    ClusterStore, Options,
+    commit::Queue,
+    lease, migrate, notify,
+    row::Columns,
+    ship,
+    store::Shared,
+    tls::{Address, Connection},
 };
 
 /// Oldest PostgreSQL that is known to work, as `server_version_num` counts.
@@ -35,6 +41,16 @@ pub enum OpenError {
     /// A database that does not answer.
     #[error("{database} does not answer at {address}: {reason}")]
     Unreachable {
+        /// Which.
+        database: &'static str,
+        /// Where, without password.
+        address: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A database with which there is no TLS as it was asked for.
+    #[error("TLS with {database} at {address}: {reason}")]
+    Tls {
         /// Which.
         database: &'static str,
         /// Where, without password.
@@ -96,26 +112,20 @@ pub enum OpenError {
     Store(#[from] StoreError),
 }
 
+/// How the client says that a handshake failed.
+const TLS_FAILED: &str = "error performing TLS handshake";
 pub(crate) const POSTGRES: &str = "PostgreSQL";
 pub(crate) const CLICKHOUSE: &str = "ClickHouse";
 
-fn config(options: &Options) -> Result<Config, OpenError> {
-    let mut config: Config = options.postgres.parse().map_err(|error: tokio_postgres::Error| {
-        // The parser's words do not repeat what was written, which may hold a password.
-        OpenError::Address { name: "postgres-url", reason: error.to_string() }
-    })?;
-    if config.get_ssl_mode() == tokio_postgres::config::SslMode::Require {
-        let reason = "TLS to PostgreSQL is not supported; use a private network or a local proxy \
-                      that adds it, and sslmode=disable"
-            .to_owned();
-        return Err(OpenError::Address { name: "postgres-url", reason });
-    }
+fn address(options: &Options) -> Result<Address, OpenError> {
+    let mut address = Address::parse(&options.postgres)?;
+    let config = &mut address.config;
     config.connect_timeout(CONNECT);
     config.application_name("exhibit");
     if config.get_options().is_none() {
         config.options("-c client_min_messages=warning");
     }
-    Ok(config)
+    Ok(address)
 }
 
 fn postgres_error(options: &Options, error: &tokio_postgres::Error) -> OpenError {
@@ -125,10 +135,13 @@ fn postgres_error(options: &Options, error: &tokio_postgres::Error) -> OpenError
         }
         _ => {
             let source = std::error::Error::source(error).map(ToString::to_string);
-            OpenError::Unreachable {
-                database: POSTGRES,
-                address: postgres_address(options),
-                reason: source.unwrap_or_else(|| error.to_string()),
+            let reason = source.unwrap_or_else(|| error.to_string());
+            let (database, address) = (POSTGRES, postgres_address(options));
+            // The client tells its errors apart by their words only.
+            if error.to_string() == TLS_FAILED {
+                OpenError::Tls { database, address, reason }
+            } else {
+                OpenError::Unreachable { database, address, reason }
             }
         }
     }
@@ -136,11 +149,13 @@ fn postgres_error(options: &Options, error: &tokio_postgres::Error) -> OpenError
 
 /// Where PostgreSQL is, without user and password.
 fn postgres_address(options: &Options) -> String {
-    let Ok(config) = options.postgres.parse::<Config>() else { return String::new() };
+    let Ok(Address { config, .. }) = Address::parse(&options.postgres) else {
+        return String::new();
+    };
     let hosts = config.get_hosts().iter().map(|host| match host {
-        tokio_postgres::config::Host::Tcp(name) => name.clone(),
+        Host::Tcp(name) => name.clone(),
         #[cfg(unix)]
-        tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+        Host::Unix(path) => path.display().to_string(),
     });
     let ports = config.get_ports().iter().copied().chain(std::iter::repeat(5_432));
     hosts.zip(ports).map(|(host, port)| format!("{host}:{port}")).collect::<Vec<_>>().join(", ")
@@ -149,8 +164,9 @@ fn postgres_address(options: &Options) -> String {
 /// A connection outside the pool.
 pub(crate) async fn connect(
     options: &Options,
-) -> Result<(tokio_postgres::Client, tokio_postgres::Connection<Socket, NoTlsStream>), OpenError> {
-    let connected = config(options)?.connect(NoTls).await;
+) -> Result<(tokio_postgres::Client, Connection), OpenError> {
+    let address = address(options)?;
+    let connected = address.config.connect(address.connector()?).await;
     connected.map_err(|error| postgres_error(options, &error))
 }
 
@@ -182,7 +198,7 @@ fn clickhouse(options: &Options) -> Result<clickhouse::Client, OpenError> {
 }
 
 /// `%41` is `A`; whatever is not such a code stays.
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -256,9 +272,10 @@ impl ClusterStore {
         drop(client);
         driving.abort();
 
+        let address = address(&options)?;
         let manager = Manager::from_config(
-            config(&options)?,
-            NoTls,
+            address.config.clone(),
+            address.connector()?,
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let pool = Pool::builder(manager)

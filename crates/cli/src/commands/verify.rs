@@ -3,6 +3,7 @@
 pub(super) mod bar;
 mod bundle;
 mod elsewhere;
+mod erased;
 mod pin;
 mod settle;
 mod whole;
@@ -10,8 +11,8 @@ mod whole;
 use exhibit_ledger::Policy;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
-    Error, Outside,
-    verify::{Depth, Fault, Report, TraceVerification, Verdict},
+    Error, Outside, OutsideWord,
+    verify::{Depth, ErasureVerification, Fault, Report, TraceVerification, Verdict},
 };
 use serde::Serialize;
 
@@ -58,7 +59,7 @@ fn word(verdict: Verdict) -> String {
 /// How the program ends on a verdict.
 fn exit(verdict: Verdict) -> Exit {
     match verdict {
-        Verdict::Valid => Exit::Done,
+        Verdict::Valid | Verdict::ErasedWithCertificate => Exit::Done,
         Verdict::Pending | Verdict::Unverifiable => Exit::Undecided,
         _ => Exit::Failed,
     }
@@ -144,9 +145,16 @@ async fn one(
         Ok(found) => found,
         Err(error) => return unreadable(error.into(), output),
     };
-    let missing =
-        || Failure::new(format!("there is no trace {id} in workspace {}", args.workspace));
-    let mut found = found.ok_or_else(missing)?;
+    let Some(mut found) = found else {
+        return match recorder.erasure_verification(workspace.id, id).await {
+            Ok(Some(found)) => gone(args, found, pin, output),
+            Ok(None) => {
+                let what = format!("there is no trace {id} in workspace {}", args.workspace);
+                Err(Failure::new(what).into())
+            }
+            Err(error) => unreadable(error.into(), output),
+        };
+    };
     if let Some(pin) = pin {
         let TraceVerification { key, successions, verdict, qualifiers, faults, .. } = &mut found;
         let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
@@ -160,9 +168,7 @@ async fn one(
         return Ok(exit(found.verdict));
     }
     verdict_line(found.verdict, output)?;
-    output.line(format!("Trace:      {}", found.trace_id))?;
-    output.line(format!("Log:        {}", found.log))?;
-    output.line(format!("Key:        {}", found.key))?;
+    place_lines(&found.trace_id, &found.log, &found.key, output)?;
     if let Some(fingerprint) = &found.fingerprint {
         output.line(format!("Fingerprint: {fingerprint}"))?;
     }
@@ -174,17 +180,7 @@ async fn one(
     for seal in &found.seals {
         output.line(format!("Seal:       leaf {} over {} records", seal.index, seal.covered))?;
     }
-    for witness in &found.outside.witnesses {
-        output.line(format!(
-            "Witness:    {} at {} entries",
-            printable(&witness.name),
-            witness.size
-        ))?;
-    }
-    if let Some(stamp) = &found.outside.stamp {
-        let by = if stamp.trusted { "" } else { " (by an authority that is not trusted)" };
-        output.line(format!("Stamped:    existed by {}{by}", stamp.time))?;
-    }
+    outside_lines(&found.outside, output)?;
     for time in &found.times {
         output.line(format!(
             "Time:       {}: {}",
@@ -202,6 +198,50 @@ async fn one(
     }
     rest(&found.qualifiers, &found.faults, output)?;
     Ok(exit(found.verdict))
+}
+
+/// A trace that was erased.
+fn gone(
+    args: &VerifyArgs,
+    mut found: ErasureVerification,
+    pin: Option<&Pin>,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    if let Some(pin) = pin {
+        let ErasureVerification { key, successions, verdict, qualifiers, faults, .. } = &mut found;
+        let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
+        pin.apply(key, &notes, verdict, qualifiers, faults);
+    }
+    if args.require_witness && found.outside.witnesses.is_empty() {
+        found.verdict = found.verdict.max(Verdict::Unverifiable);
+    }
+    if output.json {
+        output.json(&found)?;
+    } else {
+        verdict_line(found.verdict, output)?;
+        erased::print(&found, output)?;
+    }
+    Ok(exit(found.verdict))
+}
+
+/// Which trace, under which log and key.
+fn place_lines(id: &TraceId, log: &str, key: &str, output: Output) -> std::io::Result<()> {
+    output.line(format!("Trace:      {id}"))?;
+    output.line(format!("Log:        {log}"))?;
+    output.line(format!("Key:        {key}"))
+}
+
+/// What outsiders have said.
+fn outside_lines(word: &OutsideWord, output: Output) -> std::io::Result<()> {
+    for witness in &word.witnesses {
+        let (name, size) = (printable(&witness.name), witness.size);
+        output.line(format!("Witness:    {name} at {size} entries"))?;
+    }
+    if let Some(stamp) = &word.stamp {
+        let by = if stamp.trusted { "" } else { " (by an authority that is not trusted)" };
+        output.line(format!("Stamped:    existed by {}{by}", stamp.time))?;
+    }
+    Ok(())
 }
 
 /// A range of numbers, both ends included.

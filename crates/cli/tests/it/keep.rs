@@ -65,6 +65,74 @@ fn read_index(directory: &Path) -> tantivy::Result<(BTreeSet<String>, Vec<String
     Ok((words, strangers))
 }
 
+/// Waits until the certificate of an erased trace is under a signed checkpoint.
+fn certified(served: &Served, key: &str, trace: &str) -> serde_json::Value {
+    let started = std::time::Instant::now();
+    loop {
+        let (code, answer) = served.get(&format!("/api/v1/traces/{trace}/verification"), key);
+        let verdict = &answer["data"]["verdict"];
+        if code == 200 && verdict == "erased-with-certificate" {
+            return answer;
+        }
+        assert!(code == 200 && verdict == "pending", "{code} {answer}");
+        assert!(started.elapsed().as_secs() < 60, "{trace} stays pending: {answer}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn an_erased_trace_verifies_by_its_certificate_here_and_elsewhere() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "1s"]);
+    let (url, key) = (served.url(), served.key());
+    for trace in ["a1", "b1"] {
+        assert_eq!(send(&served, &key, trace, "ann").0, 201);
+        sealed(&served, &key, trace);
+    }
+    let erase = ["erase", "--trace", "a1", "--reason", "request 4711", "--json"];
+    let place = &home.run(&erase).ended(0).json()["certificates"][0];
+    certified(&served, &key, "a1");
+
+    let here = ["verify", "--trace", "a1"];
+    let found = home.run(&[&here[..], &["--json"]].concat()).ended(0).json();
+    assert_eq!(found["verdict"], "erased-with-certificate", "{found}");
+    assert_eq!((&found["index"], &found["erased"]["why"]), (place, &json!("request 4711")));
+    assert!(found["tree_size"].as_u64() > place.as_u64(), "{found}");
+    let shown = home.run(&here).ended(0).out;
+    let line = format!("Certificate: leaf {place} under a checkpoint of");
+    assert!(shown.contains(&line) && shown.contains("request 4711"), "{shown}");
+    let pin = found["key"].as_str().unwrap();
+    let pinned = home.run(&[&here[..], &["--key", pin, "--json"]].concat()).ended(0).json();
+    assert_eq!(pinned["qualifiers"], json!(["unwitnessed"]));
+    home.run(&[&here[..], &["--require-witness"]].concat()).ended(3);
+    home.run(&["verify", "--trace", "never-there"]).ended(1);
+
+    let far = Home::new();
+    let ask = ["verify", "--server", &url, "--trace", "a1", "--api-key", &key];
+    let finding = far.run(&[&ask[..], &["--json"]].concat()).ended(0).json();
+    assert_eq!(finding["verdict"], "erased-with-certificate", "{finding}");
+    assert_eq!((&finding["certificate"], &finding["fingerprint"]), (place, &found["fingerprint"]));
+    assert!(far.run(&ask).ended(0).out.contains(&line));
+    far.run(&[&ask[..], &["--key", pin]].concat()).ended(0);
+    far.run(&["keys", "create", "--name", "x"]).ended(0);
+    let other = far.run(&["verify", "--json"]).ended(0).json();
+    let stranger = [&ask[..], &["--key", other["key"].as_str().unwrap(), "--json"]].concat();
+    assert_eq!(far.run(&stranger).ended(1).json()["verdict"], "wrong-key");
+    assert_eq!(served.stop(), 0);
+
+    // A certificate that says something else, and none at all.
+    let verdict = |change: &str| {
+        let db = rusqlite::Connection::open(home.data().join("exhibit.db")).unwrap();
+        assert_eq!(db.execute(change, [place.as_i64()]).unwrap(), 1);
+        drop(db);
+        let found = home.run(&[&here[..], &["--json"]].concat()).ended(1).json();
+        found["verdict"].as_str().unwrap().to_owned()
+    };
+    let lie = "UPDATE acts SET body = CAST(replace(CAST(body AS TEXT), '4711', '4712') AS BLOB) WHERE leaf = ?1";
+    assert_eq!(verdict(lie), "altered");
+    assert_eq!(verdict("DELETE FROM acts WHERE leaf = ?1"), "missing");
+}
+
 #[test]
 fn erased_records_are_gone_from_everywhere_and_the_log_still_proves() {
     let home = Home::new().with_few_rules();
@@ -90,8 +158,11 @@ fn erased_records_are_gone_from_everywhere_and_the_log_still_proves() {
     );
 
     assert_eq!(served.get("/api/v1/traces/a1", &key).0, 404);
-    let (_, answer) = served.get("/api/v1/traces/a1/verification", &key);
-    assert_eq!(answer["data"]["verdict"], "erased-with-certificate", "{answer}");
+    let answer = certified(&served, &key, "a1");
+    let place = done["certificates"][0].as_u64().unwrap();
+    assert_eq!(answer["data"]["index"], place, "{answer}");
+    let (_, of_span) = served.get("/api/v1/traces/a1/spans/s1/verification", &key);
+    assert_eq!(of_span["data"], answer["data"]);
     let again = send(&served, &key, "a1", "ann");
     assert!(again.0 >= 400 || again.1["accepted"] == 0, "it does not come back: {again:?}");
     assert_eq!(served.get("/api/v1/traces/a1", &key).0, 404);

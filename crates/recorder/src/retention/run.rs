@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use exhibit_ledger::Leaf;
 use exhibit_model::{Nanos, TraceId, Workspace, WorkspaceId};
-use exhibit_store::{Doomed, Filter, LogId, Order, TraceQuery, TraceRow};
+use exhibit_store::{Doomed, Filter, Order, TraceQuery, TraceRow};
 use serde::Serialize;
 
 use super::{Erased, Keeping};
@@ -40,29 +39,6 @@ pub struct RunReport {
     pub scrubbed: bool,
 }
 
-/// Proof that records were taken away rightly: what is sealed of it, and what the log says.
-#[derive(Debug, Clone, Serialize)]
-pub struct Certificate {
-    /// `erased-with-certificate`.
-    pub verdict: &'static str,
-    /// What was sealed.
-    pub erased: Erased,
-    /// Log of the workspace.
-    pub log: String,
-    /// Its key.
-    pub key: String,
-    /// Index of the leaf; its proof is at `/api/v1/ledger/proof/{index}`.
-    pub index: u64,
-    /// The leaf, canonical JSON.
-    pub leaf: String,
-    /// The sealed body, verbatim.
-    pub body: String,
-    /// Salt of the body, hex: `SHA-256(0x00 ‖ salt ‖ body)` is the leaf's `body_root`.
-    pub salt: String,
-    /// What still has to expire elsewhere.
-    pub elsewhere: &'static str,
-}
-
 /// Why something is taken away.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cause<'c> {
@@ -73,16 +49,6 @@ pub(super) struct Cause<'c> {
     /// Who asked.
     pub(super) by: &'c str,
 }
-
-/// What no certificate can take back.
-const ELSEWHERE: &str = "Exports that were handed out (each is a leaf of type `export`) and backups \
-    made before hold these records until they expire.";
-
-/// The same where the keys of what went were kept apart from it.
-const KEYS_DESTROYED: &str = "Exports that were handed out (each is a leaf of type `export`) hold these \
-    records until they expire. Backups of the database made before hold them encrypted under keys that \
-    are destroyed, unless a copy of keys/payloads.db from before is kept; what lists show of a trace \
-    (its names, users and tags) stands in them as it was.";
 
 impl Recorder {
     /// Takes away what the rules no longer keep, or says what would go. `by` is who asked.
@@ -181,53 +147,6 @@ impl Recorder {
         }
         self.scrub(&mut report).await?;
         Ok(report)
-    }
-
-    /// The certificate of an erased trace; none when it was not erased.
-    pub async fn certificate(
-        &self,
-        workspace: WorkspaceId,
-        trace: &TraceId,
-    ) -> Result<Option<Certificate>, Error> {
-        let digest = self.tombstone(workspace, trace);
-        if !self.store.tombstones(workspace, &[digest]).await?.contains(&true) {
-            return Ok(None);
-        }
-        let name = hex::encode(digest);
-        let erased = self.keeping(workspace).await?.erased;
-        let Some((index, erased)) =
-            erased.into_iter().rev().find(|(_, erased)| erased.traces.contains(&name))
-        else {
-            return Ok(None);
-        };
-        self.certificate_at(workspace, index, erased).await.map(Some)
-    }
-
-    async fn certificate_at(
-        &self,
-        workspace: WorkspaceId,
-        index: u64,
-        erased: Erased,
-    ) -> Result<Certificate, Error> {
-        let log = LogId::Workspace(workspace);
-        let missing = || Error::Internal("a certificate's leaf is not there".into());
-        let bytes = self.store.leaves(log, index, index + 1).await?.pop().ok_or_else(missing)?;
-        let leaf = Leaf::parse(&bytes).map_err(|_| missing())?;
-        let act = self.store.audit_acts(workspace, index, 1).await?.pop().ok_or_else(missing)?;
-        let salt = self.vault.acts().salt(&leaf.id, 0);
-        let all = erased.keys_destroyed >= erased.traces.len() as u64;
-        let elsewhere = if all { KEYS_DESTROYED } else { ELSEWHERE };
-        Ok(Certificate {
-            verdict: "erased-with-certificate",
-            erased,
-            log: self.log_origin(log),
-            key: self.verifier_key(log)?,
-            index,
-            leaf: String::from_utf8_lossy(&bytes).into_owned(),
-            body: String::from_utf8_lossy(&act.body).into_owned(),
-            salt: hex::encode(salt.0),
-            elsewhere,
-        })
     }
 
     async fn take_away(

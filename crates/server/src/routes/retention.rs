@@ -203,12 +203,12 @@ pub(crate) async fn compliance(
     shown(app.recorder.compliance(caller.workspace).await?)
 }
 
-/// The certificate of an erased trace, as its verification.
-pub(crate) async fn certificate(
+/// The verification of a trace that was erased: its certificate, and the way from that to the checkpoint.
+pub(crate) async fn erasure(
     app: &Shared,
     workspace: exhibit_model::WorkspaceId,
     id: &TraceId,
 ) -> Result<Option<Value>, Problem> {
-    let certificate = app.recorder.certificate(workspace, id).await?;
-    certificate.map(|found| shown(found).map(|data| data.data)).transpose()
+    let found = app.recorder.erasure_verification(workspace, id).await?;
+    found.map(|found| shown(found).map(|data| data.data)).transpose()
 }

@@ -135,7 +135,7 @@ pub(crate) async fn span(
     Ok(Data { data: SpanDocument::with_raw(&detail) })
 }
 
-/// Whether a trace is still what was sealed, with the proofs.
+/// Whether a trace is still what was sealed, with the proofs. Of one that was erased: its certificate.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/verification", tag = "traces",
     params(("trace_id" = String, Path, description = "The trace's id")),
     responses((status = 200, body = Data<Object>), (status = 404, body = ProblemBody)))]
@@ -147,15 +147,15 @@ pub(crate) async fn verification(
     let id = trace_id(&id)?;
     let verification = app.recorder.verification(caller.workspace, &id).await?;
     let Some(verification) = verification else {
-        let certificate = retention::certificate(&app, caller.workspace, &id).await?;
-        let data = certificate.ok_or_else(|| Problem::not_found("trace"))?;
+        let erasure = retention::erasure(&app, caller.workspace, &id).await?;
+        let data = erasure.ok_or_else(|| Problem::not_found("trace"))?;
         return Ok(Data { data });
     };
     let data = serde_json::to_value(verification).map_err(|error| Problem::internal(&error))?;
     Ok(Data { data })
 }
 
-/// Whether a span is still what was sealed, with its proof.
+/// Whether a span is still what was sealed, with its proof. Of an erased trace: its certificate.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/spans/{span_id}/verification", tag = "traces",
     params(("trace_id" = String, Path, description = "The trace's id"),
         ("span_id" = String, Path, description = "The span's id")),
@@ -166,8 +166,11 @@ pub(crate) async fn span_verification(
     Path((trace, span)): Path<(String, String)>,
 ) -> Result<Data<Json>, Problem> {
     let (trace, span) = (trace_id(&trace)?, span_id(&span)?);
-    let found = app.recorder.span_verification(caller.workspace, &trace, &span).await?;
-    let found = found.ok_or_else(|| Problem::not_found("span"))?;
+    let Some(found) = app.recorder.span_verification(caller.workspace, &trace, &span).await? else {
+        let erasure = retention::erasure(&app, caller.workspace, &trace).await?;
+        let data = erasure.ok_or_else(|| Problem::not_found("span"))?;
+        return Ok(Data { data });
+    };
     let data = serde_json::to_value(found).map_err(|error| Problem::internal(&error))?;
     Ok(Data { data })
 }

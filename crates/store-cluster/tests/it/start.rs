@@ -37,7 +37,9 @@ async fn an_address_that_cannot_be_read_is_named() {
         let error = ClusterStore::open(options).await.unwrap_err();
         assert!(matches!(error, OpenError::Address { name: "clickhouse-url", .. }), "{wrong}");
     }
-    for wrong in ["nonsense", "postgres://a@b:c/d", "postgres://h/d?sslmode=require"] {
+    for wrong in
+        ["nonsense", "postgres://a@b:c/d", "postgres://h/d?sslmode=allow", "host=h sslcert=x"]
+    {
         let mut options = databases.options(Limits::default());
         options.postgres = wrong.to_owned();
         let error = ClusterStore::open(options).await.unwrap_err();

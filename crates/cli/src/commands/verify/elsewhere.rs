@@ -14,7 +14,7 @@ use crate::{
     remote::{Remote, Right},
 };
 
-use super::{exit, pin::Pin, rest, verdict_line};
+use super::{erased::Certificate, exit, pin::Pin, rest, verdict_line};
 
 /// The evidence, as `GET /api/v1/traces/{id}/verification` gives it.
 #[derive(Debug, Deserialize)]
@@ -24,7 +24,11 @@ struct Evidence {
     log: String,
     key: String,
     checkpoint: Option<String>,
+    #[serde(default)]
     records: Vec<Record>,
+    /// Of a trace that was erased.
+    #[serde(flatten)]
+    certificate: Option<Certificate>,
     #[serde(default)]
     successions: Vec<String>,
     #[serde(default)]
@@ -55,6 +59,12 @@ struct Finding {
     key: String,
     tree_size: u64,
     records: usize,
+    /// Place of the certificate in the log, of a trace that was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<u64>,
+    /// Leaf hash of the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     faults: Vec<Fault>,
 }
 
@@ -79,32 +89,40 @@ pub(super) async fn run(
     let evidence: Evidence = serde_json::from_value(data)
         .map_err(|error| Failure::undecided(format!("the evidence does not read: {error}")))?;
 
-    let finding = judge(evidence, id, pin);
+    let finding = judge(&evidence, id, pin);
     if output.json {
         output.json(&finding)?;
         return Ok(exit(finding.verdict));
     }
     verdict_line(finding.verdict, output)?;
-    output.line(format!("Trace:      {}", finding.trace_id))?;
-    output.line(format!("Log:        {}", finding.log))?;
-    output.line(format!("Key:        {}", finding.key))?;
+    super::place_lines(id, &finding.log, &finding.key, output)?;
     let (records, size) = (finding.records, finding.tree_size);
-    output.line(format!("Records:    {records} under a checkpoint of {size} leaves"))?;
+    match &evidence.certificate {
+        Some(certificate) => certificate.print(size, output)?,
+        None => {
+            output.line(format!("Records:    {records} under a checkpoint of {size} leaves"))?;
+        }
+    }
     rest(&finding.qualifiers, &finding.faults, output)?;
     Ok(exit(finding.verdict))
 }
 
 /// Checks the signature, every leaf and every proof.
-fn judge(evidence: Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
+fn judge(evidence: &Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
     let mut finding = Finding {
         trace_id: id.to_string(),
-        verdict: Verdict::Valid,
+        verdict: match &evidence.certificate {
+            Some(_) => Verdict::ErasedWithCertificate,
+            None => Verdict::Valid,
+        },
         server_verdict: evidence.verdict.clone(),
         qualifiers: vec!["key-self-asserted", "unwitnessed"],
         log: evidence.log.clone(),
         key: evidence.key.clone(),
         tree_size: 0,
         records: evidence.records.len(),
+        certificate: evidence.certificate.as_ref().map(Certificate::index),
+        fingerprint: evidence.certificate.as_ref().map(Certificate::fingerprint),
         faults: Vec::new(),
     };
     if !evidence.gaps.is_empty() {
@@ -113,25 +131,32 @@ fn judge(evidence: Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
     if evidence.trace_id != id.as_str() {
         finding.fault(Verdict::BadProof, None, "the evidence is about another trace");
     }
+    let claimed = finding.verdict;
+    let sound = |verdict| verdict == claimed && evidence.faults.is_empty();
     match server_verdict(&evidence.verdict) {
-        Some(Verdict::Valid) if evidence.faults.is_empty() => {}
+        Some(Verdict::Valid) if sound(Verdict::Valid) => {}
+        Some(Verdict::ErasedWithCertificate) if sound(Verdict::ErasedWithCertificate) => {}
         Some(Verdict::Pending) => finding.verdict = finding.verdict.max(Verdict::Pending),
         other => {
-            let verdict = other.filter(|v| *v != Verdict::Valid).unwrap_or(Verdict::Altered);
+            let verdict = other.filter(|v| *v > Verdict::Pending).unwrap_or(Verdict::Altered);
             finding.fault(verdict, None, "the server itself says that something is wrong");
         }
     }
-    match signed_head(&evidence) {
+    match signed_head(evidence) {
         Ok(Some((size, root))) => {
             finding.tree_size = size;
             for record in &evidence.records {
                 check(&mut finding, record, size, &root);
             }
+            finding.erased(evidence, Some((size, root)));
         }
-        Ok(None) => finding.verdict = finding.verdict.max(Verdict::Pending),
+        Ok(None) => {
+            finding.verdict = finding.verdict.max(Verdict::Pending);
+            finding.erased(evidence, None);
+        }
         Err((verdict, what)) => finding.fault(verdict, None, what),
     }
-    if evidence.records.is_empty() {
+    if evidence.records.is_empty() && evidence.certificate.is_none() {
         finding.verdict = finding.verdict.max(Verdict::Unverifiable);
     }
     if let Some(pin) = pin {
@@ -150,6 +175,7 @@ fn judge(evidence: Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
 fn server_verdict(word: &str) -> Option<Verdict> {
     let all = [
         Verdict::Valid,
+        Verdict::ErasedWithCertificate,
         Verdict::Pending,
         Verdict::Unverifiable,
         Verdict::Reordered,
@@ -197,6 +223,18 @@ fn check(finding: &mut Finding, record: &Record, size: u64, root: &Hash) {
 }
 
 impl Finding {
+    /// Checks the certificate of an erased trace. That it is this trace's only the server can tell: it
+    /// names traces by a digest under a key of the installation.
+    fn erased(&mut self, evidence: &Evidence, head: Option<(u64, Hash)>) {
+        let Some(certificate) = &evidence.certificate else { return };
+        self.qualifiers.push("trace-named-by-server");
+        match certificate.check(head) {
+            Ok(()) => {}
+            Err((Verdict::Pending, _)) => self.verdict = self.verdict.max(Verdict::Pending),
+            Err((verdict, what)) => self.fault(verdict, None, what),
+        }
+    }
+
     fn fault(&mut self, verdict: Verdict, record: Option<&Record>, what: &str) {
         self.verdict = self.verdict.max(verdict);
         self.faults.push(Fault {

@@ -68,7 +68,7 @@ pub(crate) async fn verify(
 ) -> Result<Response, Problem> {
     let id = trace_id(&asked.attestation_id)?;
     let Some(found) = app.recorder.verification(caller.workspace, &id).await? else {
-        let certificate = retention::certificate(&app, caller.workspace, &id).await?;
+        let certificate = retention::erasure(&app, caller.workspace, &id).await?;
         let certificate = certificate.ok_or_else(|| Problem::not_found("trace"))?;
         let body = json!({
             "attestation_id": id, "valid": false, "verdict": certificate["verdict"],
