@@ -67,7 +67,7 @@ pub enum DecodeError {
         max: usize,
     },
     /// The JSON value is not the one this door expects.
-    #[error("{pointer:?} must be {expected}")]
+    #[error("{} must be {expected}", place(pointer))]
     Shape {
         /// JSON pointer to the value; empty for the whole body.
         pointer: String,
@@ -82,6 +82,11 @@ pub enum DecodeError {
         /// What is wrong and what to do about it.
         reason: String,
     },
+}
+
+/// A value by its pointer, for people.
+fn place(pointer: &str) -> String {
+    if pointer.is_empty() { "the body".to_owned() } else { format!("{pointer:?}") }
 }
 
 impl DecodeError {

@@ -14,7 +14,7 @@ pub(crate) use gather::walk;
 
 /// The version of the mapping. Stored with every span, so that a better mapping can find what an
 /// older one filled.
-pub const MAPPING_VERSION: u32 = 3;
+pub const MAPPING_VERSION: u32 = 4;
 
 /// Flags that follow from raw fields alone and are computed anew each time.
 const OWN: [Flag; 9] = [

@@ -34,8 +34,8 @@ pub(crate) use import::ImportArgs;
 pub(crate) use keep::{EraseArgs, HoldsCommand, RetentionCommand, RetentionSet};
 pub(crate) use migrate::MigrateArgs;
 pub(crate) use read::{
-    ExportAuditTrail, ExportCommand, ExportEvidence, ExportReceipt, ExportStatement, TracesCommand,
-    TracesList, TracesShow, TracesTail, VerifyArgs,
+    ExportAuditTrail, ExportCommand, ExportEvidence, ExportReceipt, ExportSpans, ExportStatement,
+    TracesCommand, TracesList, TracesShow, TracesTail, VerifyArgs,
 };
 pub(crate) use remap::RemapArgs;
 pub(crate) use replay::{AblateArgs, Money, ReplayArgs};

@@ -83,10 +83,8 @@ impl Remote {
         body: &Value,
         workspace: &str,
     ) -> anyhow::Result<Value> {
-        let answer = self
-            .send(self.request(Method::POST, self.base.join(path)?, workspace).json(body))
-            .await?;
-        answer.ok_or_else(|| self.lacks(path))
+        let request = self.request(Method::POST, self.base.join(path)?, workspace).json(body);
+        self.reply(request).await?.map_err(|problem| self.lacks(path, &problem))
     }
 
     /// PUT of a JSON document.
@@ -96,10 +94,8 @@ impl Remote {
         body: &Value,
         workspace: &str,
     ) -> anyhow::Result<Value> {
-        let answer = self
-            .send(self.request(Method::PUT, self.base.join(path)?, workspace).json(body))
-            .await?;
-        answer.ok_or_else(|| self.lacks(path))
+        let request = self.request(Method::PUT, self.base.join(path)?, workspace).json(body);
+        self.reply(request).await?.map_err(|problem| self.lacks(path, &problem))
     }
 
     /// POST of bytes as they are; whatever is answered, and how long to wait where it says so.
@@ -177,7 +173,14 @@ impl Remote {
             .is_some())
     }
 
-    fn lacks(&self, path: &str) -> anyhow::Error {
+    /// Nothing stands there: no such thing, or no such path.
+    fn lacks(&self, path: &str, problem: &Value) -> anyhow::Error {
+        let detail = problem.get("detail").and_then(Value::as_str).unwrap_or_default();
+        if let Some(what) = detail.strip_prefix("There is no such ")
+            && !what.starts_with("path")
+        {
+            return Failure::new(format!("there is no such {}", what.trim_end_matches('.'))).into();
+        }
         Failure::new(format!("the server at {} does not know {path}", self.base))
             .hint("it may be of another version; compare `exhibit --version` with its health page")
             .into()
@@ -194,6 +197,11 @@ impl Remote {
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Option<Value>> {
+        Ok(self.reply(request).await?.ok())
+    }
+
+    /// What is answered; the problem where there is no such thing.
+    async fn reply(&self, request: RequestBuilder) -> anyhow::Result<Result<Value, Value>> {
         let unreachable = |error: reqwest::Error| {
             let error = error.without_url();
             Failure::new(format!("cannot reach the server at {}: {}", self.base, causes(&error)))
@@ -203,11 +211,11 @@ impl Remote {
         let body = response.bytes().await.map_err(unreachable)?;
         if status.is_success() {
             if body.is_empty() {
-                return Ok(Some(Value::Null));
+                return Ok(Ok(Value::Null));
             }
             let value = serde_json::from_slice(&body)
                 .with_context(|| format!("the answer of {} is not JSON", self.base))?;
-            return Ok(Some(value));
+            return Ok(Ok(value));
         }
         let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status == StatusCode::NOT_FOUND {
@@ -216,7 +224,7 @@ impl Remote {
             if detail.contains("workspace") {
                 return Err(Failure::usage("there is no such workspace").into());
             }
-            return Ok(None);
+            return Ok(Err(problem));
         }
         Err(self.refusal(status, &problem).into())
     }

@@ -176,12 +176,19 @@ impl Policy {
             Severity::Low | Severity::Medium => Outcome::Warning,
             Severity::High | Severity::Critical => Outcome::Fail,
         });
+        let released = around.released.is_some_and(|all| all.releases(&self.name, &rule.id));
+        let rejected = around.released.is_some_and(|all| all.rejects(&self.name, &rule.id));
+        let decided = released || rejected;
+        let outcome = if rejected { Outcome::Fail } else { outcome };
         ruling.evaluations.push(self.evaluation(rule, outcome, rule.title.clone()));
-        let released = around.released.is_some_and(|all| all.has(&self.name, &rule.id));
-        let done = steps.iter().filter(|step| !released || step.action() < Action::Review);
+        let done = steps.iter().filter(|step| !decided || step.action() < Action::Review);
         ruling.follow_ups.extend(step::follow_ups(done, &self.name, rule));
         for step in steps {
-            if released && step.action() >= Action::Review {
+            let met = match step.action() {
+                Action::Review => decided,
+                action => released && action > Action::Review,
+            };
+            if met {
                 ruling.decision.add(Action::Flag);
                 continue;
             }

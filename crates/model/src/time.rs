@@ -26,7 +26,9 @@ impl Nanos {
             let civil = text.parse::<jiff::civil::DateTime>().ok()?;
             civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_nanosecond()
         };
-        i64::try_from(nanos).ok().map(Self)
+        // What lies beyond the years 1677 to 2262 is put at their edge.
+        let edge = if nanos < 0 { i64::MIN } else { i64::MAX };
+        Some(Self(i64::try_from(nanos).unwrap_or(edge)))
     }
 }
 

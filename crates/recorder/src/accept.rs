@@ -10,7 +10,7 @@ mod amend;
 pub(crate) mod conceal;
 mod group;
 mod prepare;
-mod ruling;
+pub(crate) mod ruling;
 
 use std::sync::Arc;
 

@@ -10,7 +10,7 @@ use exhibit_model::{
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-use crate::{Caller, Error, Recorder, Who};
+use crate::{Caller, Error, Recorder, Who, accept::ruling::approvals};
 
 /// A call that somebody is about to make, or a step that was made before it.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -149,8 +149,7 @@ impl Recorder {
         };
         let approvals = match &question.trace_id {
             Some(trace) if rules.rules.has_trace_rules() => {
-                let approved = self.approvals(caller.workspace, trace).await?;
-                approved.iter().filter_map(|review| review.decided).collect()
+                approvals(&self.decided(caller.workspace, trace).await?)
             }
             _ => Vec::new(),
         };

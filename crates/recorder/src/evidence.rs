@@ -94,6 +94,7 @@ impl Recorder {
         }
         self.note_export(workspace, "evidence").await?;
         let checkpoint = self.settled_checkpoint(LogId::Workspace(workspace.id)).await?;
+        self.cosigned().await?;
         let (traces, next) = match (self.found(workspace, &query).await, &query.trace) {
             // What is left of it is the certificate, which is evidence too.
             (Err(Error::NotFound), Some(id))
@@ -119,7 +120,8 @@ impl Recorder {
         self.found(workspace, query).await.map(|(traces, _)| traces)
     }
 
-    async fn found(
+    /// The same, and where the next ones begin.
+    pub(crate) async fn found(
         &self,
         workspace: &Workspace,
         query: &EvidenceQuery,

@@ -45,6 +45,7 @@ mod sealing;
 mod sequence;
 mod simulate;
 mod sink;
+mod span_export;
 mod succession;
 mod system;
 mod vault;
@@ -100,6 +101,7 @@ pub use sealing::{MasterKey, MasterKeyError, PAYLOAD_KEYS, Sealing, SealingError
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use sink::{Sink, SinkDocument, SinkName, SinkRule, SinkStanding, Unwritten};
+pub use span_export::SpanExport;
 pub use succession::SuccessionWord;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};

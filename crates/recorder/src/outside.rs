@@ -9,18 +9,30 @@ mod cover;
 mod stamps;
 mod witnesses;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use exhibit_evidence::stamp::Roots;
 use exhibit_ledger::Policy;
 use exhibit_model::Nanos;
+use exhibit_store::{AnchorKind, LogId};
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use crate::Recorder;
+use crate::{Error, Recorder};
 
 pub use cover::{OutsideWord, StampWord, WitnessWord};
+
+/// How often it is looked whether witnesses have cosigned, and how long at most.
+const COSIGNED_LOOK: Duration = Duration::from_millis(100);
+const COSIGNED_MAX: Duration = Duration::from_secs(15);
 
 /// Whom to ask, and whom to believe.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +93,8 @@ pub(crate) struct Eyes {
     trust: Mutex<Arc<Outside>>,
     status: Mutex<OutsideStatus>,
     places: cover::Places,
+    /// Witnesses are being asked, by this process.
+    asking: AtomicBool,
 }
 
 impl Recorder {
@@ -105,11 +119,41 @@ impl Recorder {
         post: Arc<dyn Post>,
         mut stop: tokio::sync::watch::Receiver<bool>,
     ) {
+        self.eyes.asking.store(true, Ordering::Relaxed);
         let asking = async { tokio::join!(self.run_witnesses(&*post), self.run_stamps(&*post)) };
         tokio::select! {
             _ = asking => {}
             () = async { while !*stop.borrow() { if stop.changed().await.is_err() { break } } } => {}
         }
+    }
+
+    /// Waits until enough witnesses have cosigned what the installation's log holds by now, for as long as
+    /// they may need where they are asked and answer: what is made of the log before says less than it
+    /// could.
+    pub(crate) async fn cosigned(&self) -> Result<(), Error> {
+        let outside = self.trusted();
+        let asked = outside.policy.iter().flat_map(|policy| &policy.witnesses);
+        if !asked.clone().any(|witness| witness.url.is_some())
+            || !self.eyes.asking.load(Ordering::Relaxed)
+        {
+            return Ok(());
+        }
+        let Some(present) = self.store.checkpoint(LogId::Installation).await? else {
+            return Ok(());
+        };
+        let longest = (outside.witness_every * 2).min(COSIGNED_MAX) + COSIGNED_LOOK * 10;
+        for _ in 0..longest.as_millis() / COSIGNED_LOOK.as_millis() {
+            let witnessed = self.store.latest_anchor(AnchorKind::Witnessed).await?;
+            let status = self.outside_status();
+            let silent = status.witnesses.values().all(|standing| standing.problem.is_some());
+            if witnessed.is_some_and(|anchor| anchor.size >= present.size)
+                || (silent && !status.witnesses.is_empty())
+            {
+                break;
+            }
+            tokio::time::sleep(COSIGNED_LOOK).await;
+        }
+        Ok(())
     }
 
     fn note_witness(&self, name: &str, change: impl FnOnce(&mut Standing)) {

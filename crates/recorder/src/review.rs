@@ -1,21 +1,24 @@
 //! Reviews: what rules ask people to look at, and what comes of it.
 //!
-//! One rule asks once per trace. Every act, the rule's asking included, is kept with its sealed leaf in one
-//! step. A decision about something quarantined is carried out on its spans (`accept::amend`): released,
-//! redacted or erased, as a new sealed revision.
+//! One rule asks once per trace, and again when a span comes that reviewers have not seen. Every act, the
+//! rule's asking included, is kept with its sealed leaf in one step. A decision is carried out on the spans
+//! that it is about (`accept::amend`) as a new sealed revision, so that their verdict says what was decided;
+//! what is quarantined is released, redacted or erased by it.
 
 mod step;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use exhibit_govern::FollowUp;
-use exhibit_model::{Review, ReviewAct, ReviewDeed, ReviewState, SpanId, TraceId, WorkspaceId};
+use exhibit_model::{
+    Action, Review, ReviewAct, ReviewDeed, ReviewState, SpanId, TraceId, WorkspaceId,
+};
 use exhibit_store::{Page, ReviewQuery};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
     Caller, Error, Recorder,
-    accept::{After, Amendment, Handling},
+    accept::{After, Amendment, Handling, decode, released, ruling},
     account::{act::Act, base32},
     notice::Notice,
 };
@@ -111,11 +114,15 @@ impl Recorder {
         let notice = Notice::of_rule(&follow_up, trace, span);
         if let Some(wanted) = &follow_up.review {
             let id = id_of(workspace, trace, &follow_up.policy, &follow_up.rule);
-            if self.store.review(workspace, &id).await?.is_some() {
-                return Ok(());
-            }
             let now = self.now();
             let due = wanted.sla_ns.map(|sla| exhibit_model::Nanos(now.0.saturating_add(sla)));
+            if let Some(held) = self.store.review(workspace, &id).await? {
+                if self.asks_anew(workspace, &held, trace, span).await? {
+                    let span = (!span.is_registration()).then(|| span.clone());
+                    self.keep_review(workspace, step::reopen(held, span, due, now)).await?;
+                }
+                return Ok(());
+            }
             let review = Review {
                 id,
                 trace_id: trace.clone(),
@@ -145,6 +152,32 @@ impl Recorder {
             self.tell(workspace, follow_up.channel.as_deref(), &notice).await?;
         }
         Ok(())
+    }
+
+    /// Whether a review that is decided must be opened again: its rule speaks of a span that came after
+    /// it was opened, and of which nothing was decided.
+    async fn asks_anew(
+        &self,
+        workspace: WorkspaceId,
+        held: &Review,
+        trace: &TraceId,
+        span: &SpanId,
+    ) -> Result<bool, Error> {
+        if !matches!(held.state, ReviewState::Approved | ReviewState::Rejected) {
+            return Ok(false);
+        }
+        let id = [(trace.clone(), span.clone())];
+        let Some(stored) = self.load(workspace, &id).await?.into_iter().flatten().next() else {
+            return Ok(false);
+        };
+        let span = decode(&stored)?;
+        // What was decided of a rule on the whole trace holds for all that comes.
+        if ruling::says(&span, &held.policy, &held.rule) || span.received <= held.opened {
+            return Ok(false);
+        }
+        let decided = released(&span);
+        let findings = span.findings.len();
+        Ok(!decided.is_some_and(|all| all.decides(&held.policy, &held.rule, findings)))
     }
 
     /// Keeps a review and its act, and tells of it; false when somebody was faster.
@@ -188,8 +221,8 @@ impl Recorder {
         Ok(self.store.review(workspace, id).await?)
     }
 
-    /// Does something to a review in the caller's name. A decision about something quarantined is
-    /// carried out before it is kept, so that a kept decision is a done one.
+    /// Does something to a review in the caller's name. A decision is carried out on the spans before
+    /// it is kept, so that a kept decision is a done one.
     ///
     /// # Errors
     /// [`Error::Conflict`] where the review is not in a state for it.
@@ -207,7 +240,8 @@ impl Recorder {
                 self.carry_out(workspace, &changed, handling).await?;
             }
             if self.keep_review(workspace, changed.clone()).await? {
-                if changed.span_id.is_none() && changed.state == ReviewState::Approved {
+                let decided = action.carried_out(&changed).is_some();
+                if changed.span_id.is_none() && decided {
                     self.rule_on_trace(workspace, &changed.trace_id).await?;
                 }
                 return Ok(changed);
@@ -234,38 +268,45 @@ impl Recorder {
         Ok(out)
     }
 
-    /// Releases, redacts or erases what the review's rule keeps apart in its trace.
+    /// Puts a decision on the spans of its trace that the review's rule asked about: those that it
+    /// keeps apart are released, redacted or erased.
     async fn carry_out(
         self: &Arc<Self>,
         workspace: WorkspaceId,
         review: &Review,
         handling: Handling,
     ) -> Result<(), Error> {
+        let takes_contents = matches!(handling, Handling::Redact | Handling::Erase);
         let spans = self.spans_whole(workspace, &review.trace_id).await?;
-        let concerned = spans.into_iter().filter(|span| {
+        let registration = [(review.trace_id.clone(), SpanId::registration())];
+        let registration = self.load(workspace, &registration).await?.into_iter().flatten().next();
+        let registration = registration.as_ref().map(decode).transpose()?;
+        let concerned = spans.into_iter().chain(registration).filter(|span| {
             let said =
                 |e: &exhibit_model::Evaluation| e.policy == review.policy && e.rule == review.rule;
-            span.decision.is_quarantine() && span.evaluations.iter().any(said)
+            let least = if takes_contents { Action::Quarantine } else { Action::Review };
+            // What is said of the whole trace is said anew once the decision is kept.
+            let of_trace = ruling::says(span, &review.policy, &review.rule);
+            span.decision.strongest() >= least && !of_trace && span.evaluations.iter().any(said)
         });
         let rule = format!("{}/{}", review.policy, review.rule);
         let amendments: Vec<Amendment> = concerned
-            .filter(|span| !span.span_id.is_registration())
             .map(|span| Amendment {
                 trace: span.trace_id.clone(),
                 span: span.span_id.clone(),
                 handling,
                 rule: rule.clone(),
+                rejected: review.state == ReviewState::Rejected,
                 findings: span.findings.len(),
             })
             .collect();
         if amendments.is_empty() {
-            return match handling {
-                Handling::Release => Ok(()),
-                _ => Err(Error::Conflict(
-                    "nothing of this review is quarantined, so there is nothing to redact or erase"
-                        .into(),
-                )),
-            };
+            if takes_contents {
+                let nothing = "nothing of this review is quarantined, so there is nothing to \
+                               redact or erase; decide it without `handling`";
+                return Err(Error::Conflict(nothing.into()));
+            }
+            return Ok(());
         }
         self.amend(workspace, amendments).await
     }

@@ -21,7 +21,10 @@ use serde::Serialize;
 
 use crate::{
     Error, Recorder, RuleSource,
-    accept::{decode, is_cleared, released},
+    accept::{
+        decode, is_cleared, released,
+        ruling::{approvals, of_trace},
+    },
     budget::Budgets,
     rules::Loaded,
 };
@@ -231,7 +234,7 @@ struct Case<'a> {
     trace: &'a str,
     /// None where no rule looks at whole traces.
     summary: Option<&'a TraceSummary>,
-    approved: &'a [Review],
+    decided: &'a [Review],
 }
 
 /// What was judged of a trace so far.
@@ -261,7 +264,7 @@ impl Recorder {
         let then = Loaded::with_files(source, fingerprints, vec![file])?;
         let reads = now.reads().and(then.reads());
         let sides = [&now, &then].map(|rules| Side { rules, budgets: Budgets::default() });
-        let approved = self.approved(workspace).await?;
+        let decided = self.all_decided(workspace).await?;
         let mut tally = Tally::default();
         let mut query = HistoryQuery {
             from,
@@ -276,8 +279,8 @@ impl Recorder {
             let seen = tally.out.traces + page.rows.len() as u64;
             progress.total(seen + if page.next.is_some() { PAGE as u64 } else { 0 });
             for row in page.rows {
-                let approved = approved.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
-                self.judge(&mut tally, &sides, reads, workspace, row, approved).await?;
+                let decided = decided.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
+                self.judge(&mut tally, &sides, reads, workspace, row, decided).await?;
                 progress.traces(1);
             }
             query.after = page.next;
@@ -300,14 +303,14 @@ impl Recorder {
         Ok(out)
     }
 
-    /// What reviewers approved, by trace.
-    async fn approved(
+    /// The reviews that are decided, by trace.
+    async fn all_decided(
         &self,
         workspace: WorkspaceId,
     ) -> Result<HashMap<TraceId, Vec<Review>>, Error> {
         let mut by_trace: HashMap<TraceId, Vec<Review>> = HashMap::new();
         let mut query = ReviewQuery {
-            states: vec![ReviewState::Approved],
+            states: vec![ReviewState::Approved, ReviewState::Rejected],
             limit: PAGE,
             ..ReviewQuery::default()
         };
@@ -331,13 +334,13 @@ impl Recorder {
         reads: Reads,
         workspace: WorkspaceId,
         row: TraceHistory,
-        approved: &[Review],
+        decided: &[Review],
     ) -> Result<(), Error> {
         tally.out.traces += 1;
         let TraceHistory { trace_id, summary, heads } = row;
         let summary = summary.filter(|_| reads.traces);
         let case =
-            Case { workspace, trace: trace_id.as_str(), summary: summary.as_deref(), approved };
+            Case { workspace, trace: trace_id.as_str(), summary: summary.as_deref(), decided };
         let mut judged = Judged::default();
         match heads.filter(|_| !reads.whole) {
             None => {
@@ -451,12 +454,9 @@ impl Tally {
     fn trace(&mut self, [now, then]: &[Side<'_>; 2], case: &Case<'_>, judged: Judged) {
         let mut reviews = judged.reviews;
         if let Some(summary) = case.summary {
-            let released = Released {
-                rules: case.approved.iter().map(|r| format!("{}/{}", r.policy, r.rule)).collect(),
-                findings: usize::MAX,
-            };
+            let released = of_trace(case.decided);
             let around = Surroundings { released: Some(&released), ..Surroundings::default() };
-            let approvals: Vec<Nanos> = case.approved.iter().filter_map(|r| r.decided).collect();
+            let approvals = approvals(case.decided);
             let [first, second] = &judged.spans;
             let view = |spans| TraceView { summary, spans, approvals: &approvals };
             let was = now.trace(&view(first), &around);

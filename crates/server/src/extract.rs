@@ -30,17 +30,17 @@ impl<T: DeserializeOwned> FromRequestParts<Shared> for Params<T> {
     }
 }
 
-/// A small JSON body.
-pub(crate) struct Small<T>(pub(crate) T);
+/// A small JSON body, of at most `MAX` bytes.
+pub(crate) struct Small<T, const MAX: usize = SMALL_BODY_BYTES>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<Shared> for Small<T> {
+impl<T: DeserializeOwned, const MAX: usize> FromRequest<Shared> for Small<T, MAX> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Shared) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         require_json(&parts.headers)?;
         let seconds = app.recorder.limits().body_timeout_s.max(1);
-        let read = axum::body::to_bytes(body, SMALL_BODY_BYTES);
+        let read = axum::body::to_bytes(body, MAX);
         let bytes = tokio::time::timeout(Duration::from_secs(seconds), read)
             .await
             .map_err(|_| {
@@ -48,9 +48,7 @@ impl<T: DeserializeOwned> FromRequest<Shared> for Small<T> {
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "body-timeout", detail)
             })?
             .map_err(|_| {
-                Problem::too_large(format!(
-                    "The body breaks off or is larger than {SMALL_BODY_BYTES} bytes."
-                ))
+                Problem::too_large(format!("The body breaks off or is larger than {MAX} bytes."))
             })?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
             if error.is_data() {

@@ -12,6 +12,7 @@ mod auth;
 mod body;
 mod config;
 mod demo;
+mod export;
 mod extract;
 mod layers;
 mod listen;

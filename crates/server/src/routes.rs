@@ -132,6 +132,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(evidence::bundle))
         .routes(routes!(evidence::bundle_of_trace))
         .routes(routes!(evidence::audit_trail))
+        .routes(routes!(evidence::spans))
         .routes(routes!(evidence::statement))
         .routes(routes!(ledger::receipt))
         .routes(routes!(live::sse::live))

@@ -1,8 +1,8 @@
 //! Exhibit's own names: what the native JSON API keeps, under a reserved prefix.
 
-use exhibit_model::{Json, SpanKind};
+use exhibit_model::{Json, Span, SpanKind};
 
-use super::rule::{Dialect, Field, Read, Rule, kind, on};
+use super::rule::{Dialect, Draft, Field, Read, Rule, kind, on};
 
 /// The prefix of every reserved key.
 pub(crate) const PREFIX: &str = "exhibit.";
@@ -19,7 +19,22 @@ pub(crate) const OTLP_DROPPED: &str = "exhibit.otlp_dropped_attributes";
 /// Labels of the request's headers.
 pub(crate) const LABEL_PREFIX: &str = "exhibit.label.";
 
-pub(super) static DIALECT: Dialect = Dialect::new("native", RULES);
+pub(super) static DIALECT: Dialect =
+    Dialect { refine: Some(refine), ..Dialect::new("native", RULES) };
+
+/// A step that a client calls a tool is one by the name of its only call, else by its own name, so that
+/// rules about tools see it.
+fn refine(span: &Span, draft: &mut Draft) {
+    let says_tool = || span.attribute("exhibit.span_type").is_some();
+    if draft.kind != Some(SpanKind::Tool) || draft.tool.is_some() || !says_tool() {
+        return;
+    }
+    let calls = span.attribute("exhibit.tool_calls").and_then(Json::as_array);
+    let mut called = calls.into_iter().flatten().map(|call| call.get("tool_name")?.as_str());
+    let first = called.next().flatten();
+    let only = first.filter(|first| called.all(|other| other == Some(*first)));
+    draft.tool = only.map(str::to_owned).or_else(|| span.name.clone());
+}
 
 /// The kind a client's word names. A word of the client's own is a kind of its own.
 pub(crate) fn kind_of(word: &str) -> Option<SpanKind> {

@@ -1,6 +1,6 @@
 //! `exhibit traces`, `exhibit verify` and `exhibit export`.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// Commands about traces.
 #[derive(Debug, Subcommand)]
@@ -119,12 +119,68 @@ pub(crate) struct VerifyArgs {
 pub(crate) enum ExportCommand {
     /// Write an evidence bundle: records, proofs, keys, a report, in one zip that verifies offline
     Evidence(ExportEvidence),
+    /// Write spans as they are shown, for spreadsheets, notebooks and other stores
+    Spans(ExportSpans),
     /// Write an agent audit trail: JSON lines, one hash chain per session (draft-sharif-agent-audit-trail)
     AuditTrail(ExportAuditTrail),
     /// Write an in-toto statement about a trace, signed by its log (DSSE)
     Statement(ExportStatement),
     /// Write a COSE receipt that an entry is in the log (RFC 9942)
     Receipt(ExportReceipt),
+}
+
+/// Options of `exhibit export spans`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Time windows are filters: --filter 'start >= 2026-10-01 start < 2026-11-01'.
+A long series is written file by file with --traces-per-file; run the same command again
+after an interruption, and it goes on after the last file that is whole.")]
+pub(crate) struct ExportSpans {
+    /// What to write: JSON lines, one JSON list, CSV, Parquet, or OTLP requests as JSON lines
+    #[arg(long, value_enum, default_value_t = SpanFormat::Jsonl)]
+    pub(crate) format: SpanFormat,
+    /// One trace
+    #[arg(long, value_name = "ID", conflicts_with = "filter")]
+    pub(crate) trace: Option<String>,
+    /// Traces that this filter finds; without it, everything
+    #[arg(long, short, value_name = "FILTER", default_value = "", hide_default_value = true)]
+    pub(crate) filter: String,
+    /// Where to write it [default: spans.jsonl, spans.csv, …]
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: Option<std::path::PathBuf>,
+    /// Most traces of one file; more become FILE-2 and so on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) traces_per_file: Option<u32>,
+    /// Workspace to read (with a key, the key decides)
+    #[arg(long, default_value = "default")]
+    pub(crate) workspace: String,
+}
+
+/// What spans are written as.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum SpanFormat {
+    /// One span per line
+    Jsonl,
+    /// One list
+    Json,
+    /// One row per span, the usual fields
+    Csv,
+    /// The same columns, typed
+    Parquet,
+    /// One request of OTLP per line, as a collector's file exporter writes them
+    Otlp,
+}
+
+impl SpanFormat {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Jsonl => "jsonl",
+            Self::Json => "json",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Otlp => "otlp",
+        }
+    }
 }
 
 /// Options of `exhibit export audit-trail`.

@@ -20,6 +20,7 @@ pub(crate) async fn run(
     let door = Door::open(loaded, Need::Write).await?;
     let done = match command {
         ExportCommand::Evidence(args) => evidence::run(&args, &door.remote, output).await,
+        ExportCommand::Spans(args) => evidence::spans(&args, &door.remote, output).await,
         ExportCommand::AuditTrail(args) => formats::trail(&args, &door.remote, output).await,
         ExportCommand::Statement(args) => formats::statement(&args, &door.remote, output).await,
         ExportCommand::Receipt(args) => formats::receipt(&args, &door.remote, output).await,

@@ -45,7 +45,7 @@ pub(crate) async fn run(
 async fn create(args: &KeysCreate, remote: &Remote, output: Output) -> anyhow::Result<Exit> {
     let scopes = exhibit_model::Scopes::parse(&args.scopes).map_err(|word| {
         Failure::usage(format!("`{word}` is not a scope"))
-            .hint("scopes are ingest, read, review, export and admin")
+            .hint("scopes are ingest, read, review, export, replay and admin")
     })?;
     let now = super::trace::now();
     let expires = args.expires.as_deref().map(|text| parse_expiry(text, now)).transpose();

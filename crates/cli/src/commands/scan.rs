@@ -3,6 +3,7 @@
 //! Prints where something stands and what it is, never the value itself.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read as _, Write},
     path::Path,
@@ -24,6 +25,9 @@ const PIECE_BYTES: usize = 4 << 20;
 const LINE_BYTES_MAX: u64 = 256 << 20;
 /// What is sure enough to be shown to a person unless they ask for more.
 const MIN_SCORE: f64 = 0.4;
+
+/// Files of a directory of rules that hold no detectors.
+const OTHERS: [&str; 2] = ["pricing.yaml", "notifications.yaml"];
 
 /// One line of input.
 #[derive(Deserialize)]
@@ -129,7 +133,10 @@ fn rules(directory: Option<&Path>) -> anyhow::Result<RuleSet> {
             for entry in entries {
                 let path = entry?.path();
                 let yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
-                if let Some(file) = path.file_name().filter(|_| yaml) {
+                // In a directory of rules these stand beside the detectors.
+                let other = |file: &OsStr| folder.is_empty() && OTHERS.iter().any(|o| file == *o);
+                let file = path.file_name().filter(|file| yaml && !other(file));
+                if let Some(file) = file {
                     let text = std::fs::read_to_string(&path)
                         .with_context(|| format!("cannot read {}", path.display()))?;
                     own.push((format!("detectors/{}", file.to_string_lossy()), text));

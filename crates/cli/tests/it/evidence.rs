@@ -68,6 +68,63 @@ fn a_bundle_of_one_trace_shows_that_trace_only() {
 }
 
 #[test]
+fn spans_are_exported_in_five_formats_that_say_the_same() {
+    let home = sealed();
+    let mut counts = Vec::new();
+    for (format, file) in [
+        ("jsonl", "spans.jsonl"),
+        ("json", "spans.json"),
+        ("csv", "spans.csv"),
+        ("parquet", "spans.parquet"),
+        ("otlp", "spans.otlp.jsonl"),
+    ] {
+        let ran = home.run(&["export", "spans", "--format", format]).ended(0);
+        assert_eq!(ran.out.trim(), file);
+        let bytes = fs::read(home.path().join(file)).unwrap();
+        let text = || String::from_utf8(bytes.clone()).unwrap();
+        counts.push(match format {
+            "jsonl" => {
+                let spans = text();
+                let spans: Vec<Value> =
+                    spans.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+                assert!(spans.iter().all(|span| span["fingerprint"].is_string()), "{spans:?}");
+                spans.len()
+            }
+            "json" => serde_json::from_str::<Vec<Value>>(&text()).unwrap().len(),
+            "csv" => {
+                assert!(text().starts_with("trace_id,span_id,parent_span_id,name,span_type,"));
+                text().lines().count() - 1
+            }
+            "parquet" => {
+                use parquet::file::reader::{FileReader as _, SerializedFileReader};
+                let file = fs::File::open(home.path().join(file)).unwrap();
+                let table = SerializedFileReader::new(file).unwrap();
+                let rows = table.get_row_iter(None).unwrap();
+                let rows: Vec<_> = rows.map(|row| row.unwrap().to_string()).collect();
+                assert!(rows.iter().any(|row| row.contains("trace_id: \"alpha\"")), "{rows:?}");
+                rows.len()
+            }
+            _ => {
+                let spans = |request: &Value| {
+                    let resources = request["resourceSpans"].as_array().unwrap();
+                    let scopes = resources.iter().flat_map(|r| r["scopeSpans"].as_array().unwrap());
+                    scopes.map(|scope| scope["spans"].as_array().unwrap().len()).sum::<usize>()
+                };
+                text().lines().map(|line| spans(&serde_json::from_str(line).unwrap())).sum()
+            }
+        });
+    }
+    assert!(counts[0] >= 4 && counts.iter().all(|count| *count == counts[0]), "{counts:?}");
+    // Another installation reads the last one.
+    home.run(&["import", "spans.otlp.jsonl", "--data-dir", "other"]).ended(0);
+    home.run(&["export", "spans", "--filter", "id = alpha", "-o", "one.jsonl"]).ended(0);
+    let one = fs::read_to_string(home.path().join("one.jsonl")).unwrap();
+    assert!(one.contains("\"alpha\"") && !one.contains("\"beta\""));
+    home.run(&["export", "spans", "--trace", "gamma", "-o", "none.jsonl"]).ended(1);
+    home.run(&["verify"]).ended(0);
+}
+
+#[test]
 fn withheld_parts_are_not_in_the_bundle_and_it_still_verifies() {
     let home = sealed();
     home.run(&["export", "evidence", "--withhold", "input,output", "-o", "w.zip"]).ended(0);

@@ -115,6 +115,11 @@ fn two_installations_witness_each_other_and_name_the_one_that_was_taken_back() {
     // The bundle carries the cosignature, so it is independent of its maker.
     a.home.run(&["export", "evidence", "--trace", "t1", "-o", "e.zip"]).ended(0);
     a.home.run(&["verify", "e.zip", "--policy", "policy.txt", "--require-witness"]).ended(0);
+    // So does one that is made while the server runs, whose own entry nobody had cosigned yet.
+    let served = a.home.serve(&[]);
+    a.home.run(&["export", "evidence", "--trace", "t1", "-o", "live.zip"]).ended(0);
+    a.home.run(&["verify", "live.zip", "--policy", "policy.txt", "--require-witness"]).ended(0);
+    assert_eq!(served.stop(), 0);
     fs::write(a.home.path().join("other.txt"), "quorum none\n").unwrap();
     a.home.run(&["verify", "e.zip", "--policy", "other.txt", "--require-witness"]).ended(3);
     a.home.run(&["verify", "--policy", "other.txt", "--require-witness"]).ended(3);

@@ -66,6 +66,10 @@ fn detectors_of_ones_own_are_read_from_a_directory() {
     fs::write(home.path().join("a.txt"), "badge B-654321\n").unwrap();
     let found = home.run(&["scan", "a.txt", "--rules", "rules"]).ended(1);
     assert!(found.out.contains("STAFF_BADGE"), "{}", found.out);
+    // The directory may be one of rules, where other files stand too.
+    fs::write(rules.join("pricing.yaml"), "models: {}\n").unwrap();
+    fs::write(rules.join("notifications.yaml"), "version: 1\nchannels: []\n").unwrap();
+    home.run(&["scan", "a.txt", "--rules", "rules"]).ended(1);
     fs::write(rules.join("own.yaml"), file.replace("B-123456]", "B-12]")).unwrap();
     let refused = home.run(&["scan", "a.txt", "--rules", "rules"]).ended(2);
     assert!(

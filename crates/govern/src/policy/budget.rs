@@ -65,27 +65,43 @@ pub struct Surroundings<'a> {
     pub api_key: Option<&'a str>,
     /// Whether this is a question before the act, not a record of it.
     pub before_acting: bool,
-    /// What reviewers have released.
+    /// What reviewers have decided.
     pub released: Option<&'a Released>,
 }
 
-/// Rules whose wish to keep something apart, or to have it looked at, reviewers have met: they only flag
-/// from then on.
+/// What reviewers have decided about rules that asked for them. A rule that is decided does not ask again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Released {
-    /// The rules, as `policy/rule`.
+    /// Rules whose wish to keep something apart, or to have it looked at, reviewers have met, as
+    /// `policy/rule`: they only flag from then on.
     pub rules: Vec<String>,
-    /// Findings that the reviewers saw. With more than these nothing is released.
+    /// Rules that reviewers found broken, as `policy/rule`: they fail from then on. What they keep
+    /// apart stays apart unless they stand among [`rules`](Self::rules) too.
+    pub rejected: Vec<String>,
+    /// Findings that the reviewers saw. With more than these nothing is decided.
     pub findings: usize,
 }
 
 impl Released {
-    pub(crate) fn has(&self, policy: &str, rule: &str) -> bool {
-        let is_it = |name: &String| {
-            name.strip_prefix(policy).and_then(|rest| rest.strip_prefix('/')) == Some(rule)
-        };
-        self.rules.iter().any(is_it)
+    pub(crate) fn releases(&self, policy: &str, rule: &str) -> bool {
+        names(&self.rules, policy, rule)
     }
+
+    pub(crate) fn rejects(&self, policy: &str, rule: &str) -> bool {
+        names(&self.rejected, policy, rule)
+    }
+
+    /// Whether reviewers have decided what this rule says of a span with so many findings.
+    pub fn decides(&self, policy: &str, rule: &str, findings: usize) -> bool {
+        findings <= self.findings && (self.releases(policy, rule) || self.rejects(policy, rule))
+    }
+}
+
+fn names(rules: &[String], policy: &str, rule: &str) -> bool {
+    let is_it = |name: &String| {
+        name.strip_prefix(policy).and_then(|rest| rest.strip_prefix('/')) == Some(rule)
+    };
+    rules.iter().any(is_it)
 }
 
 impl Default for Surroundings<'_> {

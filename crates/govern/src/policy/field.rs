@@ -116,6 +116,19 @@ impl Field {
         )
     }
 
+    /// Whether its values are names, in which `*` does not occur.
+    fn is_a_name(&self) -> bool {
+        matches!(
+            self,
+            Self::Model
+                | Self::Provider
+                | Self::Agent
+                | Self::Environment
+                | Self::Service
+                | Self::Tool
+        )
+    }
+
     fn of<'a>(&self, span: &'a Span) -> Option<Fact<'a>> {
         let tokens = |count: fn(&exhibit_model::Usage) -> u64| {
             span.usage.as_ref().map(|usage| Fact::Number(count(usage) as f64))
@@ -275,6 +288,12 @@ impl FieldTest {
                     "eq, ne, in, not_in, contains, starts_with, ends_with, matches"
                 };
                 return Err(format!("{place}: compares with {allowed} or exists"));
+            }
+            let (Op::Eq(wanted) | Op::NotEq(wanted)) = op else { continue };
+            if field.is_a_name() && wanted.iter().any(|text| text.contains('*')) {
+                return Err(format!(
+                    "{place}: `*` stands for nothing here; write `{{starts_with: gpt-4o}}` or `{{matches: '^gpt-4o'}}`, or `outside` for what is not allowed"
+                ));
             }
         }
         Ok(Self { field, tests })

@@ -57,7 +57,7 @@ struct RawRule {
     /// What must hold where it applies; the rule is broken when it does not.
     must: Option<Value>,
     budget: Option<Value>,
-    then: Option<RawThen>,
+    then: Option<Value>,
     #[serde(default)]
     refs: Vec<String>,
     record_pass: Option<bool>,
@@ -65,14 +65,11 @@ struct RawRule {
     tests: Vec<Trial>,
 }
 
-/// A list of actions; a budget has one for each limit.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawThen {
-    List(Vec<Value>),
-    Limits(RawLimits),
-}
+/// What `then` looks like.
+const LISTS: &str = "then: must be a list of actions, such as `then: [flag]`; a budget has two, such as \
+                     `then: {soft: [notify], hard: [flag]}`";
 
+/// The actions of a budget's two limits.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawLimits {
@@ -201,11 +198,14 @@ fn rule(
     let (then, soft) = match raw.then {
         None if is_duty => (vec![Step::Flag], None),
         None => return Err("needs `then`; write `then: [allow]` to only record it".to_owned()),
-        Some(RawThen::List(list)) => (step::steps(&list, "then")?, None),
-        Some(RawThen::Limits(limits)) => {
+        Some(Value::Sequence(list)) => (step::steps(&list, "then")?, None),
+        Some(limits @ Value::Mapping(_)) if raw.budget.is_some() => {
+            let limits: RawLimits =
+                serde_yaml_ng::from_value(limits).map_err(|error| format!("then: {error}"))?;
             let soft = step::steps(&limits.soft, "then.soft")?;
             (step::steps(&limits.hard, "then.hard")?, Some(soft))
         }
+        Some(_) => return Err(LISTS.to_owned()),
     };
     if then.is_empty() && soft.as_ref().is_none_or(Vec::is_empty) {
         return Err("`then` is empty; write `then: [allow]` to only record it".to_owned());

@@ -1,4 +1,4 @@
-//! What reviewers decide about quarantined spans, carried out as a new sealed revision.
+//! What reviewers decide about spans that rules have asked them about, carried out as a new sealed revision.
 //!
 //! A decision is delivered like everything else, as a raw attribute, which no client can send. It holds as
 //! long as the span holds nothing that the reviewers have not seen.
@@ -15,7 +15,7 @@ use crate::{Error, Recorder, rules::Loaded};
 /// The attribute that holds decisions.
 pub(super) const KEY: &str = "exhibit.review_decision";
 
-/// What becomes of something quarantined.
+/// What becomes of what reviewers have decided about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Handling {
@@ -25,6 +25,9 @@ pub enum Handling {
     Redact,
     /// Its contents go; that it happened, when, and what it cost stay.
     Erase,
+    /// It stays as it is, and the rule counts as broken: a rejection that says nothing else.
+    #[serde(skip)]
+    Keep,
 }
 
 impl Handling {
@@ -33,7 +36,12 @@ impl Handling {
             Self::Release => "release",
             Self::Redact => "redact",
             Self::Erase => "erase",
+            Self::Keep => "keep",
         }
+    }
+
+    fn takes_contents(self) -> bool {
+        matches!(self, Self::Redact | Self::Erase)
     }
 }
 
@@ -43,8 +51,10 @@ pub(crate) struct Amendment {
     pub(crate) trace: TraceId,
     pub(crate) span: SpanId,
     pub(crate) handling: Handling,
-    /// `policy/rule` that kept it apart.
+    /// `policy/rule` that asked.
     pub(crate) rule: String,
+    /// Whether what happened must not stand.
+    pub(crate) rejected: bool,
     /// Findings that the reviewers have seen.
     pub(crate) findings: usize,
 }
@@ -52,22 +62,33 @@ pub(crate) struct Amendment {
 impl Amendment {
     fn delivery(self) -> Span {
         let mut span = Span::new(self.trace, self.span, Door::Server);
-        let value = serde_json::json!({
-            "rules": [self.rule], "findings": self.findings, "handling": self.handling.as_str(),
+        let mut value = serde_json::json!({
+            "rules": [], "findings": self.findings, "handling": self.handling.as_str(),
         });
+        if self.handling != Handling::Keep {
+            value["rules"] = serde_json::json!([self.rule]);
+        }
+        if self.rejected {
+            value["rejected"] = serde_json::json!([self.rule]);
+        }
         span.attributes.push(Attribute::new(KEY, value));
         span
     }
 }
 
-/// Rules whose word reviewers have overruled on a span.
+/// What reviewers have decided about the rules that spoke of a span.
 pub(crate) fn released(span: &Span) -> Option<Released> {
     let held = span.attribute(KEY)?;
-    let rules = held.get("rules")?.as_array()?.iter();
     Some(Released {
-        rules: rules.filter_map(|rule| rule.as_str().map(str::to_owned)).collect(),
+        rules: rules(held, "rules"),
+        rejected: rules(held, "rejected"),
         findings: held.get("findings")?.as_u64()? as usize,
     })
+}
+
+fn rules(held: &Json, key: &str) -> Vec<String> {
+    let rules = held.get(key).and_then(Json::as_array).into_iter().flatten();
+    rules.filter_map(|rule| rule.as_str().map(str::to_owned)).collect()
 }
 
 /// Whether contents of this record were redacted or erased by a reviewer since it was first kept.
@@ -84,24 +105,39 @@ pub(super) fn is_amendment(delivered: &Span) -> bool {
 /// Puts a decision on a span as it is kept.
 pub(super) fn carry_out(rules: &Loaded, span: &mut Span, delivered: &Span) {
     let Some(decision) = delivered.attribute(KEY) else { return };
-    let mut decision = decision.clone();
-    if let Some(before) =
-        span.attribute(KEY).and_then(|held| held.get("rules")?.as_array().cloned())
-        && let Some(rules) = decision.get_mut("rules").and_then(Json::as_array_mut)
-    {
-        for rule in before {
-            if !rules.contains(&rule) {
-                rules.push(rule);
-            }
-        }
-    }
+    let cleared = is_cleared(span);
+    let together = match span.attribute(KEY) {
+        Some(held) => after(held, decision, cleared),
+        None => decision.clone(),
+    };
     span.attributes.retain(|a| a.key != KEY);
     match decision.get("handling").and_then(Json::as_str) {
         Some("redact") => rules.rules.redact_all(span),
         Some("erase") => erase(span),
         _ => {}
     }
-    span.attributes.push(Attribute::new(KEY, decision));
+    span.attributes.push(Attribute::new(KEY, together));
+}
+
+/// Earlier decisions and a new one. About its own rules the new one counts; contents that are gone
+/// stay gone.
+fn after(held: &Json, decision: &Json, cleared: bool) -> Json {
+    let mut together = decision.clone();
+    let decided = [rules(decision, "rules"), rules(decision, "rejected")].concat();
+    for key in ["rules", "rejected"] {
+        let before = rules(held, key).into_iter().filter(|rule| !decided.contains(rule));
+        let all: Vec<String> = rules(decision, key).into_iter().chain(before).collect();
+        if !all.is_empty() {
+            together[key] = all.into();
+        }
+    }
+    let takes = |value: &Json| {
+        matches!(value.get("handling").and_then(Json::as_str), Some("redact" | "erase"))
+    };
+    if cleared && !takes(decision) {
+        together["handling"] = held.get("handling").cloned().unwrap_or_default();
+    }
+    together
 }
 
 /// Takes out everything that somebody wrote; what is counted stays.
@@ -128,7 +164,7 @@ impl Recorder {
         workspace: WorkspaceId,
         amendments: Vec<Amendment>,
     ) -> Result<(), Error> {
-        let clears = amendments.iter().any(|a| a.handling != Handling::Release);
+        let clears = amendments.iter().any(|a| a.handling.takes_contents());
         let spans = amendments.into_iter().map(Amendment::delivery).collect();
         let groups = group::by_trace(spans, &mut Vec::new());
         let known = self.load_known(workspace, &groups).await?;

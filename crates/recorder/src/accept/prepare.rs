@@ -351,6 +351,7 @@ impl Revision {
 }
 
 /// What governing a span asks for beside the record.
+#[derive(Default)]
 struct Said {
     follow_ups: Vec<FollowUp>,
     charges: Vec<Charge>,
@@ -365,6 +366,11 @@ fn judge(rules: &Loaded, span: &mut Span, around: &Surroundings<'_>) -> Said {
     let held: Vec<Finding> = std::mem::take(&mut span.findings);
     exhibit_capture::map(span);
     span.cost = rules.prices.price(span);
+    if super::ruling::is_bare(span) {
+        (span.evaluations, span.decision) = Default::default();
+        super::ruling::restore(span);
+        return Said::default();
+    }
     let released = amend::released(span);
     let around = &Surroundings { released: released.as_ref(), ..*around };
     let evaluated = rules.rules.evaluate_in(span, &held, around);

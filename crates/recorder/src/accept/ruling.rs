@@ -3,7 +3,7 @@
 //! A ruling is delivered like everything else: as a raw attribute of the registration record, merged,
 //! sealed and verified with it. It is told from what clients send by its key, which no client can send.
 
-use exhibit_govern::{Released, Surroundings, TraceRuling, TraceView};
+use exhibit_govern::{FollowUp, Released, Surroundings, TraceRuling, TraceView};
 use exhibit_model::{
     Action, Attribute, Door, Evaluation, Json, Nanos, Review, ReviewState, Span, SpanId, Status,
     TraceId, Verdict, WorkspaceId,
@@ -47,6 +47,20 @@ pub(super) fn restore(span: &mut Span) {
     }
 }
 
+/// Whether the ruling on the trace says something by this rule.
+pub(crate) fn says(span: &Span, policy: &str, rule: &str) -> bool {
+    let said = span.attribute(KEY).and_then(|held| held.get("evaluations")?.as_array());
+    let is = |said: &Json, key, name| said.get(key).and_then(Json::as_str) == Some(name);
+    said.into_iter().flatten().any(|said| is(said, "policy", policy) && is(said, "rule", rule))
+}
+
+/// Whether a registration holds nothing that a client sent: rules on spans have nothing to judge.
+pub(super) fn is_bare(span: &Span) -> bool {
+    span.span_id.is_registration()
+        && span.name.is_none()
+        && span.attributes.iter().all(|a| a.key == KEY || a.key == amend::KEY)
+}
+
 fn delivery(trace: &TraceId, start: Nanos, ruling: &TraceRuling) -> Span {
     let mut span = Span::new(trace.clone(), SpanId::registration(), Door::Server);
     span.status = Status::Ok;
@@ -58,6 +72,25 @@ fn delivery(trace: &TraceId, start: Nanos, ruling: &TraceRuling) -> Span {
     });
     span.attributes.push(Attribute::new(KEY, value));
     span
+}
+
+/// What reviewers decided about rules on a whole trace.
+pub(crate) fn of_trace(decided: &[Review]) -> Released {
+    let named = |state: ReviewState| {
+        let these = decided.iter().filter(|review| review.state == state);
+        these.map(|review| format!("{}/{}", review.policy, review.rule)).collect()
+    };
+    Released {
+        rules: named(ReviewState::Approved),
+        rejected: named(ReviewState::Rejected),
+        findings: usize::MAX,
+    }
+}
+
+/// When something in a trace was approved.
+pub(crate) fn approvals(decided: &[Review]) -> Vec<Nanos> {
+    let approved = decided.iter().filter(|review| review.state == ReviewState::Approved);
+    approved.filter_map(|review| review.decided).collect()
 }
 
 impl Recorder {
@@ -83,14 +116,14 @@ impl Recorder {
         }
     }
 
-    /// What reviewers approved in a trace.
-    pub(crate) async fn approvals(
+    /// The reviews of a trace that are decided.
+    pub(crate) async fn decided(
         &self,
         workspace: WorkspaceId,
         trace: &TraceId,
     ) -> Result<Vec<Review>, Error> {
         let query = ReviewQuery {
-            states: vec![ReviewState::Approved],
+            states: vec![ReviewState::Approved, ReviewState::Rejected],
             trace: Some(trace.clone()),
             limit: PAGE,
             ..ReviewQuery::default()
@@ -116,16 +149,17 @@ impl Recorder {
         let mut after = After::default();
         for span in spans.iter().filter(|span| span.decision.strongest() >= Action::Review) {
             let asked = rules.rules.follow_ups(&span.evaluations).into_iter();
-            let asked = asked.filter(|f| f.review.is_some());
+            let decided = amend::released(span);
+            let is_decided = |f: &FollowUp| {
+                let decides = |all: &Released| all.decides(&f.policy, &f.rule, span.findings.len());
+                decided.as_ref().is_some_and(decides)
+            };
+            let asked = asked.filter(|f| f.review.is_some() && !is_decided(f));
             let at = |f| (trace.clone(), span.span_id.clone(), f);
             after.follow_ups.extend(asked.map(at));
         }
-        let approvals = self.approvals(workspace, trace).await?;
-        let released = Released {
-            rules: approvals.iter().map(|r| format!("{}/{}", r.policy, r.rule)).collect(),
-            findings: usize::MAX,
-        };
-        let approvals: Vec<Nanos> = approvals.iter().filter_map(|r| r.decided).collect();
+        let decided = self.decided(workspace, trace).await?;
+        let (released, approvals) = (of_trace(&decided), approvals(&decided));
         let view = TraceView { summary: &row.summary, spans: &spans, approvals: &approvals };
         let around = Surroundings { released: Some(&released), ..Surroundings::default() };
         let ruling = rules.rules.evaluate_trace(&view, &around);

@@ -114,7 +114,8 @@ impl Recorder {
             return Err(Error::Invalid { field: "name", message });
         }
         if new.scopes == Scopes::NONE {
-            let message = "name at least one of ingest, read, review, export, admin".to_owned();
+            let message =
+                "name at least one of ingest, read, review, export, replay, admin".to_owned();
             return Err(Error::Invalid { field: "scopes", message });
         }
         if let Some(scope) = new.scopes.iter().find(|s| !by.scopes.has(*s)) {

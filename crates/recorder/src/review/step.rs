@@ -1,6 +1,6 @@
 //! From one state of a review to the next: who may do what when. Pure.
 
-use exhibit_model::{Nanos, Review, ReviewAct, ReviewDeed, ReviewReason, ReviewState};
+use exhibit_model::{Nanos, Review, ReviewAct, ReviewDeed, ReviewReason, ReviewState, SpanId};
 use serde::Deserialize;
 
 use crate::{Error, accept::Handling};
@@ -32,13 +32,15 @@ pub struct ReviewAction {
 }
 
 impl ReviewAction {
-    /// What is to be done to quarantined spans now that the review stands like this.
+    /// What is to be done to the spans now that the review stands like this.
     pub(super) fn carried_out(&self, review: &Review) -> Option<Handling> {
         match (self.deed, review.state) {
             (ReviewDeed::Approved, ReviewState::Approved) => {
                 Some(self.handling.unwrap_or(Handling::Release))
             }
-            (ReviewDeed::Rejected, ReviewState::Rejected) => self.handling,
+            (ReviewDeed::Rejected, ReviewState::Rejected) => {
+                Some(self.handling.unwrap_or(Handling::Keep))
+            }
             _ => None,
         }
     }
@@ -132,15 +134,14 @@ pub(super) fn apply(
         }
         ReviewDeed::Approved => {
             let approved = |act: &ReviewAct| act.deed == ReviewDeed::Approved;
-            if review.four_eyes && !review.acts.iter().any(approved) {
+            let round = since_opened(&review.acts);
+            if review.four_eyes && !round.iter().any(approved) {
                 if review.state == ReviewState::Open {
                     review.state = ReviewState::Claimed;
                 }
                 // Somebody else has to look now.
                 review.assignee = None;
-            } else if review.four_eyes
-                && review.acts.iter().any(|act| approved(act) && act.by == by)
-            {
+            } else if review.four_eyes && round.iter().any(|act| approved(act) && act.by == by) {
                 return Err(conflict(
                     "two people must approve this; somebody else has to look too",
                 ));
@@ -160,6 +161,26 @@ pub(super) fn apply(
         act.comment.clone_from(&action.comment);
     }
     Ok(review)
+}
+
+/// The acts since a rule last asked.
+fn since_opened(acts: &[ReviewAct]) -> &[ReviewAct] {
+    let last = acts.iter().rposition(|act| act.deed == ReviewDeed::Opened);
+    acts.get(last.unwrap_or_default()..).unwrap_or_default()
+}
+
+/// A decided review that is opened again, since its rule speaks of a span that nobody has seen.
+pub(super) fn reopen(
+    mut review: Review,
+    span: Option<SpanId>,
+    due: Option<Nanos>,
+    now: Nanos,
+) -> Review {
+    review.state = ReviewState::Open;
+    (review.assignee, review.decided) = (None, None);
+    (review.span_id, review.due, review.opened) = (span, due, now);
+    push(&mut review, now, "rule", ReviewDeed::Opened);
+    review
 }
 
 /// The review after its time ran out.
@@ -218,6 +239,19 @@ mod tests {
         let twice = apply(once, &approve, "user:bob", Nanos(3)).unwrap();
         assert_eq!((twice.state, twice.decided), (ReviewState::Approved, Some(Nanos(3))));
         assert_eq!(approve.carried_out(&twice), Some(Handling::Release));
+    }
+
+    #[test]
+    fn an_approval_of_what_came_before_does_not_count_for_what_came_later() {
+        let approve = act(ReviewDeed::Approved);
+        let once = apply(review(true), &approve, "user:ann", Nanos(2)).unwrap();
+        let twice = apply(once, &approve, "user:bob", Nanos(3)).unwrap();
+        let again = reopen(twice, None, None, Nanos(4));
+        assert_eq!((again.state, again.decided, again.opened), (ReviewState::Open, None, Nanos(4)));
+        let once = apply(again, &approve, "user:ann", Nanos(5)).unwrap();
+        assert_eq!(once.state, ReviewState::Claimed);
+        let twice = apply(once, &approve, "user:bob", Nanos(6)).unwrap();
+        assert_eq!(twice.state, ReviewState::Approved);
     }
 
     #[test]

@@ -23,6 +23,11 @@ rules:
     severity: high
     when: {tool: payments.refund}
     then: [{review: {queue: money, sla: 1h, four_eyes: true}}]
+  - id: mail
+    title: Somebody reads what is mailed
+    severity: medium
+    when: {tool: mail.send}
+    then: [review]
   - id: transfer
     title: A transfer is kept apart until it was looked at
     severity: high
@@ -174,6 +179,80 @@ async fn what_is_kept_apart_waits_in_the_queue_and_for_the_time_that_its_rule_sa
     assert_eq!((review.queue.as_str(), review.four_eyes), ("money", true));
     assert_eq!(review.due.map(|due| due.0 - review.opened.0), Some(7_200 * 1_000_000_000));
     assert_eq!(review.title, "a transfer");
+}
+
+/// A step that the native API calls a tool, by its name alone.
+fn mail(trace: &str, span: &str) -> Value {
+    let mut step = call(trace, span);
+    step["span_type"] = json!("tool");
+    step["name"] = json!("mail.send");
+    step
+}
+
+async fn verdict(house: &House, trace: &str, span: &str) -> Verdict {
+    let span = house.span(trace, span).await.unwrap();
+    Verdict::of(&span.findings, &span.evaluations, &span.decision)
+}
+
+#[tokio::test]
+async fn the_verdict_says_what_reviewers_decided_about_what_was_never_kept_apart() {
+    for (deed, expected) in [("approved", Verdict::Warning), ("rejected", Verdict::Fail)] {
+        let (house, _dir) = house().await;
+        house.send(json!([mail("t", "s")])).await;
+        let review = opened(&house).await;
+        assert_eq!(verdict(&house, "t", "s").await, Verdict::Review);
+        let decide = action(json!({ "deed": deed }));
+        house.recorder.act_on_review(&caller(&house), &review.id, &decide).await.unwrap();
+        assert_eq!(verdict(&house, "t", "s").await, expected, "{deed}");
+        let leaves = house.leaves().await;
+        house.send(json!([mail("t", "s")])).await;
+        assert_eq!(house.leaves().await, leaves, "sent again it changes nothing");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_redacted_by_a_decision_about_what_is_not_kept_apart() {
+    let (house, _dir) = house().await;
+    house.send(json!([mail("t", "s")])).await;
+    let review = opened(&house).await;
+    let erase = action(json!({"deed": "rejected", "handling": "erase"}));
+    let refused = house.recorder.act_on_review(&caller(&house), &review.id, &erase).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))));
+    assert_eq!(verdict(&house, "t", "s").await, Verdict::Review);
+}
+
+#[tokio::test]
+async fn what_is_rejected_stays_apart_and_is_not_asked_about_again() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let review = opened(&house).await;
+    let reject = action(json!({"deed": "rejected", "reason": "true_positive"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &reject).await.unwrap();
+    assert!(house.span("t", "s").await.unwrap().decision.is_quarantine());
+    house.recorder.followed_up().await;
+    assert_eq!(opened(&house).await.state, ReviewState::Rejected);
+}
+
+#[tokio::test]
+async fn a_span_that_comes_after_the_decision_is_asked_about_again() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let review = opened(&house).await;
+    let approve = action(json!({"deed": "approved"}));
+    house.recorder.act_on_review(&caller(&house), &review.id, &approve).await.unwrap();
+    house.turn(60);
+    let mut late = blocked("t");
+    late["span_id"] = json!("late");
+    house.send(json!([late])).await;
+    house.recorder.followed_up().await;
+    let again = opened(&house).await;
+    assert_eq!((again.state, again.id.as_str()), (ReviewState::Open, review.id.as_str()));
+    assert_eq!(again.span_id.as_ref().map(|id| id.as_str()), Some("late"));
+    assert!(again.decided.is_none());
+    house.recorder.act_on_review(&caller(&house), &review.id, &approve).await.unwrap();
+    for span in ["s", "late"] {
+        assert!(!house.span("t", span).await.unwrap().decision.is_quarantine(), "{span}");
+    }
 }
 
 trait Texts {

@@ -1,4 +1,4 @@
-//! Evidence bundles, streamed while they are made.
+//! Evidence bundles and other exports, streamed while they are made.
 
 use std::io::{self, Write};
 
@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use crate::{
     app::Shared,
     auth::{Caller, Export},
+    export::{self, Format},
     extract::{Small, trace_id},
     problem::{Problem, ProblemBody},
 };
@@ -108,6 +109,47 @@ pub(crate) async fn audit_trail(
     Ok(answer(body, "application/jsonl", "attachment; filename=\"audit-trail.jsonl\"", traces))
 }
 
+/// Which spans to export, and how.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SpansRequest {
+    /// One trace.
+    trace_id: Option<String>,
+    /// Else the traces that this filter finds; without one, everything.
+    #[serde(default)]
+    filter: String,
+    /// `jsonl`, `json`, `csv`, `parquet` or `otlp`.
+    #[serde(default)]
+    format: Format,
+    /// `x-exhibit-next-cursor` of the file before.
+    cursor: Option<String>,
+    /// Most traces; 1,000,000 unless given.
+    limit: Option<usize>,
+}
+
+/// Export spans as they are shown: JSON lines, JSON, CSV, Parquet or OTLP, streamed while they are read.
+/// Oldest first. What is quarantined is in it without its contents.
+#[utoipa::path(post, path = "/api/v1/export/spans", tag = "traces", request_body = SpansRequest,
+    responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"),
+        (status = 400, body = ProblemBody), (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody)))]
+pub(crate) async fn spans(
+    State(app): State<Shared>,
+    caller: Caller<Export>,
+    Small(asked): Small<SpansRequest>,
+) -> Result<Response, Problem> {
+    let trace = asked.trace_id.as_deref().map(trace_id).transpose()?;
+    let SpansRequest { filter, cursor, limit, format, .. } = asked;
+    let query = EvidenceQuery { trace, filter, cursor, limit, ..EvidenceQuery::default() };
+    let turn = app.exports.clone().try_acquire_owned().map_err(|_| Problem::busy(5_000))?;
+    let workspace = workspace_of(&app, &caller).await?;
+    let export = app.recorder.span_export(&workspace, query, format.as_str()).await?;
+    let (traces, next) = (export.traces(), export.next().map(str::to_owned));
+    let body = piped(turn, move |pipe, runtime| export::write(format, &export, pipe, runtime));
+    let answer = answer(body, format.media_type(), format.disposition(), traces);
+    Ok(followed(answer, next))
+}
+
 /// An in-toto statement about a trace in a DSSE envelope: how verification finds it, and which leaves its
 /// subjects are; signed with the key of the log.
 #[utoipa::path(get, path = "/api/v1/traces/{trace_id}/statement", tag = "ledger",
@@ -150,10 +192,14 @@ async fn stream(
     let (traces, next) = (evidence.traces(), evidence.next().map(str::to_owned));
     let body = piped(turn, move |pipe, runtime| evidence.write(pipe, runtime));
     let file = "attachment; filename=\"evidence.zip\"";
-    let mut response = answer(body, "application/zip", file, traces);
+    Ok(followed(answer(body, "application/zip", file, traces), next))
+}
+
+/// The answer with where the next one of the series begins.
+fn followed(mut response: Response, next: Option<String>) -> Response {
     let next = next.and_then(|next| HeaderValue::from_str(&next).ok());
     response.headers_mut().extend(next.map(|next| (NEXT, next)));
-    Ok(response)
+    response
 }
 
 async fn workspace_of(

@@ -90,6 +90,9 @@ pub(crate) struct DecideAnswer {
     rules: String,
 }
 
+/// Largest question: a long prompt, with the steps before it.
+const DECIDE_BYTES: usize = 8 << 20;
+
 /// Ask before acting: the rules in force, about a call that has not been made yet. Nothing is recorded;
 /// what the call would cost is reserved in budgets until its span arrives.
 #[utoipa::path(post, path = "/api/v1/govern/decide", tag = "governance", request_body = DecideRequest,
@@ -97,7 +100,7 @@ pub(crate) struct DecideAnswer {
 pub(crate) async fn decide(
     State(app): State<Shared>,
     caller: Caller<Ingest>,
-    Small(body): Small<JsonMap>,
+    Small(body): Small<JsonMap, DECIDE_BYTES>,
 ) -> Result<Data<DecideAnswer>, Problem> {
     let asked = DecideRequest::read(body)?;
     let question = Question {

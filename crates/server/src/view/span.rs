@@ -200,6 +200,11 @@ impl SpanDocument {
         Self { native }
     }
 
+    /// Its members.
+    pub(crate) fn into_map(self) -> JsonMap {
+        self.native
+    }
+
     /// With the raw attributes as they are kept: by part, reserved keys included.
     pub(crate) fn with_raw(detail: &SpanDetail) -> Self {
         let mut document = Self::of(detail);

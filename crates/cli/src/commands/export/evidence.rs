@@ -1,4 +1,5 @@
-//! `exhibit export evidence`: one bundle, or a series that goes on where it was interrupted.
+//! `exhibit export evidence` and `exhibit export spans`: one file, or a series that goes on where it was
+//! interrupted.
 
 use std::{
     fs,
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    args::ExportEvidence,
+    args::{ExportEvidence, ExportSpans},
     commands::verify::bar,
     failure::{Exit, Failure},
     output::Output,
@@ -48,10 +49,43 @@ pub(super) async fn run(
         "since_checkpoint": since.transpose()?,
         "limit": args.traces_per_bundle,
     });
-    let state = args.out.with_extension("resume.json");
-    let (mut written, mut cursor) = match resumed(&state, &asked) {
+    series(PATH, &asked, &args.out, &args.workspace, remote, output).await?;
+    output.hint(format!("check it with `exhibit verify {}`", args.out.display()));
+    Ok(Exit::Done)
+}
+
+/// Writes spans as they are shown.
+pub(super) async fn spans(
+    args: &ExportSpans,
+    remote: &Remote,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let format = args.format.as_str();
+    let asked = json!({
+        "trace_id": args.trace,
+        "filter": args.filter,
+        "format": format,
+        "limit": args.traces_per_file,
+    });
+    let extension = if format == "otlp" { "otlp.jsonl" } else { format };
+    let out = args.out.clone().unwrap_or_else(|| format!("spans.{extension}").into());
+    series("api/v1/export/spans", &asked, &out, &args.workspace, remote, output).await?;
+    Ok(Exit::Done)
+}
+
+/// Writes one file, or a series that goes on where it was interrupted.
+async fn series(
+    from: &str,
+    asked: &serde_json::Value,
+    out: &Path,
+    workspace: &str,
+    remote: &Remote,
+    output: Output,
+) -> anyhow::Result<()> {
+    let state = out.with_extension("resume.json");
+    let (mut written, mut cursor) = match resumed(&state, asked) {
         Some(series) => {
-            output.note(format!("{} bundles are whole; going on after them", series.written));
+            output.note(format!("{} files are whole; going on after them", series.written));
             (series.written, Some(series.cursor))
         }
         None => (0, None),
@@ -60,8 +94,8 @@ pub(super) async fn run(
     loop {
         let mut body = asked.clone();
         body["cursor"] = json!(cursor);
-        let path = numbered(&args.out, written + 1);
-        cursor = one(remote, PATH, &body, &args.workspace, &path, output).await?;
+        let path = numbered(out, written + 1);
+        cursor = one(remote, from, &body, workspace, &path, output).await?;
         written += 1;
         files.push(path.display().to_string());
         if !output.json {
@@ -78,8 +112,7 @@ pub(super) async fn run(
     if output.json {
         output.json(&json!({ "files": files }))?;
     }
-    output.hint(format!("check it with `exhibit verify {}`", args.out.display()));
-    Ok(Exit::Done)
+    Ok(())
 }
 
 fn resumed(state: &Path, asked: &serde_json::Value) -> Option<Series> {
@@ -117,8 +150,8 @@ pub(super) async fn one(
     let mut file = fs::File::create(&part).with_context(failed)?;
     loop {
         let piece = response.chunk().await.map_err(|error| {
-            Failure::new(format!("the bundle broke off: {}", error.without_url()))
-                .hint("run the same command again; bundles of a series that are whole are kept")
+            Failure::new(format!("the file broke off: {}", error.without_url()))
+                .hint("run the same command again; files of a series that are whole are kept")
         })?;
         let Some(piece) = piece else { break };
         file.write_all(&piece).with_context(failed)?;

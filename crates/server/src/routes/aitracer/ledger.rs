@@ -51,7 +51,7 @@ pub(crate) async fn entry(
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct Attestation {
     /// The trace's id, as the ingest answer and `GET /api/ledger/{id}` give it.
-    #[serde(alias = "attestationId")]
+    #[serde(alias = "attestationId", alias = "traceId", alias = "trace_id", alias = "id")]
     attestation_id: String,
     /// A fingerprint that one of its records or seals should have.
     #[serde(default, alias = "interactionHash")]
