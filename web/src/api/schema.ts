@@ -633,6 +633,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/export/spans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Export spans as they are shown: JSON lines, JSON, CSV, Parquet or OTLP, streamed while they are read.
+         *     Oldest first. What is quarantined is in it without its contents.
+         */
+        post: operations["post_api_v1_export_spans"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/govern/budgets": {
         parameters: {
             query?: never;
@@ -1860,7 +1880,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether a span is still what was sealed, with its proof. */
+        /** Whether a span is still what was sealed, with its proof. Of an erased trace: its certificate. */
         get: operations["get_api_v1_traces_trace_id_spans_span_id_verification"];
         put?: never;
         post?: never;
@@ -1897,7 +1917,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether a trace is still what was sealed, with the proofs. */
+        /** Whether a trace is still what was sealed, with the proofs. Of one that was erased: its certificate. */
         get: operations["get_api_v1_traces_trace_id_verification"];
         put?: never;
         post?: never;
@@ -3214,6 +3234,11 @@ export interface components {
             /** @description Whether the text was replaced before it was stored. */
             redacted: boolean;
         };
+        /**
+         * @description What an export is written as.
+         * @enum {string}
+         */
+        Format: "jsonl" | "json" | "csv" | "parquet" | "otlp";
         /** @description One value of the dimension. */
         GroupView: components["schemas"]["MeasuresView"] & {
             /** @description The value; null for spans without one. */
@@ -4374,6 +4399,19 @@ export interface components {
             evaluations: Record<string, never>[];
             /** @description What was found. */
             findings: components["schemas"]["FindingView"][];
+        };
+        /** @description Which spans to export, and how. */
+        SpansRequest: {
+            /** @description One trace. */
+            trace_id?: string | null;
+            /** @description Else the traces that this filter finds; without one, everything. */
+            filter?: string;
+            /** @description `jsonl`, `json`, `csv`, `parquet` or `otlp`. */
+            format?: components["schemas"]["Format"];
+            /** @description `x-exhibit-next-cursor` of the file before. */
+            cursor?: string | null;
+            /** @description Most traces; 1,000,000 unless given. */
+            limit?: number | null;
         };
         /** @description How far to go. */
         Step: {
@@ -6204,6 +6242,53 @@ export interface operations {
                 };
                 content: {
                     "application/jsonl": number[];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    post_api_v1_export_spans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SpansRequest"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
                 };
             };
             400: {
