@@ -16,17 +16,20 @@ impl Nanos {
             .map_or_else(|_| self.0.to_string(), |t| t.to_string())
     }
 
-    /// Reads RFC 3339; a stamp without an offset is taken as UTC. `None` when it is not a time or
-    /// does not fit.
+    /// Reads RFC 3339; a stamp without an offset is taken as UTC. What lies beyond the years 1677 to
+    /// 2262 is put at their edge. `None` when it is not a time.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
         let text = text.trim();
         let nanos = if let Ok(stamp) = text.parse::<jiff::Timestamp>() {
             stamp.as_nanosecond()
         } else {
-            let civil = text.parse::<jiff::civil::DateTime>().ok()?;
-            civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_nanosecond()
+            // The last day of the year 9999 is beyond a `Timestamp`.
+            let plain = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+            let civil = plain.parse::<jiff::civil::DateTime>().ok()?;
+            let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC);
+            let edge = if civil.year() < 0 { i128::MIN } else { i128::MAX };
+            zoned.map_or(edge, |zoned| zoned.timestamp().as_nanosecond())
         };
-        // What lies beyond the years 1677 to 2262 is put at their edge.
         let edge = if nanos < 0 { i64::MIN } else { i64::MAX };
         Some(Self(i64::try_from(nanos).unwrap_or(edge)))
     }
@@ -82,5 +85,12 @@ mod tests {
         assert_eq!(a, b);
         assert_eq!(a, c);
         assert_eq!(Nanos::parse_rfc3339("yesterday"), None);
+        for far in ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59", "2263-01-01T00:00:00Z"] {
+            assert_eq!(Nanos::parse_rfc3339(far), Some(Nanos(i64::MAX)), "{far}");
+        }
+        assert_eq!(Nanos::parse_rfc3339("0001-01-01T00:00:00Z"), Some(Nanos(i64::MIN)));
+        for none in ["2026-02-30T00:00:00Z", "Z", "2026-13-01"] {
+            assert_eq!(Nanos::parse_rfc3339(none), None, "{none}");
+        }
     }
 }

@@ -151,7 +151,7 @@ def test_what_is_wrong_with_a_rule_is_said_in_words_that_help(clerk, rule, words
 
 
 def test_stamps_beyond_what_can_be_stored_are_put_at_the_edge_and_flagged(clerk, trace_id):
-    send(clerk, span(trace_id, start_time="9000-01-01T00:00:00Z", end_time=None, status="running"))
+    send(clerk, span(trace_id, start_time="9999-12-31T23:59:59Z", end_time=None, status="running"))
     [one] = read(clerk, trace_id)["spans"]
     assert "future-stamp" in one["flags"]
     assert one["start_time"].startswith("2262-")
