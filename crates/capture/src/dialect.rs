@@ -20,6 +20,7 @@ pub mod archive;
 mod braintrust;
 mod claude_code;
 mod codex;
+pub mod convention;
 mod gemini_cli;
 mod genai;
 mod genkit;

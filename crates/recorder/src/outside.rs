@@ -30,8 +30,9 @@ use crate::{Error, Recorder};
 
 pub use cover::{OutsideWord, StampWord, WitnessWord};
 
-/// How often it is looked whether witnesses have cosigned, and how long at most.
+/// How often it is looked whether witnesses have cosigned.
 const COSIGNED_LOOK: Duration = Duration::from_millis(100);
+/// Longest that a bundle waits for them: clients give up on an answer that does not begin.
 const COSIGNED_MAX: Duration = Duration::from_secs(15);
 
 /// Whom to ask, and whom to believe.

@@ -4,12 +4,11 @@
 //! the place of reserved ones. Ids that are not those of OTLP are replaced by digests of them, and stand in
 //! `exhibit.export.trace_id` and `exhibit.export.span_id`.
 
+use exhibit_capture::dialect::convention::attributes_of;
 use exhibit_model::{Json, JsonMap, Span, SpanKind, Status};
 use exhibit_recorder::SpanDetail;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-
-use crate::view::span::SpanDocument;
 
 /// Prefix of attributes that only the server writes.
 const RESERVED: &str = "exhibit.";
@@ -53,7 +52,7 @@ fn span(detail: &SpanDetail) -> Json {
         .map(|a| (a.key.clone(), a.value.clone()))
         .collect();
     if span.attributes.iter().any(|a| a.key.starts_with(RESERVED)) {
-        for (key, value) in conventional(detail) {
+        for (key, value) in attributes_of(span, &detail.content) {
             all.entry(key).or_insert(value);
         }
     }
@@ -101,47 +100,6 @@ fn span(detail: &SpanDetail) -> Json {
         out["parentSpanId"] = span_hex(span, parent.as_str()).into();
     }
     out
-}
-
-/// What was mapped, under the names of the GenAI conventions; OpenInference's where those have none.
-fn conventional(detail: &SpanDetail) -> JsonMap {
-    let span = &detail.span;
-    let operation = match span.kind() {
-        SpanKind::Llm => Some("chat"),
-        SpanKind::Tool => Some("execute_tool"),
-        SpanKind::Agent => Some("invoke_agent"),
-        SpanKind::Embedding => Some("embeddings"),
-        _ => None,
-    };
-    let shown = SpanDocument::of(detail).into_map();
-    let messages = |all: &[exhibit_model::Message]| {
-        (!all.is_empty()).then(|| serde_json::to_string(all).unwrap_or_default().into())
-    };
-    let text = |value: &Option<String>| value.clone().map(Json::from);
-    let content = |name: &str| {
-        let value = shown.get(name).filter(|value| !value.is_null())?;
-        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned).into())
-    };
-    let known = [
-        ("gen_ai.operation.name", operation.map(Json::from)),
-        ("openinference.span.kind", Some(span.kind().as_str().to_uppercase().into())),
-        ("gen_ai.provider.name", text(&span.provider)),
-        ("gen_ai.request.model", text(&span.model)),
-        ("gen_ai.agent.name", text(&span.agent)),
-        ("gen_ai.conversation.id", text(&span.session)),
-        ("gen_ai.tool.name", text(&span.tool)),
-        ("user.id", text(&span.user)),
-        ("error.type", text(&span.error_type)),
-        ("gen_ai.usage.input_tokens", shown.get("tokens_in").cloned()),
-        ("gen_ai.usage.output_tokens", shown.get("tokens_out").cloned()),
-        ("gen_ai.usage.cost", shown.get("cost").cloned()),
-        ("gen_ai.input.messages", messages(&detail.content.input_messages)),
-        ("gen_ai.output.messages", messages(&detail.content.output_messages)),
-        ("input.value", content("input")),
-        ("output.value", content("output")),
-    ];
-    let there = known.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?)));
-    there.filter(|(_, value)| !value.is_null()).collect()
 }
 
 fn attributes(all: &JsonMap) -> Vec<Json> {
