@@ -247,7 +247,7 @@ async fn a_span_that_comes_after_the_decision_is_asked_about_again() {
     house.recorder.followed_up().await;
     let again = opened(&house).await;
     assert_eq!((again.state, again.id.as_str()), (ReviewState::Open, review.id.as_str()));
-    assert_eq!(again.span_id.as_ref().map(|id| id.as_str()), Some("late"));
+    assert_eq!(again.span_id.as_ref().map(exhibit_model::SpanId::as_str), Some("late"));
     assert!(again.decided.is_none());
     house.recorder.act_on_review(&caller(&house), &review.id, &approve).await.unwrap();
     for span in ["s", "late"] {
