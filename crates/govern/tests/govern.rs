@@ -378,6 +378,32 @@ fn the_hash_follows_content_and_not_order() {
 }
 
 #[test]
+fn what_is_loaded_next_is_what_its_files_say_whatever_is_kept_of_the_set_before() {
+    let file = |word: &str| {
+        let text = format!(
+            "version: 1\ndetectors:\n  - {{id: own, entity: OWN, category: term, keywords: [{word}], \
+             pattern: '{word}', score: 1, examples: {{match: [{word}]}}}}"
+        );
+        ("detectors/own.yaml".to_owned(), text)
+    };
+    let finds = |rules: &RuleSet, text: &str| rules.scan_text(text).iter().any(|f| f.rule == "own");
+    let first = RuleSet::load(&overlay(vec![file("cobalt")]), key()).unwrap();
+    let policy = "version: 1\npolicy: own\nrules:\n  - {id: r, title: R, severity: low, when: {finding: \
+                  {entity: OWN, count: \">=1\"}}, then: [tag: seen]}";
+    let files = overlay(vec![file("cobalt"), ("policies/own.yaml".to_owned(), policy.to_owned())]);
+    let second = first.load_next(&files, key()).unwrap();
+    assert_eq!(second.hash(), RuleSet::load(&files, key()).unwrap().hash());
+    assert_eq!(second.rules_loaded(), first.rules_loaded() + 1);
+    assert_eq!(second.evaluate(&mut with_input("cobalt")).tags, ["seen"]);
+    let third = second.load_next(&overlay(vec![file("viridian")]), key()).unwrap();
+    assert!(finds(&third, "viridian") && !finds(&third, "cobalt"), "the detector has changed");
+    let fourth = third.load_next(&overlay(Vec::new()), key()).unwrap();
+    assert!(!finds(&fourth, "viridian"), "the detector is gone");
+    let broken = second.load_next(&overlay(vec![file("(")]), key());
+    assert!(broken.is_err(), "a detector that does not compile is not passed over");
+}
+
+#[test]
 fn too_many_findings_are_cut_and_marked() {
     let mut span = with_input("ann@example.com ".repeat(3 * FINDINGS_MAX));
     let Evaluated { verdict, .. } = shipped_rules().evaluate(&mut span);

@@ -1,8 +1,9 @@
 //! Verification: is what we show still what was sealed?
 //!
 //! [`Recorder::verification`] answers for one trace, [`Recorder::erasure_verification`] for one that was
-//! erased, [`Recorder::verify_all`] for a whole installation. They re-derive everything an API shows from the sealed records, so that a change of
-//! any value is found, whichever table it stands in. `record` checks one record, `log` one log.
+//! erased, [`Recorder::verify_all`] for a whole installation. They re-derive everything an API shows from
+//! the sealed records, so that a change of any value is found, whichever table it stands in. `record`
+//! checks one record, `log` one log.
 
 mod accounts;
 mod all;

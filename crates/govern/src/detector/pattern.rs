@@ -45,7 +45,7 @@ impl Compiled {
     }
 
     /// The value within a match that [`Self::find_at`] found. It is looked for from the beginning of the
-    /// match to its end and nowhere else, which an automaton of one pass can do.
+    /// match to its end and nowhere else: what finds groups clears memory for every byte it may look at.
     pub(crate) fn value(&self, text: &[u8], whole: Range<usize>) -> Range<usize> {
         let Some(group) = self.group else { return whole };
         let input = Input::new(text).range(whole.clone()).anchored(Anchored::Yes);

@@ -55,7 +55,9 @@ pub(super) fn load(
         let ours = name.starts_with("detectors/")
             && shipped().iter().any(|(ours, same)| ours == name && same == text);
         let held = before.is_some_and(|before| before.detector_files.get(name) == Some(&digest));
-        match if ours || held { Kind::Detectors } else { kind(name, text, &mut problems) } {
+        // What was read before need not be read again to know what it is.
+        let kind = if ours || held { Kind::Detectors } else { kind(name, text, &mut problems) };
+        match kind {
             Kind::Detectors => {
                 detector_files.insert(name.clone(), digest);
                 detectors.push((name, text, ours));
