@@ -1,6 +1,11 @@
 //! Writing a bundle, from the first file to the signed manifest, in bounded memory.
 
-use std::io::{self, Write};
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    num::NonZero,
+    thread::{self, JoinHandle},
+};
 
 use exhibit_ledger::{Hash, NoteSigner};
 use serde::Serialize;
@@ -8,7 +13,7 @@ use serde::Serialize;
 use crate::{
     line::{CoverLine, ErasureLine, RecordLine},
     manifest::{Counts, FORMAT, File, LogHead, MANIFEST, Manifest, SIGNATURE, Selection, sha256},
-    zip::ZipWriter,
+    zip::{PackedFile, ZipWriter},
 };
 
 /// Lines are gathered into files of about this size, so that verifiers can share the work.
@@ -17,10 +22,27 @@ const SEGMENT_BYTES: usize = 4 << 20;
 /// Writes a bundle: files and lines in any order, the cover by rising index.
 pub struct BundleWriter<W: Write> {
     zip: ZipWriter<W>,
+    packing: VecDeque<JoinHandle<io::Result<Packed>>>,
+    /// Most files that are packed at once.
+    side_by_side: usize,
     manifest: Manifest,
     log: Segments,
     records: Segments,
     erasures: Segments,
+}
+
+/// A file with its line of the manifest.
+struct Packed {
+    file: PackedFile,
+    listed: File,
+}
+
+impl Packed {
+    fn new(name: &str, content: &[u8]) -> io::Result<Self> {
+        let (bytes, sha256) = (content.len() as u64, sha256(content));
+        let listed = File { name: name.to_owned(), bytes, sha256 };
+        Ok(Self { file: PackedFile::new(name, content)?, listed })
+    }
 }
 
 /// Files of lines, numbered.
@@ -40,6 +62,8 @@ impl<W: Write> BundleWriter<W> {
         let files = Vec::new();
         Self {
             zip: ZipWriter::new(out),
+            packing: VecDeque::new(),
+            side_by_side: thread::available_parallelism().map_or(1, NonZero::get),
             manifest: Manifest { format, created, generator, log, selection, counts, files },
             log: segments("log"),
             records: segments("records"),
@@ -52,14 +76,27 @@ impl<W: Write> BundleWriter<W> {
         &mut self.manifest.counts
     }
 
-    /// Adds a file.
+    /// Adds a file. It is packed on a thread of its own while the caller goes on, so that what is wrong
+    /// with it may be told later, by [`BundleWriter::finish`] at the latest.
     ///
     /// # Errors
-    /// A name or size that bundles cannot have, a failing writer.
-    pub fn file(&mut self, name: &str, content: &[u8]) -> io::Result<()> {
-        self.zip.add(name, content)?;
-        let bytes = content.len() as u64;
-        self.manifest.files.push(File { name: name.to_owned(), bytes, sha256: sha256(content) });
+    /// A name or size that bundles cannot have, a failing writer; of this file or one before it.
+    pub fn file(&mut self, name: &str, content: impl Into<Vec<u8>>) -> io::Result<()> {
+        if self.packing.len() >= self.side_by_side {
+            self.add_oldest()?;
+        }
+        let (name, content) = (name.to_owned(), content.into());
+        self.packing.push_back(thread::spawn(move || Packed::new(&name, &content)));
+        Ok(())
+    }
+
+    /// Waits for the oldest file that is being packed, and writes it.
+    fn add_oldest(&mut self) -> io::Result<()> {
+        let Some(oldest) = self.packing.pop_front() else { return Ok(()) };
+        let packed =
+            oldest.join().map_err(|_| io::Error::other("a file could not be packed"))??;
+        self.zip.add_packed(&packed.file)?;
+        self.manifest.files.push(packed.listed);
         Ok(())
     }
 
@@ -109,6 +146,9 @@ impl<W: Write> BundleWriter<W> {
         self.flush(|writer| &mut writer.log)?;
         self.flush(|writer| &mut writer.records)?;
         self.flush(|writer| &mut writer.erasures)?;
+        while !self.packing.is_empty() {
+            self.add_oldest()?;
+        }
         let bytes = self.manifest.to_bytes();
         let signature = self.manifest.sign(&bytes, key);
         self.zip.add(MANIFEST, &bytes)?;
@@ -135,6 +175,6 @@ impl<W: Write> BundleWriter<W> {
         let name = format!("{folder}/{number:06}.jsonl");
         let content = std::mem::take(lines);
         *number += 1;
-        self.file(&name, &content)
+        self.file(&name, content)
     }
 }

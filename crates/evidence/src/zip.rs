@@ -10,7 +10,7 @@ mod read;
 mod write;
 
 pub use read::{Entry, ZipReader};
-pub use write::ZipWriter;
+pub use write::{PackedFile, ZipWriter};
 
 /// Largest file in a bundle, in bytes before compression.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;

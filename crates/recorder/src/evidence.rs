@@ -22,6 +22,7 @@ use exhibit_model::{TraceId, Workspace};
 use exhibit_store::{
     AnchorKind, AuditTrace, Filter, LogId, Order, StoredCheckpoint, StoredSpan, TraceQuery,
 };
+use futures_util::{StreamExt, stream};
 use serde_json::json;
 use tokio::runtime::Handle;
 
@@ -35,6 +36,8 @@ pub const BUNDLE_TRACES_MAX: usize = 1_000_000;
 /// Leaves read at once; a gap shorter than [`GAP`] is read along with its neighbours.
 const LEAVES: u64 = 4_096;
 const GAP: u64 = 64;
+/// Traces that are read ahead of the one that is being written.
+const READ_AHEAD: usize = 4;
 /// Time stamps of one bundle.
 const STAMPS_MAX: usize = 4;
 /// How long an export waits for what was just recorded to be signed.
@@ -55,6 +58,15 @@ pub struct EvidenceQuery {
     pub cursor: Option<String>,
     /// Most traces of this bundle.
     pub limit: Option<usize>,
+}
+
+/// A trace that is about to be written.
+struct ReadTrace {
+    stored: AuditTrace,
+    /// The same with what is locked opened.
+    opened: AuditTrace,
+    /// Which of its records only reviewers may read.
+    quarantined: HashSet<exhibit_model::RecordId>,
 }
 
 /// A bundle that is ready to be written.
@@ -221,31 +233,28 @@ impl Evidence {
             erasures: Vec::new(),
         };
         let mut bundle = BundleWriter::new(out, head, selection, created);
-        bundle.file("README.txt", README.as_bytes()).map_err(closed)?;
-        bundle.file("verifier/exhibit_verify.py", PYTHON_VERIFIER.as_bytes()).map_err(closed)?;
+        bundle.file("README.txt", README).map_err(closed)?;
+        bundle.file("verifier/exhibit_verify.py", PYTHON_VERIFIER).map_err(closed)?;
         self.heads(&mut bundle, runtime)?;
         let mut places = Vec::new();
         let mut summaries = Summaries::default();
         let mut spans_told = 0;
-        for id in &self.traces {
-            let read = self.recorder.store.audit_trace(self.workspace.id, id);
+        // The next traces are read while one is written.
+        let mut traces = stream::iter(&self.traces).map(|id| self.read(id)).buffered(READ_AHEAD);
+        while let Some(read) = runtime.block_on(traces.next()) {
             // One that was retained or erased in between is gone, as it should be.
-            let Some(trace) = runtime.block_on(read)? else { continue };
-            trace.whole()?;
-            let mut opened = trace.clone();
-            let unlock = self.recorder.unlock_trace(self.workspace.id, &mut opened);
-            let quarantined = runtime.block_on(unlock)?;
-            let told = self.trace(&opened, &quarantined, &mut bundle, &mut places)?;
+            let Some(trace) = read? else { continue };
+            let told = self.trace(&trace.opened, &trace.quarantined, &mut bundle, &mut places)?;
             if !told {
                 continue;
             }
             bundle.counts().traces += 1;
             // Summaries quote headers, inputs and outputs.
             if self.query.withheld.is_empty() {
-                summaries.add(&trace, &mut bundle)?;
+                summaries.add(&trace.stored, &mut bundle)?;
             }
             if draft.traces.len() < TRACES_MAX {
-                let one = self.report_trace(&trace, &mut spans_told);
+                let one = self.report_trace(&trace.stored, &mut spans_told);
                 draft.traces.push(one);
             }
         }
@@ -259,14 +268,23 @@ impl Evidence {
         let files =
             rules.files.iter().map(|(name, digest)| json!({ "name": name, "sha256": digest }));
         let rules = json!({ "hash": rules.hash, "files": files.collect::<Vec<_>>() });
-        bundle.file("rules.json", rules.to_string().as_bytes()).map_err(closed)?;
+        bundle.file("rules.json", rules.to_string()).map_err(closed)?;
         draft.counts = bundle.counts().clone();
         let document = draft.document();
-        bundle.file("report.html", html(&document).as_bytes()).map_err(closed)?;
-        bundle.file("report.pdf", &pdf(&document)).map_err(closed)?;
+        bundle.file("report.html", html(&document)).map_err(closed)?;
+        bundle.file("report.pdf", pdf(&document)).map_err(closed)?;
         let signer = self.recorder.log_signer(self.log())?;
         bundle.finish(&signer).map_err(closed)?;
         Ok(())
+    }
+
+    async fn read(&self, id: &TraceId) -> Result<Option<ReadTrace>, Error> {
+        let trace = self.recorder.store.audit_trace(self.workspace.id, id).await?;
+        let Some(stored) = trace else { return Ok(None) };
+        stored.whole()?;
+        let mut opened = stored.clone();
+        let quarantined = self.recorder.unlock_trace(self.workspace.id, &mut opened).await?;
+        Ok(Some(ReadTrace { stored, opened, quarantined }))
     }
 
     fn log(&self) -> LogId {
@@ -305,12 +323,12 @@ impl Evidence {
             ("checkpoints/installation", note.into_bytes()),
             ("checkpoints/head.json", head),
         ] {
-            bundle.file(name, &content).map_err(closed)?;
+            bundle.file(name, content).map_err(closed)?;
         }
         let successions = recorder.succession_notes();
         if !successions.is_empty() {
             let notes = serde_json::to_vec(&successions).unwrap_or_default();
-            bundle.file("keys/successions.json", &notes).map_err(closed)?;
+            bundle.file("keys/successions.json", notes).map_err(closed)?;
         }
         self.consistency(bundle, runtime)
     }
@@ -344,7 +362,7 @@ impl Evidence {
             let path = self.path_of(index, anchor.size, runtime)?;
             let proof = StampProof { proof: path.iter().map(Hash::to_base64).collect() };
             let proof = serde_json::to_vec(&proof).unwrap_or_default();
-            bundle.file(&format!("timestamps/{number}.json"), &proof).map_err(closed)?;
+            bundle.file(&format!("timestamps/{number}.json"), proof).map_err(closed)?;
         }
         Ok(())
     }
@@ -374,7 +392,7 @@ impl Evidence {
             proof: path.iter().map(Hash::to_base64).collect(),
         };
         let proof = serde_json::to_vec(&proof).unwrap_or_default();
-        bundle.file("checkpoints/consistency.json", &proof).map_err(closed)
+        bundle.file("checkpoints/consistency.json", proof).map_err(closed)
     }
 
     /// The leaf of the installation's log that states the pinned head; the newest are looked at first.

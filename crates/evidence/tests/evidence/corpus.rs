@@ -143,9 +143,9 @@ pub(crate) fn bundle_without(
     };
     let created = "2027-01-15T08:00:00Z".to_owned();
     let mut writer = BundleWriter::new(Vec::new(), head, selection, created);
-    writer.file("README.txt", b"how to check this\n").unwrap();
-    writer.file("extra/a.txt", b"a").unwrap();
-    writer.file("extra/b.txt", b"b").unwrap();
+    writer.file("README.txt", "how to check this\n").unwrap();
+    writer.file("extra/a.txt", "a").unwrap();
+    writer.file("extra/b.txt", "b").unwrap();
     heads(operator, &origin, size, root)
         .into_iter()
         .for_each(|(name, content)| writer.file(name, content.as_bytes()).unwrap());

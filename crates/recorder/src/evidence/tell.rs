@@ -34,7 +34,7 @@ impl Summaries {
         }
         let name = format!("traces/{:06}.jsonl", self.number);
         self.number += 1;
-        bundle.file(&name, &std::mem::take(&mut self.lines)).map_err(closed)
+        bundle.file(&name, std::mem::take(&mut self.lines)).map_err(closed)
     }
 }
 
