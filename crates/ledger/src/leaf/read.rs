@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use super::write::check;
 use super::{FACTS_MAX, LEAF_BYTES_MAX, LENGTHS_MAX, Leaf, LeafError, LeafKind};
 use crate::record::RecordId;
 use crate::tree::Hash;
@@ -12,20 +13,29 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Leaf, LeafError> {
     if bytes.len() > LEAF_BYTES_MAX {
         return Err(LeafError::TooLong(bytes.len()));
     }
-    let leaf = Cursor { bytes, offset: 0 }.leaf()?;
-    // The cursor leaves one freedom, the escapes within strings, and does not check field forms.
-    let mut again = Vec::with_capacity(bytes.len());
-    leaf.encode(&mut again)?;
-    if again == bytes { Ok(leaf) } else { Err(LeafError::NotCanonical) }
+    let mut cursor = Cursor { bytes, offset: 0, escaped: false };
+    let leaf = cursor.leaf()?;
+    check(&leaf)?;
+    // The cursor leaves one freedom: how characters are escaped.
+    if cursor.escaped {
+        let mut again = Vec::with_capacity(bytes.len());
+        leaf.encode(&mut again)?;
+        if again != bytes {
+            return Err(LeafError::NotCanonical);
+        }
+    }
+    Ok(leaf)
 }
 
 struct Cursor<'b> {
     bytes: &'b [u8],
     offset: usize,
+    /// Whether a string had an escape.
+    escaped: bool,
 }
 
 impl<'b> Cursor<'b> {
-    fn leaf(mut self) -> Result<Leaf, LeafError> {
+    fn leaf(&mut self) -> Result<Leaf, LeafError> {
         self.expect("{", "'{'")?;
         let mut body_root = None;
         if self.eat("\"body_root\":") {
@@ -47,7 +57,7 @@ impl<'b> Cursor<'b> {
         let rules = if self.eat(",\"rules\":") { Some(Hash(self.hex()?)) } else { None };
         let seq = if self.eat(",\"seq\":") { Some(self.quoted_decimal()?) } else { None };
         self.expect(",\"source\":", "\"source\"")?;
-        let source = self.string()?.into_owned();
+        let source = self.string()?;
         let supersedes =
             if self.eat(",\"supersedes\":") { Some(RecordId(self.hex()?)) } else { None };
         self.expect(",\"type\":", "\"type\"")?;
@@ -60,7 +70,7 @@ impl<'b> Cursor<'b> {
             kind,
             id,
             supersedes,
-            source: known_source(source),
+            source: known_source(&source),
             seq,
             received_ns,
             body_root,
@@ -80,8 +90,12 @@ impl<'b> Cursor<'b> {
             let name = self.string()?.into_owned();
             self.expect(":", "':'")?;
             let value = self.string()?.into_owned();
-            if facts.insert(Cow::Owned(name), value).is_some() || facts.len() > FACTS_MAX {
-                return Err(self.error("at most 64 different facts"));
+            if facts.last_key_value().is_some_and(|(last, _)| **last >= *name) {
+                return Err(LeafError::NotCanonical);
+            }
+            facts.insert(Cow::Owned(name), value);
+            if facts.len() > FACTS_MAX {
+                return Err(self.error("at most 64 facts"));
             }
             if self.eat("},") {
                 return Ok(facts);
@@ -183,6 +197,7 @@ impl<'b> Cursor<'b> {
                 Some(_) => end += 1,
             }
         }
+        self.escaped |= escaped;
         let text = if escaped {
             // With the quotes around it, for the JSON reader.
             let literal = &self.bytes[self.offset - 1..=self.offset + end];
@@ -205,11 +220,11 @@ fn nibble(digit: u8) -> Option<u8> {
 }
 
 /// Spares an allocation for the sources that nearly every leaf has.
-fn known_source(source: String) -> Cow<'static, str> {
-    match source.as_str() {
+fn known_source(source: &str) -> Cow<'static, str> {
+    match source {
         "otlp" => Cow::Borrowed("otlp"),
         "native" => Cow::Borrowed("native"),
         "server" => Cow::Borrowed("server"),
-        _ => Cow::Owned(source),
+        _ => Cow::Owned(source.to_owned()),
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn encode(leaf: &Leaf, out: &mut Vec<u8>) -> Result<(), LeafError> {
 }
 
 /// Refuses what [`super::read`] would not read back.
-fn check(leaf: &Leaf) -> Result<(), LeafError> {
+pub(super) fn check(leaf: &Leaf) -> Result<(), LeafError> {
     let source = leaf.source.as_bytes();
     let ok = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     if source.is_empty() || source.len() > 32 || !source.iter().all(ok) {

@@ -87,6 +87,25 @@ fn other_spellings_of_a_leaf_are_refused() {
 }
 
 #[test]
+fn facts_have_one_order_and_one_way_of_escaping() {
+    let mut leaf = span();
+    leaf.facts = [("a".into(), "1\n".to_owned()), ("b".into(), "2".to_owned())].into();
+    let text = String::from_utf8(leaf.to_bytes().unwrap()).unwrap();
+    assert_eq!(Leaf::parse(text.as_bytes()).unwrap(), leaf);
+    for (from, to) in [
+        (r#""a":"1\n","b":"2""#, r#""b":"2","a":"1\n""#),
+        (r#""b":"2""#, r#""a":"2""#),
+        (r#""b":"2""#, r#""b":"\u0032""#),
+        (r"1\n", r"1\u000a"),
+        (r#""b""#, r#""B""#),
+    ] {
+        let other = text.replacen(from, to, 1);
+        assert_ne!(other, text);
+        assert!(Leaf::parse(other.as_bytes()).is_err(), "{from} to {to}");
+    }
+}
+
+#[test]
 fn a_leaf_that_cannot_be_read_back_cannot_be_written() {
     let with = |change: fn(&mut Leaf)| {
         let mut leaf = span();
