@@ -140,17 +140,21 @@ LOAD=("$BENCH" load --url "$TRACES" --check-url "$BASE" --server-pid "$SERVER_PI
 sleep 3
 step idle "$BENCH" measure --pid "$SERVER_PID" --seconds 10
 step sustained "${LOAD[@]}" --seed 1001 --spans "$SPANS"
-step half "${LOAD[@]}" --seed 1002 --spans $((HALF_RATE * 15)) --rate "$HALF_RATE"
 step single "$BENCH" single --url "$TRACES" --n 500
 
-say "bench: paced"
-"${LOAD[@]}" --seed 1003 --spans 75000 --rate 5000 --now \
-  >"$RESULTS/paced.json" 2>"$RESULTS/paced.log" &
-LOAD_PID=$!
-sleep 2
-step freshness "$BENCH" freshness --url "$TRACES" --base "$BASE" --n 15
-wait "$LOAD_PID" || { FAILED=1; echo "paced      FAILED" >>"$RESULTS/steps.txt"; }
-LOAD_PID=
+# probed NAME RATE PROBES PAUSE: a paced load, with probes beside it whose proofs and finding are timed.
+probed() {
+  say "bench: $1"
+  "${LOAD[@]}" --seed "$SEED" --spans $(($2 * 15)) --rate "$2" ${5:-} \
+    >"$RESULTS/$1.json" 2>"$RESULTS/$1.log" &
+  LOAD_PID=$!
+  sleep 2
+  step "$1_probes" "$BENCH" freshness --url "$TRACES" --base "$BASE" --n "$3" --pause-ms "$4"
+  wait "$LOAD_PID" || { FAILED=1; echo "$1      FAILED" >>"$RESULTS/steps.txt"; }
+  LOAD_PID=
+}
+SEED=1002 probed half "$HALF_RATE" 15 100
+SEED=1003 probed paced 5000 15 100 --now
 
 stored() {
   local sum=0 name

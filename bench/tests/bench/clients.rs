@@ -198,14 +198,20 @@ async fn single_spans_go_one_per_request() {
 }
 
 #[tokio::test]
-async fn a_probe_is_searched_until_it_is_found() {
+async fn a_probe_is_asked_for_until_it_is_proved_and_found() {
     let kept = Kept::default();
     let searches = AtomicUsize::new(0);
+    let proofs = AtomicUsize::new(0);
     let inner = kept.clone();
     let address = serve(move |seen| {
         if seen.method == "POST" {
             keep(&inner, &seen.body);
             return answer(200, "", b"");
+        }
+        if seen.path.ends_with("/verification") {
+            let proved = proofs.fetch_add(1, Ordering::Relaxed) % 2 == 1;
+            let verdict = if proved { "valid" } else { "pending" };
+            return answer(200, "", json!({"data": {"verdict": verdict}}).to_string().as_bytes());
         }
         assert!(seen.path.contains("&q="));
         let found = searches.fetch_add(1, Ordering::Relaxed) % 3 == 2;
@@ -217,6 +223,8 @@ async fn a_probe_is_searched_until_it_is_found() {
     let report = freshness::measure(&args::<FreshnessArgs>(&line)).await.unwrap();
     assert_eq!((report.found, report.missed, kept.len()), (4, 0, 4));
     assert!(report.searchable.p50_ms >= 40.0, "two more looks, 20 ms apart");
+    assert_eq!(report.checkpointed.n, 4);
+    assert!(report.checkpointed.p50_ms >= 20.0, "one more look");
 }
 
 #[tokio::test]
