@@ -267,8 +267,9 @@ impl Watch {
                 });
                 say(out, &message).await
             }
-            Ok(Said::Auth { .. } | Said::Other) => Ok(()),
-            Err(_) => {
+            // Who the watcher is has been settled.
+            Ok(Said::Auth { .. }) => Ok(()),
+            Ok(Said::Other) | Err(_) => {
                 let message = json!({
                     "type": "system.error", "code": "malformed",
                     "message": "Messages are JSON objects with a type: ping or subscribe.",

@@ -111,6 +111,8 @@ async fn a_socket_is_opened_by_cookie_subprotocol_or_first_message_only() {
     let mut socket = open(&bench, &[]).await.unwrap();
     say(&mut socket, json!({ "type": "auth", "key": key })).await;
     assert_eq!(next(&mut socket).await.unwrap()["type"], "system.connected");
+    say(&mut socket, json!({ "type": "unsubscribe" })).await;
+    assert_eq!(next(&mut socket).await.unwrap()["code"], "malformed");
 
     for first in [json!({ "type": "auth", "key": "wrong" }), json!({ "type": "ping" })] {
         let mut socket = open(&bench, &[]).await.unwrap();
