@@ -275,6 +275,39 @@ def test_a_review_is_told_on_every_node_and_decided_on_any(cluster, tmp_path):
     assert decided.has_heard(), decided.texts
 
 
+BUDGET = """version: 1
+policy: spend
+rules:
+  - id: tokens
+    title: Tokens of a user
+    budget: {key: [user], limit_tokens: 1000, window: 1d}
+    then: {hard: [flag]}
+"""
+
+
+def test_what_nodes_spend_of_a_budget_adds_up_on_every_node(cluster, tmp_path):
+    (tmp_path / "rules" / "policies").mkdir(parents=True)
+    (tmp_path / "rules" / "policies" / "spend.yaml").write_text(BUDGET)
+    nodes = [cluster.node("--rules-dir", tmp_path / "rules") for _ in range(2)]
+    key = cluster.key()
+
+    def spent(node):
+        with node.client(key) as api:
+            budgets = api.get("/api/v1/govern/budgets").json()["data"]
+        return [one["spent_tokens"] for one in budgets if one["rule"] == "tokens"]
+
+    for n, node in enumerate(nodes):
+        with node.client(key) as api:
+            for _ in range(3):
+                spans = [span(str(uuid4()), user_id="ada", tokens_in=100 * (n + 1), tokens_out=1)]
+                assert send(api, spans).is_success
+    for node in nodes:
+        assert eventually(lambda node=node: spent(node) == [906], 20), spent(node)
+    nodes[1].stop()
+    nodes[1].start()
+    assert eventually(lambda: spent(nodes[1]) == [906], 20), spent(nodes[1])
+
+
 def test_nothing_is_lost_when_a_node_is_killed_and_postgresql_restarts_under_load(cluster):
     nodes = [cluster.node("--seal-after", "1s") for _ in range(3)]
     key = cluster.key()

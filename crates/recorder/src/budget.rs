@@ -2,11 +2,14 @@
 //!
 //! Kept in memory in buckets of a sixtieth of the window, written down every few seconds and at the stop, so
 //! that a crash forgets seconds, not days. `decide` reserves; the span that follows settles.
+//!
+//! Nodes on one store add what they spent to what all have spent, once a second: together they go beyond a
+//! limit by what they spend within that time.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use exhibit_govern::{Charge, ListedBudget, Mode, Spending, Spent, Window};
@@ -22,6 +25,10 @@ const KEYS_MAX: usize = 100_000;
 const RESERVED_NS: i64 = 600_000_000_000;
 /// How often what was spent is written down.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
+/// How often nodes tell each other.
+const SHARE_EVERY: Duration = Duration::from_secs(1);
+/// How often a node tries again when others wrote at the same moment.
+const SHARE_TRIES: usize = 8;
 /// The named value it is written to.
 const SETTING: &str = "budgets";
 
@@ -35,6 +42,12 @@ struct Track {
     /// What calls that were allowed may still cost: until when, nano-USD, tokens.
     #[serde(default)]
     reserved: VecDeque<(i64, i64, u64)>,
+    /// Buckets that start before it count for nothing any more.
+    #[serde(default)]
+    begin: i64,
+    /// Reservations that were settled and do not stand above: in what one node adds, those of all.
+    #[serde(default, skip_serializing)]
+    settled: usize,
 }
 
 fn bucket_ns(window: Window) -> i64 {
@@ -57,32 +70,78 @@ impl Track {
 
     fn settle(&mut self, charge: &Charge, now: Nanos) {
         self.reserved.retain(|(until, _, _)| *until > now.0);
-        self.reserved.pop_front();
+        if self.reserved.pop_front().is_none() {
+            self.settled += 1;
+        }
         let length = bucket_ns(charge.window);
-        let start = now.0.div_euclid(length) * length;
-        let begin = charge.window.begin(now).0;
-        while self.buckets.front().is_some_and(|(start, _, _)| *start < begin - length) {
+        let Spent { nano_usd, tokens } = charge.amount;
+        self.begin = self.begin.max(charge.window.begin(now).0 - length);
+        self.spend(now.0.div_euclid(length) * length, nano_usd, tokens);
+    }
+
+    fn reserve(&mut self, charge: &Charge, now: Nanos) {
+        let until = now.0.saturating_add(RESERVED_NS);
+        self.reserved.retain(|(until, _, _)| *until > now.0);
+        self.reserved.push_back((until, charge.amount.nano_usd, charge.amount.tokens));
+    }
+
+    /// Adds to the bucket that starts at `start`.
+    fn spend(&mut self, start: i64, nano_usd: i64, tokens: u64) {
+        while self.buckets.front().is_some_and(|(start, _, _)| *start < self.begin) {
             self.buckets.pop_front();
         }
-        let Spent { nano_usd, tokens } = charge.amount;
-        match self.buckets.back_mut() {
-            Some((at, nano, held)) if *at == start => {
+        let at = self.buckets.partition_point(|(other, _, _)| *other < start);
+        match self.buckets.get_mut(at) {
+            Some((other, nano, held)) if *other == start => {
                 *nano = nano.saturating_add(nano_usd);
                 *held = held.saturating_add(tokens);
             }
-            _ => self.buckets.push_back((start, nano_usd, tokens)),
+            _ => self.buckets.insert(at, (start, nano_usd, tokens)),
         }
+    }
+
+    /// Adds what a node has spent since.
+    fn add(&mut self, more: &Self) {
+        self.reserved.drain(..more.settled.min(self.reserved.len()));
+        self.reserved.extend(&more.reserved);
+        self.begin = self.begin.max(more.begin);
+        for (start, nano_usd, tokens) in &more.buckets {
+            self.spend(*start, *nano_usd, *tokens);
+        }
+    }
+}
+
+type Tracks = HashMap<Key, Track>;
+
+fn add_all(tracks: &mut Tracks, more: &Tracks) {
+    for (key, track) in more {
+        make_room(tracks, key);
+        tracks.entry(key.clone()).or_default().add(track);
     }
 }
 
 /// All tracks of the installation.
 #[derive(Default)]
 pub(crate) struct Budgets {
-    tracks: Mutex<HashMap<Key, Track>>,
-    changed: AtomicBool,
+    known: Mutex<Known>,
+    /// Whether other nodes spend too.
+    shared: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What was spent, by all nodes as far as it was told.
+    tracks: Tracks,
+    /// What this node has added to it since it last wrote it down.
+    since: Tracks,
 }
 
 impl Budgets {
+    /// Other nodes spend too.
+    pub(crate) fn share(&self) {
+        self.shared.store(true, Ordering::Relaxed);
+    }
+
     /// What rules see of a workspace's spending, while a batch is built.
     pub(crate) fn book(&self, workspace: WorkspaceId, now: Nanos) -> Book<'_> {
         Book { budgets: self, workspace, now, pending: Mutex::default() }
@@ -93,31 +152,35 @@ impl Budgets {
     }
 
     pub(crate) fn reserve(&self, workspace: WorkspaceId, charges: &[Charge], now: Nanos) {
-        let until = now.0.saturating_add(RESERVED_NS);
-        self.each(workspace, charges, |track, charge| {
-            track.reserved.retain(|(until, _, _)| *until > now.0);
-            track.reserved.push_back((until, charge.amount.nano_usd, charge.amount.tokens));
-        });
+        self.each(workspace, charges, |track, charge| track.reserve(charge, now));
     }
 
     fn each(&self, workspace: WorkspaceId, charges: &[Charge], act: impl Fn(&mut Track, &Charge)) {
         if charges.is_empty() {
             return;
         }
-        let mut tracks = self.tracks.lock();
+        let mut known = self.known.lock();
+        let Known { tracks, since } = &mut *known;
         for charge in charges {
             let key = (workspace.0, charge.budget.clone(), charge.key.clone());
-            if tracks.len() >= KEYS_MAX && !tracks.contains_key(&key) {
-                let last = |track: &Track| track.buckets.back().map_or(i64::MIN, |(at, _, _)| *at);
-                let mut ages: Vec<i64> = tracks.values().map(last).collect();
-                let (_, median, _) = ages.select_nth_unstable(KEYS_MAX / 2);
-                let median = *median;
-                tracks.retain(|_, track| last(track) > median);
+            for tracks in [&mut *tracks, &mut *since] {
+                make_room(tracks, &key);
+                act(tracks.entry(key.clone()).or_default(), charge);
             }
-            act(tracks.entry(key).or_default(), charge);
         }
-        self.changed.store(true, Ordering::Relaxed);
     }
+}
+
+/// Forgets the quietest half where one key more would be too many.
+fn make_room(tracks: &mut Tracks, key: &Key) {
+    if tracks.len() < KEYS_MAX || tracks.contains_key(key) {
+        return;
+    }
+    let last = |track: &Track| track.buckets.back().map_or(i64::MIN, |(at, _, _)| *at);
+    let mut ages: Vec<i64> = tracks.values().map(last).collect();
+    let (_, median, _) = ages.select_nth_unstable(KEYS_MAX / 2);
+    let median = *median;
+    tracks.retain(|_, track| last(track) > median);
 }
 
 /// A workspace's spending, and what the batch at hand adds to it.
@@ -144,10 +207,10 @@ impl Book<'_> {
 impl Spending for Book<'_> {
     fn spent(&self, budget: &str, key: &str, window: Window) -> Spent {
         let key = (self.workspace.0, budget.to_owned(), key.to_owned());
-        let tracks = self.budgets.tracks.lock();
-        let settled =
-            tracks.get(&key).map_or_else(Spent::default, |track| track.spent(window, self.now));
-        drop(tracks);
+        let known = self.budgets.known.lock();
+        let track = known.tracks.get(&key);
+        let settled = track.map_or_else(Spent::default, |track| track.spent(window, self.now));
+        drop(known);
         let pending = self.pending.lock();
         settled.plus(pending.get(&(key.1, key.2)).copied().unwrap_or_default())
     }
@@ -187,8 +250,9 @@ impl Recorder {
             for rule in policy.rules {
                 let Some(budget) = rule.budget else { continue };
                 let name = format!("{}/{}", policy.name, rule.id);
-                let tracks = self.budgets.tracks.lock();
-                let mine = tracks.iter().filter(|(key, _)| key.0 == workspace.0 && key.1 == name);
+                let known = self.budgets.known.lock();
+                let mine =
+                    known.tracks.iter().filter(|(key, _)| key.0 == workspace.0 && key.1 == name);
                 let mut spent: Vec<(Vec<String>, Spent)> = mine
                     .map(|(key, track)| {
                         let values = key.2.split('\u{1f}').filter(|value| !value.is_empty());
@@ -196,7 +260,7 @@ impl Recorder {
                     })
                     .filter(|(_, spent)| *spent != Spent::default())
                     .collect();
-                drop(tracks);
+                drop(known);
                 if spent.is_empty() {
                     spent.push((Vec::new(), Spent::default()));
                 }
@@ -227,42 +291,85 @@ impl Recorder {
     }
 
     pub(crate) async fn load_budgets(&self) -> Result<(), Error> {
-        let Some(held) = self.store.setting(SETTING).await? else { return Ok(()) };
-        match serde_json::from_slice::<Vec<(Key, Track)>>(&held) {
-            Ok(tracks) => *self.budgets.tracks.lock() = tracks.into_iter().collect(),
-            Err(error) => {
-                tracing::warn!(%error, "what was spent does not read; budgets start anew");
-            }
-        }
+        let held = self.store.setting(SETTING).await?;
+        self.budgets.known.lock().tracks = read(held.as_deref());
         Ok(())
     }
 
     pub(crate) async fn run_budgets(&self) {
+        let mut took = Duration::ZERO;
         loop {
-            tokio::time::sleep(SAVE_EVERY).await;
+            let is_shared = self.budgets.shared.load(Ordering::Relaxed);
+            let pause = if is_shared { SHARE_EVERY } else { SAVE_EVERY };
+            // Budgets of a hundred thousand keys may not take more than a little of a node's time.
+            tokio::time::sleep(pause.max(20 * took)).await;
+            let start = Instant::now();
             self.save_budgets().await;
+            took = start.elapsed();
         }
     }
 
+    /// Writes down what was spent, and hears what others have.
     pub(crate) async fn save_budgets(&self) {
-        if !self.budgets.changed.swap(false, Ordering::Relaxed) {
+        let since = std::mem::take(&mut self.budgets.known.lock().since);
+        let saved = if self.budgets.shared.load(Ordering::Relaxed) {
+            self.share_budgets(&since).await
+        } else if since.is_empty() {
             return;
-        }
-        let tracks: Vec<(Key, Track)> = {
-            let tracks = self.budgets.tracks.lock();
-            tracks.iter().map(|(key, track)| (key.clone(), track.clone())).collect()
+        } else {
+            self.keep_budgets().await
         };
-        let saved = async {
-            let bytes = serde_json::to_vec(&tracks).map_err(|e| Error::Internal(e.to_string()))?;
-            let held = self.store.setting(SETTING).await?;
-            self.store.swap_setting(SETTING, held.as_deref(), Some(&bytes)).await?;
-            Ok::<(), Error>(())
-        };
-        if let Err(error) = saved.await {
-            self.budgets.changed.store(true, Ordering::Relaxed);
+        if let Err(error) = saved {
+            let mut known = self.budgets.known.lock();
+            let later = std::mem::replace(&mut known.since, since);
+            add_all(&mut known.since, &later);
             tracing::warn!(%error, "what was spent could not be written down");
         }
     }
+
+    /// Writes down what this node knows, which is all.
+    async fn keep_budgets(&self) -> Result<(), Error> {
+        let bytes = written(&self.budgets.known.lock().tracks)?;
+        let held = self.store.setting(SETTING).await?;
+        self.store.swap_setting(SETTING, held.as_deref(), Some(&bytes)).await?;
+        Ok(())
+    }
+
+    /// Adds what this node spent since to what all have spent.
+    async fn share_budgets(&self, since: &Tracks) -> Result<(), Error> {
+        for _ in 0..SHARE_TRIES {
+            let held = self.store.setting(SETTING).await?;
+            let mut all = read(held.as_deref());
+            if !since.is_empty() {
+                add_all(&mut all, since);
+                let bytes = written(&all)?;
+                if !self.store.swap_setting(SETTING, held.as_deref(), Some(&bytes)).await? {
+                    continue;
+                }
+            }
+            let mut known = self.budgets.known.lock();
+            add_all(&mut all, &known.since);
+            known.tracks = all;
+            return Ok(());
+        }
+        Err(Error::Internal("other nodes wrote at every try".into()))
+    }
+}
+
+fn written(tracks: &Tracks) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(&tracks.iter().collect::<Vec<_>>())
+        .map_err(|error| Error::Internal(error.to_string()))
+}
+
+fn read(held: Option<&[u8]>) -> Tracks {
+    let Some(held) = held else { return Tracks::default() };
+    serde_json::from_slice::<Vec<(Key, Track)>>(held).map_or_else(
+        |error| {
+            tracing::warn!(%error, "what was spent does not read; budgets start anew");
+            Tracks::default()
+        },
+        |tracks| tracks.into_iter().collect(),
+    )
 }
 
 #[cfg(test)]
@@ -303,6 +410,22 @@ mod tests {
         assert_eq!(spent(), 5);
         budgets.settle(WorkspaceId(1), &[charge(3, window)], now);
         assert_eq!(spent(), 3);
+    }
+
+    #[test]
+    fn nodes_add_up_what_they_spend_and_settle_what_others_reserved() {
+        let window = Window::Sliding(86_400_000_000_000);
+        let now = Nanos(1_000_000_000_000_000);
+        let [here, there] = [Budgets::default(), Budgets::default()];
+        here.settle(WorkspaceId(1), &[charge(5, window)], now);
+        here.reserve(WorkspaceId(1), &[charge(100, window)], now);
+        let mut all = read(Some(&written(&here.known.lock().since).unwrap()));
+        there.settle(WorkspaceId(1), &[charge(7, window)], now);
+        there.settle(WorkspaceId(1), &[charge(9, window)], Nanos(now.0 + 7_200_000_000_000));
+        add_all(&mut all, &there.known.lock().since);
+        let track = all.values().next().unwrap();
+        assert_eq!((all.len(), track.buckets.len(), track.reserved.len()), (1, 2, 0));
+        assert_eq!(track.spent(window, Nanos(now.0 + 7_200_000_000_000)).nano_usd, 21);
     }
 
     #[test]

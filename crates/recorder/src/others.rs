@@ -12,6 +12,7 @@ impl Recorder {
     pub fn share(&self) {
         self.vault.note_tombstones();
         self.gaps.stop();
+        self.budgets.share();
     }
 
     /// Whether anybody watches a workspace here.
