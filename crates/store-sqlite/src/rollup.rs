@@ -122,6 +122,20 @@ fn encode(out: &mut Vec<u8>, cell: &Cell) {
     }
 }
 
+/// The spans of what [`put_cell`] wrote after the place.
+pub(crate) fn spans_of(bytes: &[u8]) -> Result<i64> {
+    const TRACES: u64 = 1;
+    const SPANS: u64 = 2;
+    let mut rest = bytes;
+    let spans = varint::take(&mut rest).and_then(|bits| {
+        if bits & TRACES != 0 {
+            varint::take_signed(&mut rest)?;
+        }
+        if bits & SPANS != 0 { varint::take_signed(&mut rest) } else { Some(0) }
+    });
+    spans.ok_or_else(|| corrupt("a rollup cell"))
+}
+
 /// Adds what [`put_cell`] wrote after the place to a cell. The same as adding what
 /// [`decode`] reads, without making a cell of it first.
 pub(crate) fn add_encoded(sum: &mut Cell, bytes: &[u8]) -> Result<()> {

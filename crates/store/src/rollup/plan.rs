@@ -82,10 +82,17 @@ impl Plan {
         at.div_euclid(self.step).saturating_mul(self.step)
     }
 
-    /// The dimensions of the cells to read, `None` standing for the totals: those of a
-    /// [set](Dimension::is_set) do not add up to them.
+    /// The dimensions of the cells to read, `None` standing for the totals.
     pub fn dimensions(&self) -> Vec<Option<Dimension>> {
-        if self.is_set() { vec![None, self.dimension] } else { vec![self.dimension] }
+        let groups = self.dimension.map(Some);
+        std::iter::once(None).chain(groups).collect()
+    }
+
+    /// How many groups are shown, those of most spans first and of equal ones the first by value. Of the
+    /// dimension's other cells [`assemble`](Self::assemble) need not be told; `None` where it needs all,
+    /// as in a [set](Dimension::is_set), whose cells do not add up to the totals.
+    pub fn shown(&self) -> Option<usize> {
+        (!self.is_set()).then_some(self.groups_max)
     }
 
     fn is_set(&self) -> bool {
@@ -131,14 +138,13 @@ impl Plan {
         let mut groups: HashMap<Option<String>, BTreeMap<i64, Cell>> = HashMap::new();
         for (key, cell) in cells {
             let step = self.step_of(key.bucket_start);
-            if key.dimension.is_none() || !self.is_set() {
+            if key.dimension.is_none() {
                 steps.entry(step).or_default().add(&cell);
+                continue;
             }
-            if key.dimension.is_some() {
-                match groups.entry(key.value).or_default().entry(step) {
-                    Entry::Vacant(place) => drop(place.insert(cell)),
-                    Entry::Occupied(mut held) => held.get_mut().add(&cell),
-                }
+            match groups.entry(key.value).or_default().entry(step) {
+                Entry::Vacant(place) => drop(place.insert(cell)),
+                Entry::Occupied(mut held) => held.get_mut().add(&cell),
             }
         }
         let totals = sum(steps.values());
@@ -151,7 +157,7 @@ impl Plan {
             .collect();
         ranked.sort_by(|a, b| (Reverse(a.0), &a.1).cmp(&(Reverse(b.0), &b.1)));
         let cut = ranked.split_off(self.groups_max.min(ranked.len()));
-        // Thousands of groups may be cut: what is left of the whole is cheaper than their sum.
+        // Thousands of groups may be cut, if they were told at all: they are what is left of the whole.
         let mut other = if self.is_set() {
             sum(cut.iter().flat_map(|(_, _, steps)| steps.values()))
         } else {
@@ -178,7 +184,7 @@ impl Plan {
             totals: totals.measures(),
             series: self.every_step(&steps),
             groups,
-            other: (!cut.is_empty()).then(|| other.measures()),
+            other: (self.dimension.is_some() && !other.is_zero()).then(|| other.measures()),
         }
     }
 
