@@ -677,7 +677,8 @@ class Certificate:
         if purposes:
             named = [purpose.oid() for purpose in Der.read(purposes)[0].parts()]
             stamping = "1.3.6.1.5.5.7.3.8" in named
-        certifies = signer or not usage or bool(Der.read(usage)[0].body[1] & 4)
+        bits = Der.read(usage)[0].of(3).body[1:2] if usage else b"\4"
+        certifies = signer or any(byte & 4 for byte in bits)
         return self.critical <= known and stamping and certifies and self.constraints()[0] != signer
 
 

@@ -173,7 +173,8 @@ export class Certificate {
     const value = this.extensions.get(CONSTRAINTS);
     const fields = value ? Der.one(value).parts() : [];
     const last = fields.at(-1);
-    const length = last?.tag === 2 ? (last.positive().at(-1) ?? 0) : PATH_MAX;
+    const stated = last?.tag === 2 ? last.positive() : undefined;
+    const length = stated && stated.length < 2 ? (stated[0] ?? 0) : PATH_MAX;
     return { authority: fields[0]?.tag === 1 && !!fields[0].body[0], length };
   }
 

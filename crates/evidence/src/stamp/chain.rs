@@ -1,6 +1,10 @@
 //! Who signed a token, and whether the roots vouch for that certificate.
 
-use der::Encode as _;
+use cms::cert::x509::Certificate;
+use der::{
+    Decode as _, Encode as _,
+    asn1::{BitString, ObjectIdentifier},
+};
 use exhibit_model::Nanos;
 use rustls_pki_types::{
     CertificateDer, SignatureVerificationAlgorithm as Algorithm, TrustAnchor, UnixTime,
@@ -15,8 +19,11 @@ use super::{
 
 /// Most certificates of a file of roots.
 const ROOTS_MAX: usize = 512;
-/// `id-kp-timeStamping` (RFC 3161, section 2.3), as the bytes of the OID.
-const TIME_STAMPING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x08];
+/// `id-kp-timeStamping` (RFC 3161, section 2.3).
+const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
+/// Extensions of certificates (RFC 5280, sections 4.2.1.3 and 4.2.1.12).
+const KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.15");
+const PURPOSES: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37");
 
 /// What certificates of authorities are signed with.
 const CHAIN: &[&dyn Algorithm] = &[
@@ -73,19 +80,46 @@ impl std::fmt::Debug for Roots {
 pub(super) fn check(signed: &Signed, time: Nanos, roots: &Roots) -> Result<(), StampError> {
     let der = check_signature(signed)?;
     let own = EndEntityCert::try_from(&der).map_err(untrusted)?;
-    let others: Vec<CertificateDer<'_>> = signed
-        .certificates()
+    let certificates = signed.certificates();
+    let signer = certificates.iter().find(|one| one.to_der().is_ok_and(|bytes| *bytes == *der));
+    if !signer.is_some_and(|signer| is_for_stamps(signer)) {
+        let why = "the signer's certificate is not one for time stamps";
+        return Err(StampError::Untrusted(why.into()));
+    }
+    let others: Vec<CertificateDer<'_>> = certificates
         .iter()
+        .filter(|certificate| may_certify(certificate))
         .filter_map(|certificate| certificate.to_der().ok())
         .filter(|bytes| **bytes != *der)
         .map(CertificateDer::from)
         .collect();
     let seconds = u64::try_from(time.0 / 1_000_000_000).unwrap_or(0);
     let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
-    let usage = KeyUsage::required(TIME_STAMPING);
+    // Whoever stands above the signer may say nothing of purposes.
+    let usage = KeyUsage::required_if_present(TIME_STAMPING.as_bytes());
     own.verify_for_usage(CHAIN, &roots.0, &others, time, usage, None, None)
         .map(drop)
         .map_err(untrusted)
+}
+
+/// The value of an extension.
+fn extension(certificate: &Certificate, name: ObjectIdentifier) -> Option<&[u8]> {
+    let mut all = certificate.tbs_certificate.extensions.iter().flatten();
+    all.find(|extension| extension.extn_id == name).map(|found| found.extn_value.as_bytes())
+}
+
+/// Whether a certificate names time stamps among its purposes.
+fn is_for_stamps(certificate: &Certificate) -> bool {
+    let purposes = extension(certificate, PURPOSES);
+    let purposes = purposes.and_then(|value| Vec::<ObjectIdentifier>::from_der(value).ok());
+    purposes.is_some_and(|purposes| purposes.contains(&TIME_STAMPING))
+}
+
+/// Whether a certificate that says what its key is for says `keyCertSign`. `webpki` does not look at it.
+fn may_certify(certificate: &Certificate) -> bool {
+    let Some(value) = extension(certificate, KEY_USAGE) else { return true };
+    let bits = BitString::from_der(value).ok();
+    bits.and_then(|bits| bits.raw_bytes().first().copied()).is_some_and(|bits| bits & 4 != 0)
 }
 
 /// Checks that the key of the certificate in a token has signed it; gives the certificate.

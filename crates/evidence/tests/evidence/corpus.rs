@@ -253,6 +253,7 @@ pub(crate) fn heads(
 }
 
 /// A bundle taken apart.
+#[derive(Clone)]
 pub(crate) struct Draft {
     pub(crate) manifest: Manifest,
     pub(crate) files: BTreeMap<String, Vec<u8>>,

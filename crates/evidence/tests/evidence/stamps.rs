@@ -18,7 +18,7 @@ use exhibit_ledger::{
 use crate::corpus::{Case, Draft, ORIGIN, Operator, bundle, check, records, said};
 
 /// Kinds of keys, and how OpenSSL is told of them: key, digest of the signer, way of certifying.
-pub(crate) const KINDS: [(&str, &[&str], &str, &[&str]); 4] = [
+pub(crate) const KINDS: [Kind; 4] = [
     ("rsa", &["-newkey", "rsa:2048"], "sha256", &[]),
     (
         "rsa-pss",
@@ -36,33 +36,79 @@ pub(crate) const KINDS: [(&str, &[&str], &str, &[&str]); 4] = [
 ];
 
 /// A time-stamp authority with roots of its own.
-pub(crate) struct Authority(tempfile::TempDir);
+pub(crate) struct Authority(tempfile::TempDir, Kind);
+
+/// A kind of keys.
+type Kind = (&'static str, &'static [&'static str], &'static str, &'static [&'static str]);
+
+/// Extensions of an authority that certifies others.
+const CA: &str = "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign\n";
 
 impl Authority {
     /// None where there is no OpenSSL.
-    pub(crate) fn new((_, key, digest, certify): (&str, &[&str], &str, &[&str])) -> Option<Self> {
-        let this = Self(tempfile::tempdir().unwrap());
+    pub(crate) fn new(kind: Kind) -> Option<Self> {
+        let this = Self(tempfile::tempdir().unwrap(), kind);
         if !this.openssl(&["version"]) {
             println!("skipped: there is no openssl here");
             return None;
         }
-        let request = |name, more: &[&str], out| {
-            let subject = ["req", "-nodes", "-subj", name];
-            let out = ["-out", out];
-            assert!(this.openssl(&[&subject[..], key, more, &out].concat()));
-        };
-        request("/CN=Test roots", &["-x509", "-days", "30", "-keyout", "ca.key"], "ca.pem");
-        request("/CN=Test authority", &["-keyout", "tsa.key"], "tsa.csr");
-        this.write("ext", "extendedKeyUsage=critical,timeStamping\n");
+        let own = ["-x509", "-days", "30", "-keyout", "ca.key"];
+        this.request("/CN=Test roots", &own, "ca.pem");
         this.write("serial", "01\n");
-        let conf = "[tsa]\ndefault_tsa = t\n[t]\nserial = serial\nsigner_cert = tsa.pem\ncerts = ca.pem\n\
+        this.stamps_below("ca", &["ca"]);
+        Some(this)
+    }
+
+    fn request(&self, name: &str, more: &[&str], out: &str) {
+        let subject = ["req", "-nodes", "-subj", name];
+        assert!(self.openssl(&[&subject[..], self.1.1, more, &["-out", out]].concat()));
+    }
+
+    /// A certificate below another.
+    fn certify(&self, name: &str, above: &str, extensions: &str, days: &str) {
+        let (pem, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let (above_pem, above_key) = (format!("{above}.pem"), format!("{above}.key"));
+        self.request(&format!("/CN=Test {name}"), &["-keyout", &key], "csr");
+        self.write("ext", extensions);
+        let sign = ["x509", "-req", "-in", "csr", "-CA", &above_pem, "-CAkey", &above_key];
+        let rest = ["-CAcreateserial", "-days", days, "-extfile", "ext", "-out", &pem];
+        assert!(self.openssl(&[&sign[..], &rest, self.1.3].concat()));
+    }
+
+    /// From now on tokens are signed by a certificate below `above`, and bring `brought` along.
+    fn stamps_below(&self, above: &str, brought: &[&str]) {
+        self.certify("tsa", above, "extendedKeyUsage=critical,timeStamping\n", "30");
+        let read = |name: &&str| fs::read(self.0.path().join(format!("{name}.pem"))).unwrap();
+        fs::write(
+            self.0.path().join("brought.pem"),
+            brought.iter().flat_map(read).collect::<Vec<_>>(),
+        )
+        .unwrap();
+        let certs = if brought.is_empty() { "" } else { "certs = brought.pem\n" };
+        let conf = "[tsa]\ndefault_tsa = t\n[t]\nserial = serial\nsigner_cert = tsa.pem\n\
             signer_key = tsa.key\ndefault_policy = 1.2.3.4.1\ndigests = sha1, sha256\n\
             accuracy = secs:1\ness_cert_id_alg = sha256\nsigner_digest = ";
-        this.write("tsa.conf", &format!("{conf}{digest}\n"));
-        let sign = ["x509", "-req", "-in", "tsa.csr", "-CA", "ca.pem", "-CAkey", "ca.key"];
-        let rest = ["-CAcreateserial", "-days", "30", "-extfile", "ext", "-out", "tsa.pem"];
-        assert!(this.openssl(&[&sign[..], &rest, certify].concat()));
-        Some(this)
+        self.write("tsa.conf", &format!("{conf}{}\n{certs}", self.1.2));
+    }
+
+    /// A token by an authority below intermediates, named from the roots downwards by their extensions.
+    fn token_below(&self, path: &[&str], text: &str) -> Vec<u8> {
+        let mut names = vec!["ca".to_owned()];
+        for (place, extensions) in path.iter().enumerate() {
+            let name = format!("link{place}");
+            let expires = extensions.strip_prefix(EXPIRED);
+            let above = names.last().unwrap();
+            let (extensions, days) = expires.map_or((*extensions, "30"), |rest| (rest, "0"));
+            self.certify(&name, above, extensions, days);
+            names.push(name);
+        }
+        let brought: Vec<&str> = names.iter().skip(1).map(String::as_str).collect();
+        let brought = if path.contains(&NOT_BROUGHT) { &brought[1..] } else { &brought };
+        self.stamps_below(names.last().unwrap(), brought);
+        if path.iter().any(|extensions| extensions.starts_with(EXPIRED)) {
+            std::thread::sleep(std::time::Duration::from_millis(2_100));
+        }
+        self.token(text, "-sha256")
     }
 
     fn openssl(&self, arguments: &[&str]) -> bool {
@@ -91,6 +137,65 @@ impl Authority {
     fn trusted(&self) -> Roots {
         Roots::from_pem(&fs::read(self.roots()).unwrap()).unwrap()
     }
+}
+
+/// Begins the extensions of an intermediate that expires at once.
+const EXPIRED: &str = "# expired\n";
+/// The extensions of the first intermediate, where tokens do not bring it.
+const NOT_BROUGHT: &str = "# not brought\nbasicConstraints=critical,CA:TRUE\n";
+
+/// Paths over intermediates, by name: the extensions of each from the roots downwards, and whether the
+/// path holds.
+fn paths() -> Vec<(&'static str, Vec<&'static str>, bool)> {
+    const OPEN: &str = "basicConstraints=CA:TRUE\n";
+    const LAST: &str =
+        "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=keyCertSign,cRLSign\n";
+    const ONE_MORE: &str = "basicConstraints=critical,CA:TRUE,pathlen:1\n";
+    const STAMPING: &str = "basicConstraints=CA:TRUE\nextendedKeyUsage=timeStamping\n";
+    const SERVER: &str = "basicConstraints=CA:TRUE\nextendedKeyUsage=serverAuth\n";
+    const LEAF: &str = "basicConstraints=critical,CA:FALSE\n";
+    const KEY_NOT_CERTIFYING: &str =
+        "basicConstraints=critical,CA:TRUE\nkeyUsage=digitalSignature\n";
+    const KEY_FOR_NOTHING: &str = "basicConstraints=critical,CA:TRUE\n2.5.29.15=DER:03:01:00\n";
+    const CRITICAL: &str = "basicConstraints=critical,CA:TRUE\n1.2.3.4=critical,DER:05:00\n";
+    const EXPIRED_CA: &str = "# expired\nbasicConstraints=critical,CA:TRUE\n";
+    vec![
+        ("stamp-below-one", vec![CA], true),
+        ("stamp-below-two", vec![CA, CA], true),
+        ("stamp-below-six", vec![CA; 6], true),
+        ("stamp-below-seven", vec![CA; 7], false),
+        ("stamp-below-one-without-usage", vec![OPEN], true),
+        ("stamp-below-one-for-stamps", vec![STAMPING], true),
+        ("stamp-path-length-kept", vec![ONE_MORE, LAST], true),
+        ("stamp-path-length-exceeded", vec![LAST, CA], false),
+        ("stamp-below-a-leaf", vec![LEAF], false),
+        ("stamp-below-one-without-constraints", vec!["subjectKeyIdentifier=hash\n"], false),
+        ("stamp-below-a-leaf-below-one", vec![CA, LEAF], false),
+        ("stamp-below-a-key-that-does-not-certify", vec![KEY_NOT_CERTIFYING], false),
+        ("stamp-below-a-key-that-does-not-certify-below-one", vec![CA, KEY_NOT_CERTIFYING], false),
+        ("stamp-below-a-key-for-nothing", vec![KEY_FOR_NOTHING], false),
+        ("stamp-below-one-for-servers", vec![SERVER], false),
+        ("stamp-below-one-with-unknown-critical", vec![CRITICAL], false),
+        ("stamp-below-one-expired", vec![EXPIRED_CA], false),
+        ("stamp-below-one-below-an-expired", vec![EXPIRED_CA, CA], false),
+        ("stamp-below-one-not-brought", vec![NOT_BROUGHT], false),
+        ("stamp-below-two-first-not-brought", vec![NOT_BROUGHT, CA], false),
+    ]
+}
+
+/// Every case of [`paths`]. All are to be checked with the authority's roots.
+pub(crate) fn path_cases(authority: &Authority) -> Vec<Case> {
+    let operator = Operator::new();
+    let draft = stamped(authority, &operator);
+    let text = String::from_utf8(draft.files["timestamps/1.txt"].clone()).unwrap();
+    let mut cases = Vec::new();
+    for (name, path, holds) in paths() {
+        let token = authority.token_below(&path, &text);
+        let bundle = draft.clone().file("timestamps/1.tst", token).signed_by(&operator);
+        let (verdict, code) = if holds { ("valid", "") } else { ("wrong-key", "stamp-untrusted") };
+        cases.push(Case { name, bundle, verdict, code });
+    }
+    cases
 }
 
 /// A bundle with a stamp over a checkpoint that is younger than the one that the bundle rests on.
@@ -202,6 +307,20 @@ fn every_stamp_and_what_passes_for_one_is_told_by_its_name() {
             }
             let not_checked = report.qualifiers.contains(&"stamp-not-checked");
             assert_eq!(not_checked, case.name == "stamp-not-checked", "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn a_path_over_intermediates_holds_only_if_each_may_certify_the_next() {
+    for kind in [KINDS[0], KINDS[2]] {
+        let Some(authority) = Authority::new(kind) else { return };
+        for case in path_cases(&authority) {
+            let demands = Demands { roots: authority.trusted(), ..Demands::default() };
+            let report = check(&case.bundle, &demands);
+            let name = (kind.0, case.name);
+            assert_eq!(said(&report), case.expected(), "{name:?}: {:?}", report.faults);
+            assert!(report.stamps.iter().all(|stamp| stamp.trusted), "{name:?}");
         }
     }
 }
