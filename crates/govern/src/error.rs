@@ -63,6 +63,10 @@ impl RuleProblem {
             return;
         }
         let Some(id) = self.place.split('`').nth(1) else {
+            if self.message.starts_with(MISSING) {
+                self.line = Some(first_line(text));
+                return;
+            }
             let key = self.place.split('.').next().filter(|key| !key.is_empty());
             let is_key = |line: &str| {
                 key.is_some_and(|key| line.strip_prefix(key).is_some_and(|r| r.starts_with(':')))
@@ -70,18 +74,11 @@ impl RuleProblem {
             self.line = text.lines().position(is_key).map(|at| at + 1);
             return;
         };
-        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
-        let of_id = |line: &str| {
-            let line = line.trim_start().trim_start_matches("- ").trim_start_matches('{');
-            let value = line.strip_prefix("id:")?;
-            let value = value.split([',', '#', '}']).next().unwrap_or_default();
-            Some(bare(value))
-        };
         let lines: Vec<&str> = text.lines().collect();
-        let Some(at) = lines.iter().position(|line| of_id(line).as_deref() == Some(id)) else {
+        let Some(at) = lines.iter().position(|line| id_in(line) == Some(id)) else {
             return;
         };
-        let end = lines.iter().skip(at + 1).position(|line| of_id(line).is_some());
+        let end = lines.iter().skip(at + 1).position(|line| id_in(line).is_some());
         let end = end.map_or(lines.len(), |n| at + 1 + n);
         // The message begins with the key's path: `when.all[1].expr: …`.
         let path = self.message.split(": ").next().unwrap_or_default().replace('`', "");
@@ -91,6 +88,32 @@ impl RuleProblem {
         let inner = lines[at..end].iter().position(named).unwrap_or(0);
         self.line = Some(at + inner + 1);
     }
+}
+
+/// How the reader of YAML begins to say that a key is not there; it names no line.
+const MISSING: &str = "missing field";
+
+/// The first line that says something, counted from 1: where a key of the whole file would stand.
+pub(crate) fn first_line(text: &str) -> usize {
+    let says = |line: &str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with('#') && line != "---"
+    };
+    text.lines().position(says).map_or(1, |at| at + 1)
+}
+
+/// The lines, counted from 1, on which things with this id begin.
+pub(crate) fn lines_of(text: &str, id: &str) -> Vec<usize> {
+    let lines = text.lines().zip(1..);
+    lines.filter(|(line, _)| id_in(line) == Some(id)).map(|(_, number)| number).collect()
+}
+
+/// The id that a line gives.
+fn id_in(line: &str) -> Option<&str> {
+    let line = line.trim_start().trim_start_matches("- ").trim_start_matches('{');
+    let value = line.trim_start().strip_prefix("id:")?;
+    let value = value.split([',', '#', '}']).next().unwrap_or_default();
+    Some(value.trim().trim_matches(['"', '\'']))
 }
 
 /// Collects the problems of one file.
@@ -107,5 +130,30 @@ impl Problems<'_> {
             place: place.into(),
             message: message.into(),
         });
+    }
+
+    /// The same, where the line is known.
+    pub(crate) fn add_at(
+        &mut self,
+        line: Option<usize>,
+        place: impl Into<String>,
+        message: impl Into<String>,
+    ) {
+        self.add(place, message);
+        if let Some(last) = self.all.last_mut() {
+            last.line = line;
+        }
+    }
+
+    /// A thing that stands twice: at the second place, naming the first.
+    pub(crate) fn add_twin(&mut self, place: String, kind: &str, id: &str, nth: usize, text: &str) {
+        let lines = lines_of(text, id);
+        let first = lines.first().map_or_else(String::new, |line| format!(", at line {line},"));
+        let line = lines.get(nth).copied();
+        self.add_at(
+            line,
+            place,
+            format!("another {kind} here{first} has this id; give one of them another"),
+        );
     }
 }

@@ -92,6 +92,17 @@ pub(crate) struct Rule {
     pub(crate) tests: usize,
 }
 
+impl Rule {
+    /// The channels that it names.
+    pub(crate) fn channels(&self) -> impl Iterator<Item = &str> {
+        let soft = self.budget.iter().flat_map(|budget| &budget.soft);
+        self.then.iter().chain(soft).filter_map(|step| match step {
+            Step::Notify { channel, .. } => channel.as_deref(),
+            _ => None,
+        })
+    }
+}
+
 /// A rule's budget; its `then` is what follows at the hard limit.
 pub(crate) struct Budgeted {
     pub(crate) budget: Budget,

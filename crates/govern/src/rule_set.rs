@@ -13,7 +13,7 @@ pub use load::Versions;
 use texts::CleanSender;
 
 use crate::{
-    FingerprintKey, RuleErrors, RuleListing,
+    FingerprintKey, RuleErrors, RuleListing, RuleProblem,
     place::Place,
     policy::{
         FollowUp, Mask, Mode, Policy, Ruling, Scope,
@@ -115,6 +115,35 @@ impl RuleSet {
     /// Everything in force, for people.
     pub fn listing(&self) -> RuleListing {
         RuleListing::of(self.hash, &self.engine.detectors, &self.policies)
+    }
+
+    /// Rules that tell a channel which is not among `known`, so that nobody is told; with the lines of
+    /// `files`, the ones that these rules were read from.
+    pub fn unknown_channels(&self, known: &[&str], files: &[(String, String)]) -> Vec<RuleProblem> {
+        let mut found = Vec::new();
+        for policy in &self.policies {
+            let text = files.iter().find(|(name, _)| *name == policy.file).map_or("", |(_, t)| t);
+            for rule in &policy.rules {
+                for channel in rule.channels().filter(|channel| !known.contains(channel)) {
+                    let there = match known {
+                        [] => "it has none".to_owned(),
+                        known => format!("it has {}", known.join(", ")),
+                    };
+                    let mut problem = RuleProblem {
+                        file: policy.file.clone(),
+                        line: None,
+                        place: format!("rule `{}`", rule.id),
+                        message: format!(
+                            "channel: there is no channel `{channel}` in notifications.yaml \
+                             ({there}), so nobody is told; add it there or name another"
+                        ),
+                    };
+                    problem.locate(text);
+                    found.push(problem);
+                }
+            }
+        }
+        found
     }
 
     /// What identifies these rules in a record.

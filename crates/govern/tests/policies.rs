@@ -151,6 +151,70 @@ fn a_broken_file_is_refused_with_file_line_and_reason() {
 }
 
 #[test]
+fn what_is_missing_or_stands_twice_is_named_with_every_line_concerned() {
+    let said = |text: &str| load(text).unwrap_err();
+    let error = said("# ours\n\npolicy: mine\nrules: []\n");
+    assert!(error.starts_with("policies/mine.yaml:3: version: is missing"), "{error}");
+    assert!(error.contains("`version: 1`"), "{error}");
+    let error = said("version: 1\npolicy: mine\nrules:\n  - title: no id\n    then: [flag]\n");
+    assert!(error.contains("missing field `id`") && error.contains("yaml:4"), "{error}");
+    let rule = |id: &str| format!("  - id: {id}\n    when: {{model: x}}\n    then: [flag]\n");
+    let rules = [rule("a"), rule("b"), rule("\"a\""), rule("a")].concat();
+    let error = said(&format!("version: 1\npolicy: mine\nrules:\n{rules}"));
+    let lines: Vec<&str> = error.lines().collect();
+    let second = "policies/mine.yaml:10: rule `a`: another rule here, at line 4, has this id";
+    assert!(lines.len() == 2 && lines[0].starts_with(second), "{error}");
+    assert!(lines[1].starts_with("policies/mine.yaml:13: rule `a`"), "{error}");
+}
+
+#[test]
+fn a_detector_that_stands_twice_names_both_places() {
+    let detector = |id: &str| {
+        format!(
+            "  - {{id: {id}, title: A word, entity: WORD, category: term, severity: low, pattern: 'xyzzy', \
+             keywords: [xyzzy], score: 0.5, examples: {{match: [xyzzy], no_match: [abc]}}}}\n"
+        )
+    };
+    let file = |name: &str, detectors: &[&str]| {
+        let all: String = detectors.iter().map(|id| detector(id)).collect();
+        (format!("detectors/{name}.yaml"), format!("version: 1\ndetectors:\n{all}"))
+    };
+    let said = |files: &[(String, String)]| {
+        RuleSet::load(files, FingerprintKey::new([0; 32])).unwrap_err().to_string()
+    };
+    let error = said(&[file("one", &["w", "v", "w"])]);
+    let twice = "detectors/one.yaml:5: detector `w`: another detector here, at line 3, has this id";
+    assert!(error.contains(twice), "{error}");
+    let error = said(&[file("one", &["v", "w"]), file("two", &["w"])]);
+    assert!(
+        error.contains("detectors/two.yaml:3: detector `w`: is also in detectors/one.yaml:4"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_channel_that_is_not_there_is_named_with_its_line() {
+    let text = "version: 1\npolicy: mine\nrules:\n  - id: a\n    when: {model: x}\n    then:\n      \
+                - notify:\n          channel: pager\n  - id: b\n    when: {model: x}\n    then: [notify]\n  \
+                - id: c\n    budget: {limit_usd: 5, window: 1d}\n    then: {soft: [{notify: {channel: mail}}], hard: [flag]}\n";
+    let files = [("policies/mine.yaml".to_owned(), text.to_owned())];
+    let rules = RuleSet::load(&files, FingerprintKey::new([0; 32])).unwrap();
+    let said = |known: &[&str]| -> Vec<String> {
+        rules.unknown_channels(known, &files).iter().map(ToString::to_string).collect()
+    };
+    let [first, second] = &*said(&[]) else { panic!("{:?}", said(&[])) };
+    assert!(
+        first.starts_with("policies/mine.yaml:8: rule `a`: channel: there is no channel `pager`"),
+        "{first}"
+    );
+    assert!(first.contains("notifications.yaml (it has none)"), "{first}");
+    assert!(second.starts_with("policies/mine.yaml:14: rule `c`"), "{second}");
+    let [only] = &*said(&["mail", "chat"]) else { panic!("{:?}", said(&["mail", "chat"])) };
+    assert!(only.contains("`pager`") && only.contains("mail, chat"), "{only}");
+    assert!(said(&["mail", "pager"]).is_empty());
+}
+
+#[test]
 fn an_expression_that_takes_too_long_is_cut_off_and_follows_on_error() {
     for (on_error, action) in
         [("flag", Action::Flag), ("block", Action::Block), ("allow", Action::Allow)]

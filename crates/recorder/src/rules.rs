@@ -80,6 +80,8 @@ pub struct RulesView {
     pub hash: String,
     /// Why the last change did not take effect.
     pub last_error: Option<String>,
+    /// What is in force and will not do what it says, with file and line.
+    pub warnings: Vec<String>,
 }
 
 /// A consistent set, in force together.
@@ -87,6 +89,9 @@ pub(crate) struct Loaded {
     pub(crate) prices: PriceBook,
     pub(crate) rules: RuleSet,
     pub(crate) channels: Vec<Channel>,
+    /// Rules that tell a channel which is not there. They are in force: what else they do counts, and a
+    /// channel may be written after the rule.
+    warnings: Vec<exhibit_govern::RuleProblem>,
     files: Vec<(String, String)>,
     hash: [u8; 32],
 }
@@ -114,6 +119,13 @@ impl Loaded {
         files.extend(own);
         let files = exhibit_govern::overlay(files);
         Ok(RuleSet::load(&files, FingerprintKey::new(*fingerprints))?)
+    }
+
+    /// Says in the log what will not do what it says.
+    fn warn(&self) {
+        for warning in &self.warnings {
+            tracing::warn!(rule = %warning, "a rule tells nobody");
+        }
     }
 
     /// Hash over prices and rules.
@@ -164,10 +176,20 @@ impl Loaded {
             Some(before) => before.rules.load_next(&detectors_and_policies, key)?,
             None => RuleSet::load(&detectors_and_policies, key)?,
         };
+        let known: Vec<&str> = channels.iter().map(|channel| &*channel.name).collect();
+        let warnings = rules.unknown_channels(&known, &detectors_and_policies);
         files.extend(detectors_and_policies.iter().map(|(n, t)| (n.clone(), digest(t.as_bytes()))));
         let hash = exhibit_ledger::node_hash(&Hash(prices.hash()), &Hash(rules.hash())).0;
-        Ok(Self { prices, rules, channels, files, hash })
+        Ok(Self { prices, rules, channels, warnings, files, hash })
     }
+}
+
+/// What the rules of a source would not do as they say, with file and line.
+///
+/// # Errors
+/// They do not load.
+pub fn rule_warnings(source: &RuleSource) -> Result<Vec<exhibit_govern::RuleProblem>, RulesError> {
+    Ok(Loaded::read(source, &[0; 32], None)?.warnings)
 }
 
 /// The detectors and policies of a source's own directory.
@@ -257,6 +279,7 @@ impl Rules {
     pub(crate) fn open(source: RuleSource, keys: &Keys) -> Result<Self, RulesError> {
         let fingerprints = keys.derive("fingerprints");
         let loaded = Loaded::read(&source, &fingerprints, None)?;
+        loaded.warn();
         Ok(Self {
             source,
             fingerprints,
@@ -282,6 +305,7 @@ impl Rules {
                 *self.last_error.lock() = None;
                 let changed = loaded.hash != held.hash;
                 if changed || loaded.channels != held.channels {
+                    loaded.warn();
                     self.current.store(Arc::new(loaded));
                 }
                 changed
@@ -314,6 +338,7 @@ impl Recorder {
             loaded: loaded.rules.rules_loaded(),
             hash: hex::encode(loaded.hash),
             last_error: self.rules.last_error.lock().clone(),
+            warnings: loaded.warnings.iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -752,7 +752,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The policies and detectors in force, and why the last change did not take effect, if it did not. */
+        /**
+         * The policies and detectors in force, why the last change did not take effect, if it did not, and which
+         *     rules tell a channel that is not there.
+         */
         get: operations["get_api_v1_govern_policies"];
         put?: never;
         post?: never;
@@ -2755,6 +2758,8 @@ export interface components {
             };
         };
         /** @description The envelope of every `GET` answer. */
+                /** @description Rules that tell a channel which is not there, with file and line. */
+                warnings: string[];
         Data_SequenceBody: {
             /** @description The numbers of a session's events. */
             data: {
@@ -4209,6 +4214,8 @@ export interface components {
         };
         /** @description How to run. */
         Run: {
+            /** @description Rules that tell a channel which is not there, with file and line. */
+            warnings: string[];
             /** @description Only say what would go. */
             dry_run?: boolean;
         };

@@ -11,12 +11,12 @@ use super::{
     step::{self, Step},
     trial::Trial,
 };
-use crate::error::Problems;
+use crate::error::{Problems, first_line};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawPolicy {
-    version: u32,
+    version: Option<u32>,
     /// `constitution` says the same where the rules say how an agent must behave.
     #[serde(alias = "constitution")]
     policy: String,
@@ -104,8 +104,13 @@ pub(crate) fn read(
             return None;
         }
     };
-    if raw.version != 1 {
-        problems.add("version", format!("is {}; this engine reads version 1", raw.version));
+    match raw.version {
+        Some(1) => {}
+        Some(other) => problems.add("version", format!("is {other}; this engine reads version 1")),
+        None => {
+            let line = Some(first_line(text));
+            problems.add_at(line, "version", "is missing; begin the file with `version: 1`");
+        }
     }
     if raw.policy.is_empty() {
         problems.add("policy", "needs a name");
@@ -140,11 +145,14 @@ pub(crate) fn read(
     }
     let names = Names { sets: &sets, detectors, entities };
     let (raw_policy, raw_defaults) = (raw.policy.clone(), raw.defaults);
+    let mut ids: Vec<String> = Vec::new();
     let (mut rules, mut trials): (Vec<Rule>, Vec<(usize, Trial)>) = (Vec::new(), Vec::new());
     for raw in raw.rules {
         let place = format!("rule `{}`", raw.id);
-        if rules.iter().any(|rule| rule.id == raw.id) {
-            problems.add(place, "there are two rules with this id");
+        let before = ids.iter().filter(|id| **id == raw.id).count();
+        ids.push(raw.id.clone());
+        if before > 0 {
+            problems.add_twin(place, "rule", &raw.id, before, text);
             continue;
         }
         match rule(raw, &raw_policy, &raw_defaults, &names) {

@@ -10,7 +10,7 @@ use super::{ENGINE_VERSION, RuleSet, texts};
 use crate::{
     FingerprintKey, RuleErrors, RuleProblem,
     detector::file::{self as detector_file, Proven},
-    error::Problems,
+    error::{Problems, lines_of},
     expr::Stop,
     policy::{
         Phase, Policy, Rule, Scope, budget::Surroundings, condition::Sight, file as policy_file,
@@ -67,6 +67,8 @@ pub(super) fn load(
         }
         counted += 1;
     }
+    let detector_texts: Vec<(&str, &str)> =
+        detectors.iter().map(|(name, text, _)| (name.as_str(), text.as_str())).collect();
     let engine = match before.filter(|before| before.detector_files == detector_files) {
         Some(before) => Arc::clone(&before.engine),
         None => {
@@ -75,7 +77,7 @@ pub(super) fn load(
                 let mut problems = Problems { file: name, all: &mut all };
                 proven.extend(detector_file::read(text, ours, &mut problems));
             }
-            Arc::new(compile(proven, &mut all))
+            Arc::new(compile(proven, &detector_texts, &mut all))
         }
     };
     let mut rules = RuleSet {
@@ -146,14 +148,24 @@ fn kind(name: &str, text: &str, problems: &mut Problems<'_>) -> Kind {
 }
 
 /// Detectors become an engine, and their examples are run.
-fn compile(proven: Vec<Proven>, all: &mut Vec<RuleProblem>) -> Engine {
-    let mut detectors = Vec::new();
+fn compile(proven: Vec<Proven>, texts: &[(&str, &str)], all: &mut Vec<RuleProblem>) -> Engine {
+    let mut detectors: Vec<crate::detector::Detector> = Vec::new();
     let mut examples = Vec::new();
     for one in proven {
-        let id = &one.detector.id;
-        if let Some(twin) = detectors.iter().find(|d: &&crate::detector::Detector| d.id == *id) {
-            let mut problems = Problems { file: &one.detector.file, all };
-            problems.add(format!("detector `{id}`"), format!("is also in {}", twin.file));
+        let (id, file) = (&one.detector.id, &one.detector.file);
+        if let Some(twin) = detectors.iter().find(|detector| detector.id == *id) {
+            let place = format!("detector `{id}`");
+            let text =
+                |file: &str| texts.iter().find(|(name, _)| *name == file).map_or("", |t| t.1);
+            let mut problems = Problems { file, all };
+            if twin.file == *file {
+                problems.add_twin(place, "detector", id, 1, text(file));
+            } else {
+                let lines = lines_of(text(&twin.file), id);
+                let line = lines.first().map_or_else(String::new, |line| format!(":{line}"));
+                let what = format!("is also in {}{line}; give one of them another id", twin.file);
+                problems.add(place, what);
+            }
             continue;
         }
         examples.push((one.matching, one.not_matching));

@@ -131,7 +131,8 @@ pub(crate) async fn decide(
     })
 }
 
-/// The policies and detectors in force, and why the last change did not take effect, if it did not.
+/// The policies and detectors in force, why the last change did not take effect, if it did not, and which
+/// rules tell a channel that is not there.
 #[utoipa::path(get, path = "/api/v1/govern/policies", tag = "governance",
     responses((status = 200, body = Data<Object>), (status = 403, body = ProblemBody)))]
 pub(crate) async fn policies(
@@ -141,7 +142,9 @@ pub(crate) async fn policies(
     let listing = serde_json::to_value(app.recorder.rule_listing());
     let mut data = listing.map_err(|error| Problem::internal(&error))?;
     if let Some(map) = data.as_object_mut() {
-        map.insert("last_error".into(), app.recorder.rules().last_error.into());
+        let rules = app.recorder.rules();
+        map.insert("last_error".into(), rules.last_error.into());
+        map.insert("warnings".into(), rules.warnings.into());
     }
     Ok(Data { data })
 }

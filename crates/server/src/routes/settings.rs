@@ -23,6 +23,8 @@ pub(crate) struct Rules {
     files: Vec<RuleFile>,
     /// Why the last change did not take effect; null when it did.
     last_error: Option<String>,
+    /// Rules that tell a channel which is not there, with file and line.
+    warnings: Vec<String>,
 }
 
 /// A rule file.
@@ -57,6 +59,7 @@ pub(crate) async fn rules(State(app): State<Shared>, _caller: Caller<Read>) -> D
             hash: rules.hash,
             files: rules.files.into_iter().map(file).collect(),
             last_error: rules.last_error,
+            warnings: rules.warnings,
         },
     }
 }

@@ -93,6 +93,11 @@ export function PoliciesPage() {
           The files on disk do not load, the rules before them stay in force: {listing.data.last_error}
         </p>
       )}
+      {(listing.data?.warnings ?? []).map((warning) => (
+        <p key={warning} role="status" className="isolate-text border-b bg-warn-soft px-4 py-2 text-sm md:px-6">
+          {warning}
+        </p>
+      ))}
       {files.data.not_writable && (
         <p className="border-b bg-info-soft px-4 py-2 text-sm md:px-6">{files.data.not_writable}</p>
       )}

@@ -45,6 +45,8 @@ export interface RuleListing {
   policies: ListedPolicy[];
   detectors: ListedDetector[];
   last_error: string | null;
+  /** Rules that tell a channel which is not there. */
+  warnings?: string[];
 }
 export interface Problem {
   file: string;

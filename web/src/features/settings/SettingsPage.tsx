@@ -85,6 +85,7 @@ function Rules() {
     <Panel title="Rules in force" aside={it && <span className="flex gap-3 text-xs text-muted">{it.loaded} rules <Link to="/policies" className="text-accent hover:underline">Policies</Link></span>}>
       {rules.error ? <div className="p-3"><ErrorNote error={rules.error} /></div> : !it ? <Skeleton rows={4} /> : (
         <>
+          {it.warnings.map((warning) => <p key={warning} role="status" className="isolate-text m-3 rounded-md bg-warn-soft p-3 text-sm">{warning}</p>)}
           {it.last_error && <p role="alert" className="isolate-text m-3 rounded-md bg-error-soft p-3 text-sm">The files on disk do not load, the rules before them stay in force: {it.last_error}</p>}
           <details>
             <summary className="px-4 py-2.5 text-sm text-muted">{it.files.length} files with their fingerprints</summary>

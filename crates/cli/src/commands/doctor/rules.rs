@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use exhibit_govern::{FingerprintKey, RuleSet, overlay};
 use exhibit_pricing::PriceBook;
+use exhibit_recorder::{RuleSource, rule_warnings};
 
 use super::Check;
 
@@ -63,6 +64,15 @@ pub(super) fn summary(dir: Option<&Path>) -> Check {
     let results = check(dir);
     let wrong: Vec<_> = results.iter().filter_map(|r| r.error.clone()).collect();
     if wrong.is_empty() {
+        let source = RuleSource { dir: dir.map(Path::to_owned) };
+        match rule_warnings(&source) {
+            Err(error) => return Check::failure("rules", error.to_string()),
+            Ok(warnings) if warnings.is_empty() => {}
+            Ok(warnings) => {
+                let warnings: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+                return Check::warning("rules", warnings.join("; "));
+            }
+        }
         return Check::ok("rules", format!("{} files from {from} load", results.len()));
     }
     Check::failure("rules", wrong.join("; ")).hint("a running server keeps the rules it had")
