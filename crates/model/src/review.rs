@@ -19,6 +19,8 @@ words! {
         Escalated = "escalated" = 5,
         /// Its time ran out; what was quarantined stays so.
         Expired = "expired" = 6,
+        /// What it asks about was erased before anybody decided.
+        Closed = "closed" = 7,
     }
 }
 
@@ -26,6 +28,11 @@ impl ReviewState {
     /// Whether it waits for somebody.
     pub fn is_waiting(self) -> bool {
         matches!(self, Self::Open | Self::Claimed | Self::Escalated)
+    }
+
+    /// Whether somebody may still decide it: what has expired, too.
+    pub fn is_undecided(self) -> bool {
+        self.is_waiting() || self == Self::Expired
     }
 }
 
@@ -50,6 +57,8 @@ words! {
         Escalated = "escalated" = 8,
         /// Its time ran out.
         Expired = "expired" = 9,
+        /// What it asks about was erased; by `erasure`, `retention` or `review`.
+        Closed = "closed" = 10,
     }
 }
 
@@ -74,7 +83,7 @@ words! {
 pub struct ReviewAct {
     /// When, by our clock.
     pub at: Nanos,
-    /// Who: `user:<id>`, `key:<id>`, `local`, or `rule`.
+    /// Who: `user:<id>`, `key:<id>`, `local`; or what: `rule`, `clock`, `erasure`, `retention`, `review`.
     pub by: String,
     /// What.
     pub deed: ReviewDeed,

@@ -22,7 +22,7 @@ use tracing::Instrument as _;
 use crate::{Error, Recorder, gap, live::LiveEvent, meters};
 
 pub use amend::Handling;
-pub(crate) use amend::{Amendment, is_cleared, released};
+pub(crate) use amend::{Amendment, is_cleared, is_erased_by_review, released};
 pub(crate) use group::Group;
 pub(crate) use prepare::{After, Known, Prepared, body_root, decode, finish, head_kept};
 

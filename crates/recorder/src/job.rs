@@ -427,7 +427,11 @@ impl Recorder {
         }
     }
 
-    async fn is_erased(&self, workspace: WorkspaceId, trace: &TraceId) -> Result<bool, Error> {
+    pub(crate) async fn is_erased(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+    ) -> Result<bool, Error> {
         if !self.vault.has_tombstones() {
             return Ok(false);
         }

@@ -258,7 +258,7 @@ impl Recorder {
     pub(crate) async fn keep_act(&self, workspace: WorkspaceId, act: &Act) -> Result<(), Error> {
         let act = self.sealed_act(act)?;
         let none = Vec::new();
-        if !self.store.erase(workspace, none, act).await? {
+        if !self.store.erase(workspace, none, Vec::new(), act).await? {
             return Err(Error::Internal("an act was not kept".into()));
         }
         self.grown.notify_one();

@@ -5,6 +5,7 @@
 //! that it is about (`accept::amend`) as a new sealed revision, so that their verdict says what was decided;
 //! what is quarantined is released, redacted or erased by it.
 
+mod close;
 mod step;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -111,6 +112,9 @@ impl Recorder {
         span: &SpanId,
         follow_up: FollowUp,
     ) -> Result<(), Error> {
+        if self.is_erased(workspace, trace).await? {
+            return Ok(());
+        }
         let notice = Notice::of_rule(&follow_up, trace, span);
         if let Some(wanted) = &follow_up.review {
             let id = id_of(workspace, trace, &follow_up.policy, &follow_up.rule);
@@ -163,7 +167,7 @@ impl Recorder {
         trace: &TraceId,
         span: &SpanId,
     ) -> Result<bool, Error> {
-        if !matches!(held.state, ReviewState::Approved | ReviewState::Rejected) {
+        if held.state.is_undecided() {
             return Ok(false);
         }
         let id = [(trace.clone(), span.clone())];
@@ -243,6 +247,9 @@ impl Recorder {
                 let decided = action.carried_out(&changed).is_some();
                 if changed.span_id.is_none() && decided {
                     self.rule_on_trace(workspace, &changed.trace_id).await?;
+                }
+                if action.carried_out(&changed) == Some(Handling::Erase) {
+                    self.close_without_contents(workspace, &changed.trace_id).await?;
                 }
                 return Ok(changed);
             }

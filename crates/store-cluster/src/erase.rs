@@ -4,8 +4,10 @@
 //! appends the act. Reads leave them out from then on; the rows over there follow, and are rewritten
 //! there rather than marked.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
-use exhibit_model::WorkspaceId;
+use exhibit_model::{Review, ReviewState, WorkspaceId};
 use exhibit_store::{AdminAct, Doomed, EraseStore, rollup::Accumulator};
 
 use crate::{
@@ -13,7 +15,8 @@ use crate::{
     commit::numbers,
     failure::{Result, When},
     log::{hold, record_act},
-    row::Columns,
+    notify, review,
+    row::{Columns, int},
     trace::{REVISION, Revision, TRACE, TraceState},
 };
 
@@ -27,6 +30,7 @@ impl EraseStore for ClusterStore {
         &self,
         workspace: WorkspaceId,
         traces: Vec<Doomed>,
+        closed: Vec<(Review, AdminAct)>,
         act: AdminAct,
     ) -> Result<bool> {
         let doing = "erasing traces";
@@ -51,6 +55,29 @@ impl EraseStore for ClusterStore {
         };
         if !traces.iter().all(as_counted) {
             return Ok(false);
+        }
+        let undecided: Vec<i64> = ReviewState::ALL
+            .iter()
+            .filter(|state| state.is_undecided())
+            .map(|state| state.code())
+            .collect();
+        let sql = "SELECT id, version FROM reviews WHERE workspace = $1 AND trace_id = ANY($2) \
+                   AND state = ANY($3)";
+        let rows = db.query(sql, &[&workspace.0, &names, &undecided]).await.when(doing)?;
+        let found: BTreeSet<(String, i64)> = rows
+            .iter()
+            .map(|row| {
+                let mut c = Columns::of(row);
+                Ok((c.next()?, c.next()?))
+            })
+            .collect::<Result<_>>()?;
+        let before = closed.iter().map(|(review, _)| (review.id.clone(), int(review.version) - 1));
+        if found != before.collect() {
+            return Ok(false);
+        }
+        for (review, act) in &closed {
+            let told = notify::of_review(&self.shared.node, workspace, &review.id);
+            review::put(&db, workspace, review, act, &told).await?;
         }
         let ids: Vec<i64> = states.iter().map(|state| state.id).collect();
         let mut sum = Accumulator::new();

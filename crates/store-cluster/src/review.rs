@@ -5,7 +5,7 @@ use exhibit_model::{Nanos, RecordId, Review, WorkspaceId};
 use exhibit_store::{
     AdminAct, Delivery, Page, ReviewQuery, ReviewStore, StoreError, review::cursor,
 };
-use tokio_postgres::{Row, types::ToSql};
+use tokio_postgres::{Row, Transaction, types::ToSql};
 
 use crate::{
     ClusterStore,
@@ -43,6 +43,56 @@ fn page<T>(mut rows: Vec<(i64, T)>, limit: usize) -> Page<T> {
     Page { rows: rows.into_iter().map(|(_, row)| row).collect(), next }
 }
 
+/// Keeps a review and its act, where it is the version after the present one, and tells other nodes.
+pub(crate) async fn put(
+    db: &Transaction<'_>,
+    workspace: WorkspaceId,
+    review: &Review,
+    act: &AdminAct,
+    told: &str,
+) -> Result<bool> {
+    let doing = "keeping a review";
+    let held = db
+        .query_opt(
+            "SELECT version FROM reviews WHERE workspace = $1 AND id = $2",
+            &[&workspace.0, &review.id],
+        )
+        .await
+        .when(doing)?;
+    let held = held.map_or(Ok(0), |row| Columns::of(&row).next::<i64>())?;
+    let version = int(review.version);
+    if held.saturating_add(1) != version {
+        return Ok(false);
+    }
+    let body = serde_json::to_vec(review)
+        .map_err(|error| StoreError::Failed(format!("writing a review: {error}")))?;
+    let due = review.due.filter(|_| review.state.is_waiting()).map(|due| due.0);
+    db.execute(
+        "INSERT INTO reviews (workspace, id, trace_id, state, queue, assignee, rule, due, \
+         version, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+         ON CONFLICT (workspace, id) DO UPDATE SET state = excluded.state, \
+         queue = excluded.queue, assignee = excluded.assignee, due = excluded.due, \
+         version = excluded.version, body = excluded.body",
+        &[
+            &workspace.0,
+            &review.id,
+            &review.trace_id.as_str(),
+            &review.state.code(),
+            &review.queue.as_bytes(),
+            &review.assignee.as_deref().map(str::as_bytes),
+            &review.rule.as_bytes(),
+            &due,
+            &version,
+            &body,
+        ],
+    )
+    .await
+    .when(doing)?;
+    record_act(db, workspace, act).await?;
+    db.execute("SELECT pg_notify('exhibit_commits', $1)", &[&told]).await.when(doing)?;
+    Ok(true)
+}
+
 #[async_trait]
 impl ReviewStore for ClusterStore {
     async fn put_review(
@@ -56,45 +106,10 @@ impl ReviewStore for ClusterStore {
         let db = client.transaction().await.when(doing)?;
         // The log's lock decides between two that change one review at once.
         hold(&db, &[workspace.0]).await?;
-        let held = db
-            .query_opt(
-                "SELECT version FROM reviews WHERE workspace = $1 AND id = $2",
-                &[&workspace.0, &review.id],
-            )
-            .await
-            .when(doing)?;
-        let held = held.map_or(Ok(0), |row| Columns::of(&row).next::<i64>())?;
-        let version = int(review.version);
-        if held.saturating_add(1) != version {
+        let told = notify::of_review(&self.shared.node, workspace, &review.id);
+        if !put(&db, workspace, review, &act, &told).await? {
             return Ok(false);
         }
-        let body = serde_json::to_vec(review)
-            .map_err(|error| StoreError::Failed(format!("writing a review: {error}")))?;
-        let due = review.due.filter(|_| review.state.is_waiting()).map(|due| due.0);
-        db.execute(
-            "INSERT INTO reviews (workspace, id, trace_id, state, queue, assignee, rule, due, \
-             version, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-             ON CONFLICT (workspace, id) DO UPDATE SET state = excluded.state, \
-             queue = excluded.queue, assignee = excluded.assignee, due = excluded.due, \
-             version = excluded.version, body = excluded.body",
-            &[
-                &workspace.0,
-                &review.id,
-                &review.trace_id.as_str(),
-                &review.state.code(),
-                &review.queue.as_bytes(),
-                &review.assignee.as_deref().map(str::as_bytes),
-                &review.rule.as_bytes(),
-                &due,
-                &version,
-                &body,
-            ],
-        )
-        .await
-        .when(doing)?;
-        record_act(&db, workspace, &act).await?;
-        let told = notify::of_review(&self.shared.node, workspace, &review.id);
-        db.execute("SELECT pg_notify('exhibit_commits', $1)", &[&told]).await.when(doing)?;
         db.commit().await.when(doing)?;
         Ok(true)
     }

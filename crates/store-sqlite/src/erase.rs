@@ -1,9 +1,9 @@
 //! Removal of traces: the contract's [`EraseStore`].
 
-use std::{path::Path, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use async_trait::async_trait;
-use exhibit_model::WorkspaceId;
+use exhibit_model::{Review, ReviewState, TraceId, WorkspaceId};
 use exhibit_store::{AdminAct, Doomed, EraseStore, LogId, StoreError};
 use rusqlite::Connection;
 
@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use crate::{
     SqliteStore,
     failure::{Result, SqlContext},
+    review,
     row::{
         context::Contexts,
         span::{COLUMNS, Revision},
@@ -30,9 +31,10 @@ impl EraseStore for SqliteStore {
         &self,
         workspace: WorkspaceId,
         traces: Vec<Doomed>,
+        closed: Vec<(Review, AdminAct)>,
         act: AdminAct,
     ) -> Result<bool> {
-        self.queue()?.run(move |step| Ok(erase(step, workspace, &traces, &act))).await
+        self.queue()?.run(move |step| erase(step, workspace, &traces, &closed, &act).map(Ok)).await
     }
 
     async fn scrub(&self) -> Result<bool> {
@@ -66,17 +68,45 @@ fn erase(
     step: &mut Step<'_>,
     workspace: WorkspaceId,
     traces: &[Doomed],
+    closed: &[(Review, AdminAct)],
     act: &AdminAct,
 ) -> Result<bool> {
+    let mut undecided = BTreeSet::new();
     for doomed in traces {
+        undecided.extend(reviews(step.db, workspace, &doomed.trace_id)?);
         let Some(trace) = step.trace(workspace, &doomed.trace_id)? else { return Ok(false) };
         let seals = u64::try_from(trace.state.seals).unwrap_or(0);
         if (trace.state.leaves, seals) != (doomed.leaves, doomed.seals) {
             return Ok(false);
         }
     }
+    let before =
+        closed.iter().map(|(review, _)| (review.id.clone(), review.version.cast_signed() - 1));
+    if undecided != before.collect() {
+        return Ok(false);
+    }
+    for (review, act) in closed {
+        review::put(step, workspace, review, act)?;
+    }
     remove(step, workspace, traces, act)?;
     Ok(true)
+}
+
+/// Ids and versions of the reviews of a trace that nobody has decided.
+fn reviews(db: &Connection, workspace: WorkspaceId, trace: &TraceId) -> Result<Vec<(String, i64)>> {
+    let undecided = ReviewState::ALL.iter().filter(|state| state.is_undecided());
+    let codes: Vec<String> = undecided.map(|state| state.code().to_string()).collect();
+    let sql = format!(
+        "SELECT id, version FROM reviews INDEXED BY reviews_of_trace \
+         WHERE workspace = ?1 AND trace_id = ?2 AND state IN ({})",
+        codes.join(", ")
+    );
+    db.prepare_cached(&sql)
+        .and_then(|mut s| {
+            let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
+            s.query_map((workspace.0, trace.as_str()), read)?.collect()
+        })
+        .when("reading reviews of a trace to erase")
 }
 
 fn remove(

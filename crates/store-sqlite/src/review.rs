@@ -25,7 +25,7 @@ impl ReviewStore for SqliteStore {
         act: AdminAct,
     ) -> Result<bool> {
         let review = review.clone();
-        self.queue()?.run(move |step| put(step, workspace, &review, &act)).await
+        self.queue()?.run(move |step| put(step, workspace, &review, &act).map(Ok)).await
     }
 
     async fn review(&self, workspace: WorkspaceId, id: &str) -> Result<Option<Review>> {
@@ -123,12 +123,13 @@ fn parse(body: &str) -> Result<Review> {
     serde_json::from_str(body).map_err(|_| StoreError::Corrupt("a review".to_owned()))
 }
 
-fn put(
+/// Keeps a review and its act, where it is the version after the present one.
+pub(crate) fn put(
     step: &mut Step<'_>,
     workspace: WorkspaceId,
     review: &Review,
     act: &AdminAct,
-) -> Result<Result<bool>> {
+) -> Result<bool> {
     let doing = "keeping a review";
     let held: Option<i64> = step
         .db
@@ -137,7 +138,7 @@ fn put(
         .when(doing)?;
     let version = i64::try_from(review.version).unwrap_or(i64::MAX);
     if held.unwrap_or(0).saturating_add(1) != version {
-        return Ok(Ok(false));
+        return Ok(false);
     }
     let body = serde_json::to_string(review)
         .map_err(|error| StoreError::Failed(format!("writing a review: {error}")))?;
@@ -166,7 +167,7 @@ fn put(
         })
         .when(doing)?;
     account::record(step, workspace, act)?;
-    Ok(Ok(true))
+    Ok(true)
 }
 
 fn page(

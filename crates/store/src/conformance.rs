@@ -130,6 +130,7 @@ macro_rules! store_conformance {
             }
             erase {
                 an_erased_trace_is_gone_and_its_leaves_stay,
+                the_undecided_reviews_of_an_erased_trace_are_closed_with_it,
             }
             filter {
                 every_field_and_operator_finds_what_it_means,

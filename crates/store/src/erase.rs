@@ -1,7 +1,7 @@
 //! Removal of traces, for ever: retention and erasure.
 
 use async_trait::async_trait;
-use exhibit_model::{TraceId, WorkspaceId};
+use exhibit_model::{Review, TraceId, WorkspaceId};
 
 use crate::{AdminAct, StoreError};
 
@@ -22,8 +22,10 @@ pub struct Doomed {
 #[async_trait]
 pub trait EraseStore: Send + Sync + 'static {
     /// Removes traces with everything that is kept of them, their keys above all; takes them out of
-    /// the rollups; keeps their tombstones; and appends the act, all in one step. Their leaves stay.
-    /// False, and nothing done, when one of the traces is not there or has other counts.
+    /// the rollups; keeps their tombstones; keeps `closed`, the next versions of every review of them that
+    /// is undecided, with their acts; and appends the act, all in one step. Their leaves stay.
+    /// False, and nothing done, when one of the traces is not there or has other counts, or when other
+    /// reviews of them, or other versions, are undecided.
     ///
     /// The bytes MUST NOT be readable from the database's file afterwards, and its space MUST be
     /// free for others or returned. Full-text search forgets the traces soon after.
@@ -31,6 +33,7 @@ pub trait EraseStore: Send + Sync + 'static {
         &self,
         workspace: WorkspaceId,
         traces: Vec<Doomed>,
+        closed: Vec<(Review, AdminAct)>,
         act: AdminAct,
     ) -> Result<bool, StoreError>;
 

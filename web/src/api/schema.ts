@@ -2702,7 +2702,7 @@ export interface components {
                 severity: string;
                 /** @description The queue. */
                 queue: string;
-                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`. */
                 state: string;
                 /** @description Who has it. */
                 assignee?: string | null;
@@ -3470,7 +3470,7 @@ export interface components {
                 severity: string;
                 /** @description The queue. */
                 queue: string;
-                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+                /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`. */
                 state: string;
                 /** @description Who has it. */
                 assignee?: string | null;
@@ -4148,7 +4148,7 @@ export interface components {
             severity: string;
             /** @description The queue. */
             queue: string;
-            /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`. */
+            /** @description `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`. */
             state: string;
             /** @description Who has it. */
             assignee?: string | null;
@@ -8128,7 +8128,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description States, separated by commas: `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`;
+                 * @description States, separated by commas: `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`;
                  *     `waiting` stands for those that still need somebody.
                  */
                 state?: string;
@@ -8332,8 +8332,8 @@ export interface operations {
                 /** @description Category of any finding: `pii`, `secret`, `injection` or `term`. */
                 category?: string;
                 /**
-                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
-                 *     or `expired`.
+                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`,
+                 *     `expired` or `closed`.
                  */
                 review?: string;
                 /** @description At least so many US dollars. */
@@ -8692,8 +8692,8 @@ export interface operations {
                 /** @description Category of any finding: `pii`, `secret`, `injection` or `term`. */
                 category?: string;
                 /**
-                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
-                 *     or `expired`.
+                 * @description How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`,
+                 *     `expired` or `closed`.
                  */
                 review?: string;
                 /** @description At least so many US dollars. */

@@ -97,6 +97,12 @@ pub(crate) fn is_cleared(span: &Span) -> bool {
     matches!(handling, Some("redact" | "erase"))
 }
 
+/// Whether a reviewer has erased the contents of this record.
+pub(crate) fn is_erased_by_review(span: &Span) -> bool {
+    let handling = span.attribute(KEY).and_then(|held| held.get("handling")?.as_str());
+    handling == Some("erase")
+}
+
 /// Whether a delivery is a decision.
 pub(super) fn is_amendment(delivered: &Span) -> bool {
     delivered.door == Door::Server && delivered.attribute(KEY).is_some()

@@ -143,6 +143,7 @@ impl Act {
                 Some(ReviewDeed::Rejected) => "review rejected",
                 Some(ReviewDeed::Escalated) => "review escalated",
                 Some(ReviewDeed::Expired) => "review expired",
+                Some(ReviewDeed::Closed) => "review closed",
                 _ => "review changed",
             },
             Self::RuleFileSet { .. } => "rule file set",

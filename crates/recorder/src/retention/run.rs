@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use exhibit_model::{Nanos, TraceId, Workspace, WorkspaceId};
+use exhibit_model::{Nanos, Review, TraceId, Workspace, WorkspaceId};
 use exhibit_store::{Doomed, Filter, Order, TraceQuery, TraceRow};
 use serde::Serialize;
 
@@ -233,9 +233,11 @@ impl Recorder {
                 keys_destroyed: keys.len() as u64,
             };
             let act = self.sealed_act(&Act::Erased { erased })?;
+            let closed = self.closed_reviews(workspace, ids, cause).await?;
+            let reviews: Vec<Review> = closed.iter().map(|(review, _)| review.clone()).collect();
             // Before it is done, so that whoever finds it done asks.
             self.vault.note_tombstones();
-            if self.store.erase(workspace, doomed, act).await? {
+            if self.store.erase(workspace, doomed, closed, act).await? {
                 self.destroy_keys(&keys)?;
                 self.remove_archived(objects).await;
                 ids.iter().for_each(|id| self.vault.forget(workspace, id));
@@ -249,6 +251,7 @@ impl Recorder {
                 self.grown.notify_one();
                 let last = self.keeping(workspace).await?.erased.last().map(|(index, _)| *index);
                 report.certificates.extend(last);
+                self.tell_closed(workspace, &reviews).await;
                 return Ok(());
             }
         }

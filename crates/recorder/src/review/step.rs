@@ -83,16 +83,20 @@ pub(super) fn apply(
     if action.deed != ReviewDeed::Commented && !review.state.is_waiting() {
         // What has expired can still be decided, or it would be kept apart for ever.
         if !(decides && review.state == ReviewState::Expired) {
-            return Err(conflict(if review.state == ReviewState::Expired {
-                "this review has expired; approve or reject it, or add a comment"
-            } else {
-                "this review is decided; only comments can be added"
+            return Err(conflict(match review.state {
+                ReviewState::Expired => {
+                    "this review has expired; approve or reject it, or add a comment"
+                }
+                ReviewState::Closed => {
+                    "what this review asks about was erased; only comments can be added"
+                }
+                _ => "this review is decided; only comments can be added",
             }));
         }
     }
     match action.deed {
-        ReviewDeed::Opened | ReviewDeed::Expired => {
-            return invalid("deed", "`opened` and `expired` are not for people");
+        ReviewDeed::Opened | ReviewDeed::Expired | ReviewDeed::Closed => {
+            return invalid("deed", "`opened`, `expired` and `closed` are not for people");
         }
         ReviewDeed::Commented => {
             if action.comment.is_none() {
@@ -190,6 +194,13 @@ pub(super) fn expire(mut review: Review, now: Nanos) -> Review {
     review
 }
 
+/// The review after what it asks about was erased, by `erasure`, `retention` or another `review`.
+pub(super) fn close(mut review: Review, by: &str, now: Nanos) -> Review {
+    review.state = ReviewState::Closed;
+    push(&mut review, now, by, ReviewDeed::Closed);
+    review
+}
+
 fn push(review: &mut Review, at: Nanos, by: &str, deed: ReviewDeed) {
     review.acts.push(ReviewAct { at, by: by.to_owned(), deed, reason: None, comment: None });
     review.version = review.version.saturating_add(1);
@@ -274,5 +285,20 @@ mod tests {
         assert!(apply(late.clone(), &act(ReviewDeed::Claimed), "local", Nanos(11)).is_err());
         let decided = apply(late, &act(ReviewDeed::Approved), "local", Nanos(11)).unwrap();
         assert_eq!(decided.state, ReviewState::Approved);
+    }
+
+    #[test]
+    fn what_is_closed_takes_comments_only_and_nobody_closes_by_hand() {
+        let gone = close(review(true), "erasure", Nanos(10));
+        let last = gone.acts.last().map(|act| (act.by.as_str(), act.deed));
+        assert_eq!(last, Some(("erasure", ReviewDeed::Closed)));
+        assert!(!gone.state.is_undecided() && gone.decided.is_none());
+        assert_eq!(gone.rule_was_right(), None);
+        for deed in [ReviewDeed::Claimed, ReviewDeed::Approved, ReviewDeed::Rejected] {
+            assert!(apply(gone.clone(), &act(deed), "local", Nanos(11)).is_err(), "{deed:?}");
+        }
+        let word = ReviewAction { comment: Some("why?".into()), ..act(ReviewDeed::Commented) };
+        assert_eq!(apply(gone, &word, "local", Nanos(11)).unwrap().state, ReviewState::Closed);
+        assert!(apply(review(true), &act(ReviewDeed::Closed), "local", Nanos(2)).is_err());
     }
 }

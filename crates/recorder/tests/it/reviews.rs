@@ -2,8 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use exhibit_model::{Review, ReviewState, Scopes, Status, Verdict};
-use exhibit_recorder::{Caller, Error, ReviewAction, RuleSource, Who};
+use exhibit_model::{Review, ReviewDeed, ReviewState, Scopes, Status, Verdict};
+use exhibit_recorder::{Caller, Erase, Error, ReviewAction, RuleSource, Who};
 use exhibit_store::ReviewQuery;
 use serde_json::{Value, json};
 
@@ -263,4 +263,68 @@ impl Texts for exhibit_model::Span {
     fn input_text(&self) -> String {
         self.attributes.iter().map(|a| a.value.to_string()).collect()
     }
+}
+
+/// Every review, once there are `count` of them.
+async fn all(house: &House, count: usize) -> Vec<Review> {
+    for _ in 0..100 {
+        let query = ReviewQuery { limit: 10, ..ReviewQuery::default() };
+        let page = house.recorder.reviews(house.workspace, query).await.unwrap();
+        if page.rows.len() == count {
+            return page.rows;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{count} reviews were not opened");
+}
+
+fn of_tool(trace: &str, span: &str, tool: &str) -> Value {
+    let mut one = call(trace, span);
+    (one["span_type"], one["tool_name"]) = ("tool".into(), tool.into());
+    one
+}
+
+#[tokio::test]
+async fn the_reviews_of_an_erased_trace_leave_the_queue_with_it() {
+    let (house, _dir) = house().await;
+    house.send(json!([of_tool("t", "a", "payments.refund"), of_tool("t", "b", "mail.send")])).await;
+    house.send(json!([of_tool("other", "a", "mail.send")])).await;
+    all(&house, 3).await;
+    let workspace = house.recorder.default_workspace().await.unwrap();
+    let what = Erase::Trace("t".parse().unwrap());
+    house.recorder.erase(&workspace, what, ("request 3", "local"), false).await.unwrap();
+    let reviews = all(&house, 3).await;
+    let (gone, kept): (Vec<_>, Vec<_>) = reviews.iter().partition(|r| r.trace_id.as_str() == "t");
+    for review in &gone {
+        let last = review.acts.last().map(|act| (act.by.as_str(), act.deed));
+        assert_eq!(last, Some(("erasure", ReviewDeed::Closed)), "{review:?}");
+        assert_eq!((review.state, review.version), (ReviewState::Closed, 2));
+        let claim = action(json!({"deed": "claimed"}));
+        let refused = house.recorder.act_on_review(&caller(&house), &review.id, &claim).await;
+        assert!(matches!(&refused, Err(Error::Conflict(why)) if why.contains("erased")));
+    }
+    assert_eq!((gone.len(), kept.len(), kept[0].state), (2, 1, ReviewState::Open));
+    let precision = house.recorder.review_precision(house.workspace).await.unwrap();
+    assert_eq!(precision.iter().map(|rule| rule.waiting).sum::<u64>(), 1);
+    house.turn(7_200);
+    assert_eq!(house.recorder.expire_reviews().await.unwrap(), 0, "a closed one has no deadline");
+}
+
+#[tokio::test]
+async fn a_review_that_erases_closes_those_that_ask_about_the_same_contents_only() {
+    let (house, _dir) = house().await;
+    let mut both = of_tool("t", "a", "payments.refund");
+    both["input"] = json!({ "prompt": "Pay to DE89370400440532013000 today" });
+    house.send(json!([both, of_tool("t", "b", "mail.send")])).await;
+    let reviews = all(&house, 3).await;
+    let of = |rule: &str| reviews.iter().find(|review| review.rule == rule).unwrap().id.clone();
+    let erase = action(json!({"deed": "rejected", "handling": "erase", "reason": "true_positive"}));
+    house.recorder.act_on_review(&caller(&house), &of("no-iban"), &erase).await.unwrap();
+    let state = async |rule: &str| {
+        let review = house.recorder.review(house.workspace, &of(rule)).await.unwrap().unwrap();
+        (review.state, review.acts.last().map(|act| act.by.clone()).unwrap_or_default())
+    };
+    assert_eq!(state("no-iban").await.0, ReviewState::Rejected);
+    assert_eq!(state("refund").await, (ReviewState::Closed, "review".to_owned()));
+    assert_eq!(state("mail").await.0, ReviewState::Open, "its span is as it was");
 }

@@ -23,7 +23,7 @@ const PAGE: usize = 50;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
-    /// States, separated by commas: `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`;
+    /// States, separated by commas: `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`;
     /// `waiting` stands for those that still need somebody.
     state: Option<String>,
     /// The queue.
@@ -53,7 +53,7 @@ fn states(text: &str) -> Result<Vec<ReviewState>, Problem> {
             (_, Some(state)) => out.push(state),
             (_, None) => {
                 let detail = format!(
-                    "`{word}` is not a state; states are open, claimed, approved, rejected, escalated, expired and waiting."
+                    "`{word}` is not a state; states are open, claimed, approved, rejected, escalated, expired, closed and waiting."
                 );
                 return Err(Problem::bad("parameters", detail));
             }

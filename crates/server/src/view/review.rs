@@ -23,7 +23,7 @@ pub(crate) struct ReviewView {
     severity: &'static str,
     /// The queue.
     queue: String,
-    /// `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`.
+    /// `open`, `claimed`, `approved`, `rejected`, `escalated`, `expired`, `closed`.
     state: &'static str,
     /// Who has it.
     assignee: Option<String>,

@@ -1,8 +1,11 @@
 //! Removal of traces: gone from everything that is shown, while their leaves stay.
 
+use exhibit_model::ReviewState;
+
 use super::{
     Subject, Tenant,
     fixture::{call, leaf, trace_id},
+    review::review,
 };
 use crate::{AdminAct, CommitError, Doomed, Filter, LogId, Order, TraceQuery};
 
@@ -27,11 +30,17 @@ pub async fn an_erased_trace_is_gone_and_its_leaves_stay(subject: Subject) {
     let before = store.head(log).await.unwrap().size;
     let id = trace_id("gone");
     let wrong = Doomed { leaves: 1, ..doomed(&tenant, "gone").await };
-    assert!(!store.erase(workspace, vec![wrong], act("x")).await.unwrap(), "it has two leaves");
+    assert!(
+        !store.erase(workspace, vec![wrong], Vec::new(), act("x")).await.unwrap(),
+        "it has two leaves"
+    );
     assert!(store.tombstones(workspace, &[]).await.unwrap().is_empty());
     let right = doomed(&tenant, "gone").await;
-    assert!(store.erase(workspace, vec![right.clone()], act("y")).await.unwrap());
-    assert!(!store.erase(workspace, vec![right], act("z")).await.unwrap(), "it is gone");
+    assert!(store.erase(workspace, vec![right.clone()], Vec::new(), act("y")).await.unwrap());
+    assert!(
+        !store.erase(workspace, vec![right], Vec::new(), act("z")).await.unwrap(),
+        "it is gone"
+    );
 
     assert!(store.trace(workspace, &id).await.unwrap().is_none());
     assert!(store.audit_trace(workspace, &id).await.unwrap().is_none());
@@ -65,4 +74,41 @@ pub async fn an_erased_trace_is_gone_and_its_leaves_stay(subject: Subject) {
     // The id may be used again by whoever does not ask for tombstones.
     tenant.put(&[call("gone", "a", 0, 1)]).await;
     assert_eq!(store.trace_leaves(workspace, &id).await.unwrap().len(), 1);
+}
+
+/// With a trace its undecided reviews are closed, exactly those and all of them.
+pub async fn the_undecided_reviews_of_an_erased_trace_are_closed_with_it(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    let (store, workspace) = (&tenant.store, tenant.workspace);
+    tenant.put(&[call("t1", "a", 0, 1)]).await;
+    tenant.put(&[call("t2", "a", 0, 1)]).await;
+    for number in [1, 2, 3] {
+        let mut asked = review(number);
+        // The third is another one of the first trace, and decided.
+        if number == 3 {
+            (asked.trace_id, asked.state) = (trace_id("t1"), ReviewState::Approved);
+        }
+        assert!(store.put_review(workspace, &asked, act(&format!("r{number}"))).await.unwrap());
+    }
+    let log = LogId::Workspace(workspace);
+    let before = store.head(log).await.unwrap().size;
+    let one = doomed(&tenant, "t1").await;
+    let closed = |number: u64, version: u64| {
+        let mut closed = review(number);
+        (closed.state, closed.version) = (ReviewState::Closed, version);
+        (closed, act(&format!("closed {number}")))
+    };
+    for wrong in [vec![], vec![closed(1, 3)], vec![closed(2, 2)], vec![closed(1, 2), closed(2, 2)]]
+    {
+        let done = store.erase(workspace, vec![one.clone()], wrong, act("erased")).await.unwrap();
+        assert!(!done, "other reviews are undecided");
+    }
+    assert_eq!(store.head(log).await.unwrap().size, before, "nothing was done");
+    let right = vec![closed(1, 2)];
+    assert!(store.erase(workspace, vec![one], right, act("erased")).await.unwrap());
+    let state = async |id: &str| store.review(workspace, id).await.unwrap().unwrap().state;
+    assert_eq!(state("rv_1").await, ReviewState::Closed);
+    assert_eq!(state("rv_2").await, ReviewState::Open, "that of another trace");
+    assert_eq!(state("rv_3").await, ReviewState::Approved);
+    assert_eq!(store.head(log).await.unwrap().size, before + 2, "an act each");
 }

@@ -91,7 +91,7 @@ pub async fn an_erased_trace_is_given_no_more(subject: Subject) {
     put_sealed(&tenant, "kept").await;
     let doomed = Doomed { trace_id: trace_id("gone"), leaves: 1, seals: 1, tombstone: [7; 16] };
     let act = tenant.admin_act();
-    assert!(tenant.store.erase(tenant.workspace, vec![doomed], act).await.unwrap());
+    assert!(tenant.store.erase(tenant.workspace, vec![doomed], Vec::new(), act).await.unwrap());
     assert_eq!(in_pages(&tenant, 0, 1).await, ["kept"]);
     assert_eq!(sealed(&tenant, 0, 10).await.next, tenant.log_size().await);
     let row = tenant.trace("kept").await.unwrap();

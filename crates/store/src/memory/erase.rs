@@ -1,7 +1,7 @@
 //! Removal of traces, in memory.
 
 use async_trait::async_trait;
-use exhibit_model::WorkspaceId;
+use exhibit_model::{Review, WorkspaceId};
 
 use super::MemoryStore;
 use crate::{AdminAct, Doomed, EraseStore, StoreError, rollup::Accumulator};
@@ -12,9 +12,16 @@ impl EraseStore for MemoryStore {
         &self,
         workspace: WorkspaceId,
         traces: Vec<Doomed>,
+        closed: Vec<(Review, AdminAct)>,
         act: AdminAct,
     ) -> Result<bool, StoreError> {
         let mut state = self.state.lock();
+        let names = traces.iter().map(|doomed| &doomed.trace_id).collect();
+        let undecided = state.reviews.undecided(workspace, &names);
+        let before = closed.iter().map(|(review, _)| (review.id.clone(), review.version - 1));
+        if undecided != before.collect() {
+            return Ok(false);
+        }
         let Some(space) = state.spaces.get_mut(&workspace) else { return Ok(false) };
         let as_counted = |doomed: &Doomed| {
             space.traces.get(&doomed.trace_id).is_some_and(|trace| {
@@ -37,6 +44,10 @@ impl EraseStore for MemoryStore {
             space.rollups.entry(key).or_default().add(&cell);
         }
         space.tombstones.extend(traces.iter().map(|doomed| doomed.tombstone));
+        for (review, act) in closed {
+            state.reviews.replace(workspace, &review);
+            state.record(workspace, act);
+        }
         state.record(workspace, act);
         Ok(true)
     }

@@ -38,6 +38,29 @@ impl Reviews {
         TraceRow { reviews, ..row }
     }
 
+    /// Ids and versions of the reviews of traces that nobody has decided.
+    pub(super) fn undecided(
+        &self,
+        workspace: WorkspaceId,
+        traces: &BTreeSet<&TraceId>,
+    ) -> BTreeSet<(String, u64)> {
+        let asked = self.asked.values();
+        asked
+            .filter(|(of, review)| *of == workspace && traces.contains(&review.trace_id))
+            .filter(|(_, review)| review.state.is_undecided())
+            .map(|(_, review)| (review.id.clone(), review.version))
+            .collect()
+    }
+
+    /// Keeps a review, new or in the place of the one with its id.
+    pub(super) fn replace(&mut self, workspace: WorkspaceId, review: &Review) {
+        let number = self.number(workspace, &review.id).unwrap_or_else(|| {
+            self.last += 1;
+            self.last
+        });
+        self.asked.insert(number, (workspace, review.clone()));
+    }
+
     fn number(&self, workspace: WorkspaceId, id: &str) -> Option<i64> {
         let of =
             |(_, (w, review)): &(&i64, &(WorkspaceId, Review))| *w == workspace && review.id == id;
@@ -67,11 +90,7 @@ impl ReviewStore for MemoryStore {
         if held.unwrap_or(0) + 1 != review.version {
             return Ok(false);
         }
-        let number = number.unwrap_or_else(|| {
-            state.reviews.last += 1;
-            state.reviews.last
-        });
-        state.reviews.asked.insert(number, (workspace, review.clone()));
+        state.reviews.replace(workspace, review);
         state.record(workspace, act);
         Ok(true)
     }

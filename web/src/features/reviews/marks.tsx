@@ -11,6 +11,7 @@ const STATE: Record<string, string> = {
   expired: "bg-warn-soft text-warn",
   approved: "bg-ok-soft text-ok",
   rejected: "bg-error-soft text-error",
+  closed: "bg-hover text-muted",
 };
 
 export function StateMark({ state }: { state: string }) {

@@ -8,6 +8,9 @@ export function usePeople(): (by: string) => string {
   return (by) => {
     if (by === "rule") return "The rule";
     if (by === "clock") return "The clock";
+    if (by === "erasure") return "An erasure";
+    if (by === "retention") return "Retention";
+    if (by === "review") return "Another review";
     if (by === "local") return "The command line";
     const [kind, id] = by.split(":");
     if (kind === "user" && id === me?.user_id) return "You";

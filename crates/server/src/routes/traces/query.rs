@@ -53,8 +53,8 @@ pub(crate) struct ListParams {
     rule: Option<String>,
     /// Category of any finding: `pii`, `secret`, `injection` or `term`.
     category: Option<String>,
-    /// How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`
-    /// or `expired`.
+    /// How a review of it stands: `waiting`, `open`, `claimed`, `approved`, `rejected`, `escalated`,
+    /// `expired` or `closed`.
     review: Option<String>,
     /// At least so many US dollars.
     min_cost: Option<String>,

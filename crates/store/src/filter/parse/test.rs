@@ -10,7 +10,7 @@ use crate::filter::{
 use exhibit_model::{CostSource, FindingCategory, ReviewState, SpanKind, Status, Verdict};
 
 /// What `review` can be asked for: each state, and `waiting` for those that wait for somebody.
-const ASKED: [(&str, &[ReviewState]); 7] = [
+const ASKED: [(&str, &[ReviewState]); 8] = [
     ("waiting", &[ReviewState::Open, ReviewState::Claimed, ReviewState::Escalated]),
     ("open", &[ReviewState::Open]),
     ("claimed", &[ReviewState::Claimed]),
@@ -18,6 +18,7 @@ const ASKED: [(&str, &[ReviewState]); 7] = [
     ("rejected", &[ReviewState::Rejected]),
     ("escalated", &[ReviewState::Escalated]),
     ("expired", &[ReviewState::Expired]),
+    ("closed", &[ReviewState::Closed]),
 ];
 
 /// How a field is tested; a negation wraps the result.

@@ -5,7 +5,7 @@ const VALUES: Record<string, string[]> = {
   kind: ["agent", "llm", "tool", "chain", "retriever", "embedding", "reranker", "guardrail", "evaluator", "custom"],
   verdict: ["pass", "warning", "fail", "review", "quarantined"],
   category: ["pii", "secret", "injection", "term"],
-  review: ["waiting", "open", "claimed", "approved", "rejected", "escalated", "expired"],
+  review: ["waiting", "open", "claimed", "approved", "rejected", "escalated", "expired", "closed"],
   cost_source: ["agent", "table", "default", "none"],
   sealed: ["true", "false"],
   time: ["-1h", "-24h", "-7d"],

@@ -36,7 +36,7 @@ export const ASKED: Record<Tab, { state: string; assignee?: string }> = {
   mine: { state: "waiting", assignee: "me" },
   escalated: { state: "escalated" },
   expired: { state: "expired" },
-  decided: { state: "approved,rejected" },
+  decided: { state: "approved,rejected,closed" },
 };
 
 export interface ReviewsSearch {
@@ -102,6 +102,7 @@ export const DEED_WORD: Record<string, string> = {
   rejected: "rejected",
   escalated: "escalated it",
   expired: "let the deadline pass",
+  closed: "closed it: what it asked about was erased",
 };
 
 /** What becomes of something quarantined, per decision; the first is what happens unless said otherwise. */
