@@ -80,11 +80,11 @@ impl Recorder {
             "predicate": {
                 "trace_id": trace.as_str(),
                 "created": self.now().to_rfc3339(),
-                "verdict": found.verdict,
-                "qualifiers": found.qualifiers,
-                "log": found.log,
-                "tree_size": found.tree_size,
-                "checkpoint": found.checkpoint,
+                "verdict": found.answer.verdict,
+                "qualifiers": found.answer.qualifiers,
+                "log": found.answer.log,
+                "tree_size": found.answer.tree_size,
+                "checkpoint": found.answer.checkpoint,
             },
         });
         let payload = serde_json::to_vec(&statement);

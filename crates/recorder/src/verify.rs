@@ -8,6 +8,7 @@
 mod accounts;
 mod all;
 mod anchors;
+mod answer;
 mod erasure;
 mod gaps;
 mod log;
@@ -20,10 +21,11 @@ use exhibit_model::{Nanos, SpanHead, SpanId, Status, TraceId, WorkspaceId};
 use exhibit_store::LogId;
 use serde::Serialize;
 
-use crate::{Error, OutsideWord, Recorder};
+use crate::{Error, Recorder};
 
 pub use all::{Depth, Progress, Report};
 pub use anchors::Vouched;
+pub use answer::Answer;
 pub use erasure::ErasureVerification;
 pub use gaps::TraceGap;
 pub use span::SpanVerification;
@@ -93,39 +95,18 @@ impl Fault {
 /// What can be said about one trace.
 #[derive(Debug, Clone, Serialize)]
 pub struct TraceVerification {
-    /// The trace.
-    pub trace_id: TraceId,
-    /// The worst that was found.
-    pub verdict: Verdict,
-    /// What the verdict rests on, and what is odd: `key-self-asserted`, `unwitnessed`, `late`,
-    /// `clock-suspect`, `redacted`, `gaps`.
-    pub qualifiers: Vec<&'static str>,
-    /// SHA-256 leaf hash of the latest seal, else of the first record: what people see.
-    pub fingerprint: Option<String>,
-    /// Origin of the workspace's log.
-    pub log: String,
-    /// Its verifier key, as the server states it; pin a copy to rely on it.
-    pub key: String,
-    /// The signed checkpoint the proofs lead to.
-    pub checkpoint: Option<String>,
-    /// How many leaves it covers.
-    pub tree_size: u64,
+    /// How it stands. The fingerprint is that of the latest seal, else of the first record.
+    #[serde(flatten)]
+    pub answer: Answer,
     /// Each sealed record.
     pub records: Vec<RecordVerification>,
     /// Each seal over the trace.
     pub seals: Vec<SealVerification>,
-    /// Notes by which signing keys handed over to the next, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub successions: Vec<String>,
-    /// What outsiders have said about its last entry.
-    pub outside: OutsideWord,
     /// What the clocks say.
     pub times: Vec<TimeCheck>,
     /// Numbered records of its clients that never arrived and may have been its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<TraceGap>,
-    /// What is wrong.
-    pub faults: Vec<Fault>,
 }
 
 /// One record and its proof.
@@ -195,12 +176,9 @@ impl Recorder {
     ) -> Result<Option<TraceVerification>, Error> {
         let Some(trace) = self.audit_one(workspace, id).await? else { return Ok(None) };
         let log = LogId::Workspace(workspace);
-        let checkpoint = self.store.checkpoint(log).await?;
-        let tree_size = checkpoint.as_ref().map_or(0, |c| c.size);
-        let mut faults = Vec::new();
-        if let Some(checkpoint) = &checkpoint {
-            faults.extend(self.check_checkpoint(checkpoint).err());
-        }
+        let (mut answer, checkpoint) = self.answer(log, id).await?;
+        let tree_size = answer.tree_size;
+        let mut faults = std::mem::take(&mut answer.faults);
         let key = self.vault.part_key(workspace, id, &trace.row.key).map_err(|_| ());
 
         let mut records = Vec::with_capacity(trace.spans.len());
@@ -275,50 +253,24 @@ impl Recorder {
         let seals = self.check_seals(workspace, &trace, &mut faults).await?;
         let times = time_checks(heads.iter().map(|(h, _)| h), trace.row.last_received);
         let worst_record = records.iter().map(|r| r.verdict).max().unwrap_or(Verdict::Pending);
-        let verdict = faults.iter().map(|f| f.verdict).max().unwrap_or(worst_record);
+        answer.verdict = faults.iter().map(|f| f.verdict).max().unwrap_or(worst_record);
+        answer.faults = faults;
         let last = trace.spans.iter().filter_map(|(_, stored)| stored.index);
         let last = last.chain(trace.seals.iter().map(|seal| seal.index)).max();
-        let outside = match last {
-            Some(index) => self.outside_word(log, index).await?,
-            None => OutsideWord::default(),
-        };
-        let mut qualifiers = vec!["key-self-asserted"];
-        if outside.witnesses.is_empty() {
-            qualifiers.push("unwitnessed");
-        }
-        if self.successions().iter().any(|one| one.reason == "restore") {
-            qualifiers.push("restored");
-        }
+        self.rest_on(&mut answer, log, last).await?;
         if seals.iter().any(|s| s.late) {
-            qualifiers.push("late");
+            answer.qualifiers.push("late");
         }
         if !times.is_empty() {
-            qualifiers.push("clock-suspect");
+            answer.qualifiers.push("clock-suspect");
         }
         let gaps = self.gaps_around(workspace, &numbers).await?;
         if !gaps.is_empty() {
-            qualifiers.push(gaps::QUALIFIER);
+            answer.qualifiers.push(gaps::QUALIFIER);
         }
-        Ok(Some(TraceVerification {
-            trace_id: id.clone(),
-            verdict,
-            qualifiers,
-            fingerprint: seals
-                .last()
-                .map(|s| s.fingerprint.clone())
-                .or_else(|| records.iter().find_map(|r| r.fingerprint.clone())),
-            log: self.log_origin(log),
-            key: self.verifier_key(log)?,
-            checkpoint: checkpoint.map(|c| c.note),
-            tree_size,
-            records,
-            seals,
-            successions: self.succession_notes(),
-            outside,
-            times,
-            gaps,
-            faults,
-        }))
+        let sealed = seals.last().map(|seal| seal.fingerprint.clone());
+        answer.fingerprint = sealed.or_else(|| records.iter().find_map(|r| r.fingerprint.clone()));
+        Ok(Some(TraceVerification { answer, records, seals, times, gaps }))
     }
 
     async fn check_seals(

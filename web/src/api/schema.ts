@@ -294,7 +294,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One recorded interaction with its place in the ledger. */
+        /**
+         * One recorded interaction with its place in the ledger. Of one that was erased: that it was, with its
+         *     certificate and its place; `createdAt` and `integrityHash` went with it.
+         */
         get: operations["get_api_ledger_id"];
         put?: never;
         post?: never;
@@ -2755,11 +2758,11 @@ export interface components {
                 files: components["schemas"]["RuleFile"][];
                 /** @description Why the last change did not take effect; null when it did. */
                 last_error?: string | null;
+                /** @description Rules that tell a channel which is not there, with file and line. */
+                warnings: string[];
             };
         };
         /** @description The envelope of every `GET` answer. */
-                /** @description Rules that tell a channel which is not there, with file and line. */
-                warnings: string[];
         Data_SequenceBody: {
             /** @description The numbers of a session's events. */
             data: {
@@ -4211,11 +4214,11 @@ export interface components {
             files: components["schemas"]["RuleFile"][];
             /** @description Why the last change did not take effect; null when it did. */
             last_error?: string | null;
+            /** @description Rules that tell a channel which is not there, with file and line. */
+            warnings: string[];
         };
         /** @description How to run. */
         Run: {
-            /** @description Rules that tell a channel which is not there, with file and line. */
-            warnings: string[];
             /** @description Only say what would go. */
             dry_run?: boolean;
         };

@@ -12,7 +12,7 @@ use exhibit_ledger::Policy;
 use exhibit_model::TraceId;
 use exhibit_recorder::{
     Error, Outside, OutsideWord,
-    verify::{Depth, ErasureVerification, Fault, Report, TraceVerification, Verdict},
+    verify::{Answer, Depth, ErasureVerification, Fault, Report, Verdict},
 };
 use serde::Serialize;
 
@@ -155,32 +155,26 @@ async fn one(
             Err(error) => unreadable(error.into(), output),
         };
     };
-    if let Some(pin) = pin {
-        let TraceVerification { key, successions, verdict, qualifiers, faults, .. } = &mut found;
-        let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
-        pin.apply(key, &notes, verdict, qualifiers, faults);
-    }
-    if args.require_witness && found.outside.witnesses.is_empty() {
-        found.verdict = found.verdict.max(Verdict::Unverifiable);
-    }
+    demand(args, pin, &mut found.answer);
+    let answer = &found.answer;
     if output.json {
         output.json(&found)?;
-        return Ok(exit(found.verdict));
+        return Ok(exit(answer.verdict));
     }
-    verdict_line(found.verdict, output)?;
-    place_lines(&found.trace_id, &found.log, &found.key, output)?;
-    if let Some(fingerprint) = &found.fingerprint {
+    verdict_line(answer.verdict, output)?;
+    place_lines(&answer.trace_id, &answer.log, &answer.key, output)?;
+    if let Some(fingerprint) = &answer.fingerprint {
         output.line(format!("Fingerprint: {fingerprint}"))?;
     }
     output.line(format!(
         "Records:    {} under a checkpoint of {} leaves",
         found.records.len(),
-        found.tree_size
+        answer.tree_size
     ))?;
     for seal in &found.seals {
         output.line(format!("Seal:       leaf {} over {} records", seal.index, seal.covered))?;
     }
-    outside_lines(&found.outside, output)?;
+    outside_lines(&answer.outside, output)?;
     for time in &found.times {
         output.line(format!(
             "Time:       {}: {}",
@@ -196,8 +190,19 @@ async fn one(
             ranges.join(", ")
         ))?;
     }
-    rest(&found.qualifiers, &found.faults, output)?;
-    Ok(exit(found.verdict))
+    rest(&answer.qualifiers, &answer.faults, output)?;
+    Ok(exit(answer.verdict))
+}
+
+/// Demands more than the data itself: that the key is the pinned one, that there is a witness.
+fn demand(args: &VerifyArgs, pin: Option<&Pin>, answer: &mut Answer) {
+    if let Some(pin) = pin {
+        let Answer { key, successions, verdict, qualifiers, faults, .. } = &mut *answer;
+        pin.apply(key, successions, verdict, qualifiers, faults);
+    }
+    if args.require_witness && answer.outside.witnesses.is_empty() {
+        answer.verdict = answer.verdict.max(Verdict::Unverifiable);
+    }
 }
 
 /// A trace that was erased.
@@ -207,21 +212,14 @@ fn gone(
     pin: Option<&Pin>,
     output: Output,
 ) -> anyhow::Result<Exit> {
-    if let Some(pin) = pin {
-        let ErasureVerification { key, successions, verdict, qualifiers, faults, .. } = &mut found;
-        let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
-        pin.apply(key, &notes, verdict, qualifiers, faults);
-    }
-    if args.require_witness && found.outside.witnesses.is_empty() {
-        found.verdict = found.verdict.max(Verdict::Unverifiable);
-    }
+    demand(args, pin, &mut found.answer);
     if output.json {
         output.json(&found)?;
     } else {
-        verdict_line(found.verdict, output)?;
+        verdict_line(found.answer.verdict, output)?;
         erased::print(&found, output)?;
     }
-    Ok(exit(found.verdict))
+    Ok(exit(found.answer.verdict))
 }
 
 /// Which trace, under which log and key.

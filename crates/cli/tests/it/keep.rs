@@ -256,6 +256,24 @@ fn a_client_of_aitracer_verifies_what_it_sent() {
     assert_eq!(status, 200, "{entry}");
     assert_eq!(entry["verificationRecords"][0]["fingerprint"], fingerprint);
     assert_eq!(served.get("/api/ledger/unknown", &key).0, 404);
+    // Of what was erased it says so, and where the log says so.
+    home.run(&["erase", "--trace", id, "--reason", "request 12"]).ended(0);
+    let start = std::time::Instant::now();
+    let mut gone = json!({"verdict": "pending"});
+    while gone["verdict"] == "pending" && start.elapsed().as_secs() < 20 {
+        let (status, entry) = served.get(&format!("/api/ledger/{id}"), &key);
+        assert_eq!(status, 200, "{entry}");
+        gone = entry;
+    }
+    let (_, told) = served.get(&format!("/api/v1/traces/{id}/verification"), &key);
+    assert_eq!(gone["verdict"], "erased-with-certificate", "{gone}");
+    assert_eq!((&gone["id"], &gone["integrityHash"]), (&json!(id), &json!(null)), "{gone}");
+    assert_eq!(gone["verificationRecords"], json!([]));
+    for name in ["index", "fingerprint", "leaf", "body", "log"] {
+        assert_eq!(gone["certificate"][name], told["data"][name], "{name}: {gone}");
+        assert!(!told["data"][name].is_null(), "{name}: {told}");
+    }
+    assert_eq!(gone["log"], told["data"]["log"]);
 }
 
 /// Whether the words stand anywhere in the files of a directory.

@@ -7,40 +7,21 @@ use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::LogId;
 use serde::Serialize;
 
-use super::{Fault, Verdict};
-use crate::{Certificate, Error, OutsideWord, Recorder, retention::Told};
+use super::{Answer, Fault, Verdict};
+use crate::{Certificate, Error, Recorder, retention::Told};
 
 /// What can be said about a trace that was erased.
 #[derive(Debug, Clone, Serialize)]
 pub struct ErasureVerification {
-    /// The trace.
-    pub trace_id: TraceId,
-    /// [`Verdict::ErasedWithCertificate`] where the certificate holds and is under a checkpoint.
-    pub verdict: Verdict,
-    /// What the verdict rests on.
-    pub qualifiers: Vec<&'static str>,
-    /// SHA-256 leaf hash of the certificate.
-    pub fingerprint: Option<String>,
-    /// Origin of the workspace's log.
-    pub log: String,
-    /// Its verifier key, as the server states it; pin a copy to rely on it.
-    pub key: String,
-    /// The signed checkpoint the proof leads to.
-    pub checkpoint: Option<String>,
-    /// How many leaves it covers.
-    pub tree_size: u64,
+    /// How it stands: [`Verdict::ErasedWithCertificate`] where the certificate holds and is under a
+    /// checkpoint. The fingerprint is the leaf hash of the certificate.
+    #[serde(flatten)]
+    pub answer: Answer,
     /// RFC 9162 inclusion proof of the certificate's leaf, base64, from the leaf upwards.
     pub proof: Vec<String>,
     /// The certificate; none where it is missing, or not the one that was sealed.
     #[serde(flatten)]
     pub certificate: Option<Certificate>,
-    /// Notes by which signing keys handed over to the next, oldest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub successions: Vec<String>,
-    /// What outsiders have said about the certificate's leaf.
-    pub outside: OutsideWord,
-    /// What is wrong.
-    pub faults: Vec<Fault>,
 }
 
 impl Recorder {
@@ -64,30 +45,13 @@ impl Recorder {
                 (None, Some(Fault::new(Verdict::Missing, what).at(id, None, None)))
             }
         };
-        let checkpoint = self.store.checkpoint(log).await?;
-        let tree_size = checkpoint.as_ref().map_or(0, |c| c.size);
-        let mut found = ErasureVerification {
-            trace_id: id.clone(),
-            verdict: Verdict::ErasedWithCertificate,
-            qualifiers: vec!["key-self-asserted"],
-            fingerprint: None,
-            log: self.log_origin(log),
-            key: self.verifier_key(log)?,
-            checkpoint: checkpoint.as_ref().map(|c| c.note.clone()),
-            tree_size,
-            proof: Vec::new(),
-            certificate,
-            successions: self.succession_notes(),
-            outside: OutsideWord::default(),
-            faults: lost.into_iter().collect(),
-        };
-        if let Some(checkpoint) = &checkpoint {
-            found.faults.extend(self.check_checkpoint(checkpoint).err());
-        }
-        let held = found.certificate.as_ref().map(|c| (c.index, leaf_hash(c.leaf.as_bytes())));
+        let (mut answer, checkpoint) = self.answer(log, id).await?;
+        let (tree_size, mut proof) = (answer.tree_size, Vec::new());
+        answer.verdict = Verdict::ErasedWithCertificate;
+        answer.faults.extend(lost);
+        let held = certificate.as_ref().map(|c| (c.index, leaf_hash(c.leaf.as_bytes())));
         if let Some((index, hash)) = held {
-            found.fingerprint = Some(hash.to_hex());
-            found.outside = self.outside_word(log, index).await?;
+            answer.fingerprint = Some(hash.to_hex());
             match checkpoint.filter(|checkpoint| index < checkpoint.size) {
                 Some(checkpoint) => {
                     let path = self
@@ -100,21 +64,16 @@ impl Recorder {
                     if !path.as_ref().is_ok_and(leads) {
                         let what = "the certificate's proof does not lead to the signed checkpoint";
                         let fault = Fault::new(Verdict::BadProof, what);
-                        found.faults.push(fault.at(id, None, Some(index)));
+                        answer.faults.push(fault.at(id, None, Some(index)));
                     }
-                    found.proof = path.unwrap_or_default().iter().map(Hash::to_base64).collect();
+                    proof = path.unwrap_or_default().iter().map(Hash::to_base64).collect();
                 }
-                None => found.verdict = Verdict::Pending,
+                None => answer.verdict = Verdict::Pending,
             }
         }
-        let worst = found.faults.iter().map(|fault| fault.verdict).max();
-        found.verdict = worst.unwrap_or(found.verdict);
-        if found.outside.witnesses.is_empty() {
-            found.qualifiers.push("unwitnessed");
-        }
-        if self.successions().iter().any(|one| one.reason == "restore") {
-            found.qualifiers.push("restored");
-        }
-        Ok(Some(found))
+        let worst = answer.faults.iter().map(|fault| fault.verdict).max();
+        answer.verdict = worst.unwrap_or(answer.verdict);
+        self.rest_on(&mut answer, log, held.map(|(index, _)| index)).await?;
+        Ok(Some(ErasureVerification { answer, proof, certificate }))
     }
 }

@@ -17,7 +17,7 @@ async fn a_span_is_priced_sealed_and_proved() {
     house.recorder.publish_checkpoints().await.unwrap();
     let id = TraceId::new("t1").unwrap();
     let proof = house.recorder.verification(house.workspace, &id).await.unwrap().unwrap();
-    assert_eq!(proof.verdict, Verdict::Valid, "{:?}", proof.faults);
+    assert_eq!(proof.answer.verdict, Verdict::Valid, "{:?}", proof.answer.faults);
     assert_eq!(proof.records.len(), 1);
 }
 
@@ -73,7 +73,7 @@ async fn a_differing_terminal_delivery_is_a_correction_that_supersedes() {
     let id = TraceId::new("t1").unwrap();
     house.recorder.publish_checkpoints().await.unwrap();
     let proof = house.recorder.verification(house.workspace, &id).await.unwrap().unwrap();
-    assert_eq!(proof.verdict, Verdict::Valid, "{:?}", proof.faults);
+    assert_eq!(proof.answer.verdict, Verdict::Valid, "{:?}", proof.answer.faults);
 }
 
 #[tokio::test]

@@ -160,14 +160,8 @@ fn judge(evidence: &Evidence, id: &TraceId, pin: Option<&Pin>) -> Finding {
         finding.verdict = finding.verdict.max(Verdict::Unverifiable);
     }
     if let Some(pin) = pin {
-        let notes: Vec<&str> = evidence.successions.iter().map(String::as_str).collect();
-        pin.apply(
-            &evidence.key,
-            &notes,
-            &mut finding.verdict,
-            &mut finding.qualifiers,
-            &mut finding.faults,
-        );
+        let Finding { key, verdict, qualifiers, faults, .. } = &mut finding;
+        pin.apply(key, &evidence.successions, verdict, qualifiers, faults);
     }
     finding
 }

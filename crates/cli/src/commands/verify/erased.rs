@@ -103,16 +103,16 @@ impl Certificate {
 
 /// Prints the verification of an erasure, after the verdict.
 pub(super) fn print(found: &ErasureVerification, output: Output) -> std::io::Result<()> {
-    let ErasureVerification { trace_id, log, key, .. } = found;
-    super::place_lines(trace_id, log, key, output)?;
+    let answer = &found.answer;
+    super::place_lines(&answer.trace_id, &answer.log, &answer.key, output)?;
     if let Some(one) = &found.certificate {
         let (leaf, body, salt) = (one.leaf.clone(), one.body.clone(), one.salt.clone());
         let shown = Certificate { index: one.index, leaf, body, salt, proof: Vec::new() };
-        shown.print(found.tree_size, output)?;
+        shown.print(answer.tree_size, output)?;
     }
-    super::outside_lines(&found.outside, output)?;
+    super::outside_lines(&answer.outside, output)?;
     if let Some(one) = &found.certificate {
         output.line(format!("Elsewhere:  {}", one.elsewhere))?;
     }
-    super::rest(&found.qualifiers, &found.faults, output)
+    super::rest(&answer.qualifiers, &answer.faults, output)
 }

@@ -32,14 +32,15 @@ impl Pin {
     }
 
     /// Whether the pinned key handed over to that of the log, each on the way to the next.
-    fn handed_over(&self, key: &str, notes: &[&str]) -> bool {
+    fn handed_over(&self, key: &str, notes: &[impl AsRef<str>]) -> bool {
         let Ok(key) = key.parse::<VerifierKey>() else { return false };
         let chain: Result<Vec<Succession>, _> =
-            notes.iter().map(|note| Succession::open(note)).collect();
+            notes.iter().map(|note| Succession::open(note.as_ref())).collect();
         let Some(last) = chain.ok().and_then(|chain| chain.last().cloned()) else { return false };
         // The chain is the installation's; the key may be that of a log below it.
         let Some(below) = key.name().strip_prefix(last.new.name()) else { return false };
-        let Ok(chain) = succession::chain(notes.iter().copied(), &last.new) else { return false };
+        let notes = notes.iter().map(AsRef::as_ref);
+        let Ok(chain) = succession::chain(notes, &last.new) else { return false };
         let from = chain.iter().rposition(|one| one.hands_over_from(&self.0, below));
         let way = from.and_then(|from| chain.get(from..));
         key.public_key() == last.new.public_key()
@@ -52,7 +53,7 @@ impl Pin {
     pub(super) fn apply(
         &self,
         key: &str,
-        notes: &[&str],
+        notes: &[impl AsRef<str>],
         verdict: &mut Verdict,
         qualifiers: &mut Vec<&'static str>,
         faults: &mut Vec<Fault>,

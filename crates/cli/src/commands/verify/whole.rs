@@ -103,9 +103,8 @@ pub(super) async fn run(
     }
     log.read(&wanted, &mut finding, &mut BTreeMap::new()).await?;
     if let Some(pin) = pin {
-        let notes: Vec<&str> = successions.iter().map(String::as_str).collect();
         let Finding { key, verdict, qualifiers, faults, .. } = &mut finding;
-        pin.apply(key, &notes, verdict, qualifiers, faults);
+        pin.apply(key, &successions, verdict, qualifiers, faults);
     }
     if output.json {
         output.json(&finding)?;

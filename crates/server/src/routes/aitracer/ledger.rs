@@ -4,8 +4,9 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
+use exhibit_recorder::verify::{Answer, Verdict};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use utoipa::ToSchema;
 
 use crate::{
@@ -16,7 +17,8 @@ use crate::{
     routes::retention,
 };
 
-/// One recorded interaction with its place in the ledger.
+/// One recorded interaction with its place in the ledger. Of one that was erased: that it was, with its
+/// certificate and its place; `createdAt` and `integrityHash` went with it.
 #[utoipa::path(get, path = "/api/ledger/{id}", tag = "ledger",
     params(("id" = String, Path, description = "The trace's id")),
     responses((status = 200, body = Object), (status = 404, body = ProblemBody)))]
@@ -27,24 +29,38 @@ pub(crate) async fn entry(
 ) -> Result<Response, Problem> {
     let id = trace_id(&id)?;
     let found = app.recorder.trace_with_spans(caller.workspace, &id, 100).await?;
-    let (row, spans) = found.ok_or_else(|| Problem::not_found("trace"))?;
+    let Some((row, spans)) = found else {
+        let erasure = app.recorder.erasure_verification(caller.workspace, &id).await?;
+        let erasure = erasure.ok_or_else(|| Problem::not_found("trace"))?;
+        let mut body = form(&erasure.answer);
+        body["createdAt"] = Json::Null;
+        body["integrityHash"] = Json::Null;
+        body["verificationRecords"] = json!([]);
+        body["certificate"] =
+            serde_json::to_value(erasure).map_err(|error| Problem::internal(&error))?;
+        return Ok(axum::Json(body).into_response());
+    };
     let verification = app.recorder.verification(caller.workspace, &id).await?;
     let verification = verification.ok_or_else(|| Problem::not_found("trace"))?;
-    let records = spans.iter().map(super::verification).collect::<Vec<_>>();
-    let body = json!({
-        "id": id,
-        "interactionId": id,
-        "createdAt": row.first_received.to_rfc3339(),
-        "integrityHash": verification.fingerprint,
-        "algorithm": "SHA-256",
-        "verdict": verification.verdict,
-        "qualifiers": verification.qualifiers,
-        "log": verification.log,
-        "treeSize": verification.tree_size,
-        "checkpoint": verification.checkpoint,
-        "verificationRecords": records,
-    });
+    let mut body = form(&verification.answer);
+    body["createdAt"] = row.first_received.to_rfc3339().into();
+    body["integrityHash"] = verification.answer.fingerprint.into();
+    body["verificationRecords"] = spans.iter().map(super::verification).collect();
     Ok(axum::Json(body).into_response())
+}
+
+/// What is said of every entry.
+fn form(answer: &Answer) -> Json {
+    json!({
+        "id": answer.trace_id,
+        "interactionId": answer.trace_id,
+        "algorithm": "SHA-256",
+        "verdict": answer.verdict,
+        "qualifiers": answer.qualifiers,
+        "log": answer.log,
+        "treeSize": answer.tree_size,
+        "checkpoint": answer.checkpoint,
+    })
 }
 
 /// What to verify.
@@ -82,15 +98,16 @@ pub(crate) async fn verify(
         let hash = hash.trim().trim_start_matches("sha256:").to_ascii_lowercase();
         known.any(|fingerprint| fingerprint == hash)
     });
-    let holds = matches!(found.verdict, exhibit_recorder::verify::Verdict::Valid);
+    let answer = &found.answer;
+    let holds = answer.verdict == Verdict::Valid;
     let body = json!({
         "attestation_id": id,
         "valid": holds && matches != Some(false),
-        "verdict": found.verdict,
+        "verdict": answer.verdict,
         "hash_matches": matches,
-        "integrityHash": found.fingerprint,
-        "qualifiers": found.qualifiers,
-        "faults": found.faults,
+        "integrityHash": answer.fingerprint,
+        "qualifiers": answer.qualifiers,
+        "faults": answer.faults,
         "url": format!("/api/v1/traces/{id}/verification"),
     });
     Ok(axum::Json(body).into_response())
