@@ -117,9 +117,9 @@ pub(crate) fn open_keys(loaded: &Loaded, to_write: bool) -> anyhow::Result<Keys>
     let keys = Keys::open(data_dir, &OsEntropy)?;
     let path = slots_path(data_dir);
     let Some(source) = Source::of(loaded)? else {
-        return if path.exists() { Err(no_master().into()) } else { Ok(keys) };
+        return if SlotFile::has_begun(&path)? { Err(no_master().into()) } else { Ok(keys) };
     };
-    if !to_write && !path.exists() {
+    if !to_write && !SlotFile::has_begun(&path)? {
         // Nothing is encrypted yet; a store that says otherwise is refused by the recorder.
         return Ok(keys);
     }

@@ -97,7 +97,7 @@ pub use retention::{
 pub use review::{BULK_MAX, ReviewAction, RulePrecision};
 pub use rule_file::{RULE_FILE_BYTES_MAX, RuleFile, RuleFileRefusal, RuleOrigin};
 pub use rules::{RuleSource, RulesError, RulesView, rule_warnings, try_rules};
-pub use sealing::{MasterKey, MasterKeyError, PAYLOAD_KEYS, Sealing, SealingError};
+pub use sealing::{Encrypted, MasterKey, MasterKeyError, PAYLOAD_KEYS, Sealing, SealingError};
 pub use sequence::Sequence;
 pub use simulate::{Sample, Simulated, SimulatedRule, SimulationProgress};
 pub use sink::{Sink, SinkDocument, SinkName, SinkRule, SinkStanding, Unwritten};

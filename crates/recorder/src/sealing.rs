@@ -14,6 +14,7 @@
 
 mod master;
 mod settle;
+mod stored;
 
 use std::{num::NonZero, sync::Arc};
 
@@ -28,6 +29,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 pub use settle::PAYLOAD_KEYS;
+pub use stored::Encrypted;
 
 pub use master::{MasterKey, MasterKeyError};
 

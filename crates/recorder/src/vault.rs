@@ -19,7 +19,7 @@ use chacha20poly1305::{
 };
 use exhibit_ledger::{DigestKey, PartKey};
 use exhibit_model::{Entropy, RecordId, TraceId, WorkspaceId};
-use exhibit_store::{Block, SEALED_BLOCK, SlotId, TraceKey};
+use exhibit_store::{Block, Resealed, SEALED_BLOCK, SlotId, TraceKey, TracePayloads};
 use lru::LruCache;
 use parking_lot::Mutex;
 use siphasher::sip128::SipHasher13;
@@ -204,6 +204,28 @@ impl Vault {
         }
         let raw = self.ring.unwrap(workspace, trace, wrapped)?;
         ring::seal_block(&ring::block_key(&raw), workspace, trace, &data, entropy)
+    }
+
+    /// A trace of before payloads were encrypted, as it is to lie: its key wrapped by a slot of its own,
+    /// which is to be [kept](Self::keep_slots) first, and its blocks sealed. The key itself stays, and with
+    /// it salts, leaves and what an archive has.
+    pub(crate) fn reseal(
+        &self,
+        workspace: WorkspaceId,
+        trace: &TraceId,
+        stored: TracePayloads,
+        entropy: &dyn Entropy,
+    ) -> Result<Resealed, Error> {
+        let raw = self.ring.unwrap(workspace, trace, &stored.key)?;
+        let block_key = ring::block_key(&raw);
+        let mut blocks = stored.blocks;
+        for (_, data) in &mut blocks {
+            if data.first() != Some(&SEALED_BLOCK) {
+                *data = ring::seal_block(&block_key, workspace, trace, data, entropy)?;
+            }
+        }
+        let key = self.ring.wrap(workspace, trace, &raw, entropy)?;
+        Ok(Resealed { trace_id: trace.clone(), was: stored.key, key, blocks })
     }
 
     /// Keeps the slots of new keys; before anything that they seal is kept.

@@ -174,3 +174,7 @@ impl EraseStore for ClusterStore {
 /// ClickHouse has storage policies of its own.
 #[async_trait]
 impl exhibit_store::ArchiveStore for ClusterStore {}
+
+/// Volumes and backups are encrypted by whoever runs its databases.
+#[async_trait]
+impl exhibit_store::EncryptStore for ClusterStore {}

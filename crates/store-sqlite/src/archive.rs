@@ -20,7 +20,7 @@ const LOOKED_AT: i64 = 5_000;
 /// Free pages handed back to the file system after a trace.
 const PAGES_RETURNED: i64 = 4_096;
 /// What tells archived blocks from others: the expression of the index.
-const IS_ARCHIVED: &str = "substr(data, 1, 1) = x'02'";
+pub(crate) const IS_ARCHIVED: &str = "substr(data, 1, 1) = x'02'";
 
 #[async_trait]
 impl ArchiveStore for SqliteStore {
@@ -139,7 +139,8 @@ fn payloads(
     trace: &TraceId,
 ) -> Result<Option<TracePayloads>> {
     let Some((id, key)) = number(db, workspace, trace)? else { return Ok(None) };
-    let sql = format!("SELECT id, data FROM blocks WHERE trace = ?1 AND NOT ({IS_ARCHIVED})");
+    let sql =
+        format!("SELECT id, data FROM blocks WHERE trace = ?1 AND NOT ({IS_ARCHIVED}) ORDER BY id");
     let blocks = db
         .prepare_cached(&sql)
         .and_then(|mut s| s.query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())

@@ -23,7 +23,7 @@ use crate::{
 /// is used again by what comes next.
 const PAGES_RETURNED: i64 = 16_384;
 /// How long emptying the log waits for readers that still look at it.
-const LOG_WAIT: Duration = Duration::from_secs(2);
+pub(crate) const LOG_WAIT: Duration = Duration::from_secs(2);
 
 #[async_trait]
 impl EraseStore for SqliteStore {
@@ -54,7 +54,7 @@ impl EraseStore for SqliteStore {
 }
 
 /// Copies the write-ahead log into the database and cuts it to nothing; false where readers kept it.
-fn empty_log(path: &Path) -> Result<bool> {
+pub(crate) fn empty_log(path: &Path) -> Result<bool> {
     let doing = "emptying the write-ahead log";
     let db = Connection::open(path).when(doing)?;
     db.busy_timeout(LOG_WAIT).when(doing)?;

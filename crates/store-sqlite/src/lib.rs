@@ -23,6 +23,7 @@ mod backup;
 mod carry;
 mod cursor;
 mod dead_letter;
+mod encrypt;
 mod erase;
 mod failure;
 mod ledger;

@@ -64,6 +64,22 @@ impl SlotFile {
         Ok(Self { path: path.to_owned(), reader, writer: Some(Mutex::new(db)) })
     }
 
+    /// Whether it holds keys: whoever makes it may have been stopped before the first one.
+    ///
+    /// # Errors
+    /// It is not such a file.
+    pub fn has_begun(path: &Path) -> Result<bool> {
+        let doing = "looking for keys of payloads";
+        if !path.exists() {
+            return Ok(false);
+        }
+        let db = open_reader(path)?;
+        let sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'header'";
+        let is_made = db.prepare(sql).and_then(|mut s| s.exists([])).when(doing)?;
+        Ok(is_made
+            && db.prepare("SELECT 1 FROM header").and_then(|mut s| s.exists([])).when(doing)?)
+    }
+
     /// Opens it to read, whether or not another process writes to it.
     ///
     /// # Errors

@@ -86,7 +86,7 @@ pub trait Archive: Send + Sync + fmt::Debug + 'static {
 pub struct TracePayloads {
     /// Its wrapped key.
     pub key: TraceKey,
-    /// Number and bytes of each block, as stored.
+    /// Number and bytes of each block, as stored, by number.
     pub blocks: Vec<(i64, Vec<u8>)>,
 }
 

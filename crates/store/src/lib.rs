@@ -1,7 +1,8 @@
 //! The storage contract: what every back end MUST keep, and the types it speaks in.
 //!
 //! Narrow traits, [`SpanStore`], [`LedgerStore`], [`AnchorStore`], [`AccountStore`],
-//! [`AuditStore`], [`EraseStore`], [`ArchiveStore`] and [`DeadLetterStore`], together [`Store`].
+//! [`AuditStore`], [`EraseStore`], [`ArchiveStore`], [`EncryptStore`] and [`DeadLetterStore`], together
+//! [`Store`].
 //! The contract is worded so that a store made of two databases can keep it: it speaks of what is
 //! visible and durable, never of one transaction file. [`conformance`] is its executable form; an
 //! implementation is right when that suite passes.
@@ -17,6 +18,7 @@ pub mod carry;
 #[cfg(feature = "testing")]
 pub mod conformance;
 pub mod dead_letter;
+pub mod encrypt;
 pub mod erase;
 pub mod error;
 pub mod filter;
@@ -37,6 +39,7 @@ pub use archive::{
 };
 pub use audit::{AuditStore, AuditTrace, Gauge, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
+pub use encrypt::{EncryptStore, Resealed};
 pub use erase::{Doomed, EraseStore};
 pub use error::StoreError;
 pub use filter::Filter;
@@ -59,6 +62,7 @@ pub trait Store:
     + AuditStore
     + EraseStore
     + ArchiveStore
+    + EncryptStore
     + DeadLetterStore
     + ReviewStore
 {
@@ -72,6 +76,7 @@ impl<T> Store for T where
         + AuditStore
         + EraseStore
         + ArchiveStore
+        + EncryptStore
         + DeadLetterStore
         + ReviewStore
 {

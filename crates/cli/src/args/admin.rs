@@ -20,6 +20,13 @@ pub(crate) enum KeysCommand {
     MakeMaster(KeysMakeMaster),
     /// Wrap the keys of encrypted payloads by another master key; no server may be running
     RotateMaster(KeysRotateMaster),
+    /// Encrypt payloads that were stored before encryption was switched on; no server may be running
+    #[command(after_help = "\
+Each trace's key is wrapped anew and its payloads are sealed in one step; what is proved of them stays proved.
+Previews of payloads and the texts of refused entries are removed. Then the database is written anew, which
+needs room for two more of its size for a while: beside it, and where temporary files go (TMPDIR). Broken off
+at any moment, the command is run again and goes on. Backups made before hold what they hold.")]
+    EncryptStored,
     /// Copy the keys of encrypted payloads, which no backup holds; a server may be running
     CopyPayloadKeys(KeysCopyPayloadKeys),
 }

@@ -1,5 +1,6 @@
 //! `exhibit keys create|list|revoke|rotate-signing`, and the keys of encrypted payloads.
 
+mod encrypt;
 mod master;
 mod rotate;
 
@@ -27,6 +28,7 @@ pub(crate) async fn run(
         KeysCommand::RotateSigning(args) => return rotate::run(args, loaded, output).await,
         KeysCommand::MakeMaster(args) => return master::make(args, loaded, output),
         KeysCommand::RotateMaster(args) => return master::rotate(args, loaded, output),
+        KeysCommand::EncryptStored => return encrypt::run(loaded, output).await,
         KeysCommand::CopyPayloadKeys(args) => return master::copy(args, loaded, output),
         KeysCommand::List(_) => Need::Read,
         KeysCommand::Create(_) | KeysCommand::Revoke(_) => Need::Administer,

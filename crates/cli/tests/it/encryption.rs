@@ -35,8 +35,20 @@ fn plant(served: &Served, key: &str, trace: &str) {
     let body = json!({"batch": [one]});
     assert_eq!(served.post("/api/v1/ingest/spans", key, &body).0, 201);
     // What is refused is kept for people to read; but not its text.
-    let bad = json!({"batch": [{"trace_id": trace, "input": "quuxpromptword quuxanswerword"}]});
+    let bad = json!({"batch": [{"trace_id": trace, "span_id": 7, "start_time": [], "status": "?", "input": "quuxpromptword quuxanswerword"}]});
     served.post("/api/v1/ingest/spans", key, &bad);
+}
+
+/// A later revision of what was planted.
+fn plant_again(served: &Served, key: &str, trace: &str) {
+    let mut one = span(trace, "s1");
+    one["user_id"] = "ann".into();
+    one["input"] = json!({"prompt": "quuxpromptword quuxpreviewword, once more"});
+    one["output"] = json!({"response": "quuxanswerword"});
+    one["attributes"] = json!({"note": "quuxattributeword"});
+    one["end_time"] = "2026-03-01T10:00:02Z".into();
+    let body = json!({"batch": [one]});
+    assert_eq!(served.post("/api/v1/ingest/spans", key, &body).0, 201);
 }
 
 /// Every file below a directory.
@@ -69,6 +81,13 @@ fn found(dir: &Path) -> Vec<&'static str> {
         texts.extend(zstd::bulk::decompress(&data, usize::try_from(bytes).unwrap()).ok());
     }
     PLANTED.into_iter().filter(|word| texts.iter().any(|text| holds(text, word))).collect()
+}
+
+/// The home, encrypted from now on.
+fn encrypt_from_now_on(home: &Home, more: &str) {
+    std::fs::write(home.path().join("master"), master(5)).unwrap();
+    let config = format!("{more}[encryption]\nkey_file = \"master\"\n");
+    std::fs::write(home.path().join("exhibit.toml"), config).unwrap();
 }
 
 /// The same home with another master key, or none.
@@ -259,9 +278,7 @@ fn traces_from_before_stay_readable_beside_encrypted_ones() {
     let body = json!({"batch": [span("before", "s1")]});
     assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
     assert_eq!(served.stop(), 0);
-    std::fs::write(home.path().join("master"), master(5)).unwrap();
-    std::fs::write(home.path().join("exhibit.toml"), "[encryption]\nkey_file = \"master\"\n")
-        .unwrap();
+    encrypt_from_now_on(&home, "");
     let served = home.serve(&["--seal-after", "0s"]);
     let body = json!({"batch": [span("before", "s2")]});
     assert_eq!(served.post("/api/v1/ingest/spans", &key, &body).0, 201);
@@ -311,5 +328,103 @@ fn an_erasure_that_was_broken_off_is_ended_at_the_next_start() {
     assert_eq!(count("SELECT count(*) FROM doomed"), 0);
     let left: Vec<u8> = db.query_row("SELECT slot FROM slots", [], |row| row.get(0)).unwrap();
     assert_eq!((count("SELECT count(*) FROM slots"), left), (1, kept));
+    home.run(&["verify"]).ended(0);
+}
+
+#[test]
+fn what_was_stored_before_is_encrypted_and_no_file_holds_a_word_of_it_any_more() {
+    let home = Home::new().with_few_rules();
+    let archive = "[archive]\nto = \"cold\"\n";
+    std::fs::write(home.path().join("exhibit.toml"), archive).unwrap();
+    let served = home.serve(&["--seal-after", "0s"]);
+    let key = served.key();
+    plant(&served, &key, "cold");
+    crate::keep::sealed(&served, &key, "cold");
+    home.run(&["archive", "run", "--older-than", "0"]).ended(0);
+    for n in 0..40 {
+        plant(&served, &key, &format!("t{n}"));
+        // A second revision, which supersedes the first.
+        plant_again(&served, &key, &format!("t{n}"));
+    }
+    assert_eq!(served.stop(), 0);
+    let refused = home.run(&["keys", "encrypt-stored"]).ended(2);
+    assert!(refused.err.contains("encryption.key_file"), "{}", refused.err);
+    assert_eq!(found(&home.data()), PLANTED, "what is looked for would be found");
+
+    encrypt_from_now_on(&home, archive);
+    let running = home.serve(&["--seal-after", "0s"]);
+    plant(&running, &key, "after");
+    let held = home.run(&["keys", "encrypt-stored"]).ended(1);
+    assert!(held.err.contains("in use"), "{}", held.err);
+    assert_eq!(running.stop(), 0);
+    assert_eq!(found(&home.data()), PLANTED);
+    let done = home.run(&["keys", "encrypt-stored", "--json"]).ended(0).json();
+    assert_eq!((&done["traces"], &done["scrubbed"]), (&json!(41), &json!(true)), "{done}");
+    assert_eq!(done["refused_entries"], 41, "{done}");
+    assert_eq!(found(&home.data()), [""; 0]);
+    let again = home.run(&["keys", "encrypt-stored", "--json"]).ended(0).json();
+    let nothing = json!({"traces": 0, "blocks": 0, "refused_entries": 0, "scrubbed": true});
+    assert_eq!(again, nothing);
+    home.run(&["verify"]).ended(0);
+    home.run(&["backup", "copy"]).ended(0);
+    assert_eq!(found(&home.path().join("copy")), [""; 0]);
+
+    let served = home.serve(&["--seal-after", "0s"]);
+    for trace in ["cold", "t7", "after"] {
+        let (code, shown) = served.get(&format!("/api/v1/traces/{trace}/spans/s1"), &key);
+        assert_eq!(code, 200, "{shown}");
+        assert!(PLANTED.iter().all(|word| shown.to_string().contains(word)), "{trace}: {shown}");
+    }
+    let (_, listed) = served.get("/api/v1/traces?limit=100", &key);
+    assert!(!listed.to_string().contains("quux"), "lists hold no previews: {listed}");
+    // From here on an erasure reaches every backup, of what was stored before as well.
+    home.run(&["erase", "--user", "ann", "--reason", "request 9"]).ended(0);
+    assert_eq!(served.stop(), 0);
+    let restore = ["restore", "copy", "--data-dir", "again", "--keys", "data/keys", "--new-epoch"];
+    home.run(&restore).ended(0);
+    home.run(&["traces", "show", "t7", "--data-dir", "again"]).ended(1);
+    assert_eq!(found(&home.path().join("again")), [""; 0]);
+    home.run(&["verify", "--data-dir", "again"]).ended(0);
+    home.run(&["verify"]).ended(0);
+}
+
+#[test]
+fn encrypting_what_was_stored_goes_on_after_a_kill_at_any_moment() {
+    let home = Home::new().with_few_rules();
+    let served = home.serve(&["--seal-after", "0s"]);
+    let key = served.key();
+    for n in 0..10 {
+        let batch: Vec<_> = (0..200)
+            .map(|m| {
+                let mut one = span(&format!("t{n}-{m}"), "s1");
+                one["input"] = json!({"prompt": format!("quuxpromptword {}", "x".repeat(m * 20))});
+                one
+            })
+            .collect();
+        assert_eq!(served.post("/api/v1/ingest/spans", &key, &json!({"batch": batch})).0, 201);
+    }
+    assert_eq!(served.stop(), 0);
+    encrypt_from_now_on(&home, "");
+    let slots = || {
+        let db = Connection::open(home.data().join("exhibit.db")).unwrap();
+        let sql = "SELECT count(*) FROM traces WHERE substr(key, 1, 1) = x'02'";
+        db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap()
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for delay in [50, 100, 150, 180, 210, 240, 280, 320, 360, 400, 450, 500, 600] {
+        let mut command = home.command(&["keys", "encrypt-stored"]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(delay));
+        signal(child.id(), "KILL");
+        child.wait().unwrap();
+        seen.insert(slots());
+        for trace in ["t0-0", "t5-100", "t9-199"] {
+            home.run(&["traces", "show", trace]).ended(0);
+        }
+    }
+    let done = home.run(&["keys", "encrypt-stored", "--json"]).ended(0).json();
+    assert_eq!(done["scrubbed"], true, "{done}");
+    assert_eq!(slots(), 2_000, "{seen:?}");
+    assert_eq!(found(&home.data()), [""; 0]);
     home.run(&["verify"]).ended(0);
 }

@@ -71,3 +71,7 @@ impl EraseStore for MemoryStore {
 /// It has no use for an archive.
 #[async_trait]
 impl crate::ArchiveStore for MemoryStore {}
+
+/// It keeps nothing at rest.
+#[async_trait]
+impl crate::EncryptStore for MemoryStore {}
