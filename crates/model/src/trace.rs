@@ -271,6 +271,11 @@ impl Rank {
         };
         Self(class, head.start, head.span_id.as_str().to_owned())
     }
+
+    /// Whether the supplier is the registration of the trace.
+    pub fn is_registration(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl TraceSummary {

@@ -7,6 +7,7 @@
 
 mod apply;
 mod carry;
+mod kin;
 mod load;
 mod write;
 

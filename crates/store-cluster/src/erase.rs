@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use exhibit_model::{Review, ReviewState, WorkspaceId};
-use exhibit_store::{AdminAct, Doomed, EraseStore, rollup::Accumulator};
+use exhibit_store::{
+    AdminAct, Doomed, EraseStore,
+    rollup::{Accumulator, Inherited, attribution::Lineages},
+};
 
 use crate::{
     ClusterStore, cells,
@@ -17,7 +20,7 @@ use crate::{
     log::{hold, record_act},
     notify, review,
     row::{Columns, int},
-    trace::{REVISION, Revision, TRACE, TraceState},
+    trace::{TRACE, TraceState, whole_traces},
 };
 
 /// The tables in which erased traces had rows.
@@ -81,14 +84,16 @@ impl EraseStore for ClusterStore {
         }
         let ids: Vec<i64> = states.iter().map(|state| state.id).collect();
         let mut sum = Accumulator::new();
-        let sql = format!("SELECT p.trace, {REVISION} FROM spans AS p WHERE p.trace = ANY($1)");
-        for row in db.query(&sql, &[&ids]).await.when(doing)? {
-            let mut c = Columns::of(&row);
-            let id: i64 = c.next()?;
-            let span = Revision::read(&mut c)?;
-            let trace = states.iter().find(|state| state.id == id);
-            let first = trace.and_then(|t| t.first_span.as_ref()) == Some(&span.head.span_id);
-            sum.subtract(&span.head, span.counted, first);
+        let spans = whole_traces(&*db, &ids).await?;
+        for state in &states {
+            let Some(spans) = spans.get(&state.id) else { continue };
+            let lineages = Lineages::of(spans.iter().map(|span| &span.head));
+            for span in spans {
+                let first = state.first_span.as_ref() == Some(&span.head.span_id);
+                let agent = lineages.agent(&span.head);
+                let inherited = Inherited { agent, user: state.summary.user.as_deref() };
+                sum.subtract(&span.head, span.counted, first, inherited);
+            }
         }
         let sums = sum.into_cells();
         if !sums.is_empty() {

@@ -4,6 +4,8 @@
 //! lock, by statements that can be run again. What was made is noted in PostgreSQL, so that a table that
 //! was changed by hand is found when a node starts.
 
+mod inherit;
+
 use exhibit_store::StoreError;
 use tokio_postgres::{Client, Transaction};
 
@@ -17,7 +19,10 @@ use crate::{
 const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("../migrations/postgres/0001_initial.sql"),
     include_str!("../migrations/postgres/0002_sealed.sql"),
+    include_str!("../migrations/postgres/0003_inheritance.sql"),
 ];
+/// The migration with which spans began to count under inherited agents and users.
+const INHERITANCE: usize = 3;
 const CLICKHOUSE_MIGRATIONS: &[&str] = &[include_str!("../migrations/clickhouse/0001_initial.sql")];
 
 /// The advisory lock of migrations: `exhibit` in ASCII.
@@ -105,8 +110,11 @@ async fn postgres(db: &Transaction<'_>) -> Result<(), OpenError> {
     if done == POSTGRES_MIGRATIONS.len() {
         return Ok(());
     }
-    for sql in &POSTGRES_MIGRATIONS[done..] {
+    for (number, sql) in (1..).zip(POSTGRES_MIGRATIONS).skip(done) {
         db.batch_execute(sql).await.when(doing)?;
+        if number == INHERITANCE {
+            inherit::move_sums(db).await?;
+        }
     }
     let columns = postgres_columns(db).await?;
     Ok(note(db, "postgres", POSTGRES_MIGRATIONS.len(), &columns).await?)

@@ -1,6 +1,9 @@
 //! Traces and revisions of spans as PostgreSQL keeps them.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use exhibit_model::{
     Limits, Nanos, RecordId, SpanHead, SpanId, Status, TraceSummary, merge::Digest,
@@ -8,7 +11,7 @@ use exhibit_model::{
 use exhibit_store::{SpanRow, StoreError, StoredSeal, StoredSpan, TraceKey, TraceRow};
 
 use crate::{
-    failure::{Result, corrupt},
+    failure::{Result, When, corrupt},
     row::Columns,
 };
 
@@ -222,6 +225,21 @@ impl Revision {
             counted: self.counted,
         }
     }
+}
+
+/// The current revisions of traces, by the numbers of those.
+pub(crate) async fn whole_traces(
+    db: &impl tokio_postgres::GenericClient,
+    traces: &[i64],
+) -> Result<HashMap<i64, Vec<Revision>>> {
+    let doing = "reading the spans of traces";
+    let sql = format!("SELECT p.trace, {REVISION} FROM spans AS p WHERE p.trace = ANY($1)");
+    let mut all: HashMap<i64, Vec<Revision>> = HashMap::new();
+    for row in db.query(&sql, &[&traces]).await.when(doing)? {
+        let mut c = Columns::of(&row);
+        all.entry(c.next()?).or_default().push(Revision::read(&mut c)?);
+    }
+    Ok(all)
 }
 
 /// A superseded revision without its parts, and where they stand.

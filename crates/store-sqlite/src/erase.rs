@@ -12,11 +12,8 @@ use crate::{
     SqliteStore,
     failure::{Result, SqlContext},
     review,
-    row::{
-        context::Contexts,
-        span::{COLUMNS, Revision},
-    },
-    writer::step::Step,
+    row::trace::TraceState,
+    writer::{derive::whole_trace, step::Step},
 };
 
 /// Free pages handed back to the file system after a removal: 64 MiB of four kilobytes each. The rest
@@ -149,24 +146,11 @@ fn remove(
 }
 
 /// Takes a trace's spans out of the rollups.
-fn subtract(
-    step: &mut Step<'_>,
-    workspace: WorkspaceId,
-    state: &crate::row::trace::TraceState,
-) -> Result<()> {
-    let doing = "reading spans to erase";
-    let contexts = Contexts::load(step.db, state.id)?;
+fn subtract(step: &mut Step<'_>, workspace: WorkspaceId, state: &TraceState) -> Result<()> {
     let mut rollup = step.rollups.remove(&workspace.0).unwrap_or_default();
-    let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1");
-    {
-        let mut statement = step.db.prepare_cached(&sql).when(doing)?;
-        let mut rows = statement.query([state.id]).when(doing)?;
-        while let Some(row) = rows.next().when(doing)? {
-            let revision = Revision::read(row, &state.summary.trace_id, &contexts)?;
-            let first = state.first_span.as_ref() == Some(&revision.head.span_id);
-            rollup.subtract(&revision.head, revision.counted, first);
-        }
-    }
+    whole_trace(step.db, state, |revision, first, inherited| {
+        rollup.subtract(&revision.head, revision.counted, first, inherited);
+    })?;
     step.rollups.insert(workspace.0, rollup);
     Ok(())
 }

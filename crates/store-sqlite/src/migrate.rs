@@ -6,7 +6,10 @@
 use exhibit_store::StoreError;
 use rusqlite::Connection;
 
-use crate::failure::{Result, SqlContext};
+use crate::{
+    failure::{Result, SqlContext},
+    writer::derive,
+};
 
 /// Every migration, in order. Number n stands at place n − 1.
 const MIGRATIONS: &[&str] = &[
@@ -17,7 +20,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0005_tombstones.sql"),
     include_str!("../migrations/0006_archive.sql"),
     include_str!("../migrations/0007_sealed.sql"),
+    include_str!("../migrations/0008_inheritance.sql"),
 ];
+
+/// The migration with which spans began to count under inherited agents and users.
+const INHERITANCE: i64 = 8;
 
 /// The schema this version reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
@@ -49,10 +56,13 @@ pub(crate) fn run(connection: &Connection) -> Result<()> {
 
 fn run_all(connection: &Connection, migrations: &[&str]) -> Result<()> {
     let found = check(connection)?;
-    for (number, sql) in (1..).zip(migrations).skip(found) {
+    for (number, sql) in (1_i64..).zip(migrations).skip(found) {
         let doing = "migrating the database";
         let step = connection.unchecked_transaction().when(doing)?;
         step.execute_batch(sql).when(doing)?;
+        if number == INHERITANCE {
+            derive::rollups(&step)?;
+        }
         step.pragma_update(None, "user_version", number).when(doing)?;
         step.commit().when(doing)?;
         tracing::info!(schema = number, "database migrated");

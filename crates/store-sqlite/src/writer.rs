@@ -6,7 +6,9 @@
 
 pub(crate) mod batch;
 mod checkpointing;
+pub(crate) mod derive;
 mod facets;
+mod kin;
 pub(crate) mod ledger;
 pub(crate) mod rollup;
 pub(crate) mod span;

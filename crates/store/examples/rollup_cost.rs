@@ -6,7 +6,7 @@ use exhibit_model::{
     Cost, CostSource, Door, NanoUsd, Nanos, Span, SpanHead, SpanId, SpanKind, Status, TraceId,
     Usage,
 };
-use exhibit_store::rollup::Accumulator;
+use exhibit_store::rollup::{Accumulator, Inherited};
 
 fn main() {
     let heads: Vec<SpanHead> = (0..1_000_i64).filter_map(head).collect();
@@ -16,7 +16,7 @@ fn main() {
         let begun = Instant::now();
         let mut sum = Accumulator::new();
         for (n, head) in heads.iter().enumerate() {
-            sum.add(black_box(head), true, n % 20 == 0);
+            sum.add(black_box(head), true, n % 20 == 0, Inherited::default());
         }
         let added = begun.elapsed().as_micros();
         cells = black_box(sum.into_cells()).len();

@@ -28,6 +28,7 @@
 
 pub mod account;
 pub mod anchor;
+pub mod attribution;
 pub mod audit;
 pub mod clock;
 pub mod commit;
@@ -92,6 +93,17 @@ macro_rules! store_conformance {
                 a_key_lives_from_creation_to_revocation,
                 a_session_ends_when_it_expires_or_is_deleted,
                 a_setting_changes_only_from_what_was_expected,
+            }
+            attribution {
+                a_call_counts_under_the_agent_above_it_and_the_user_of_its_trace,
+                an_agent_that_comes_after_its_calls_takes_them,
+                an_agent_that_changes_takes_its_calls_along,
+                a_registered_agent_takes_what_no_other_has,
+                a_user_that_comes_last_takes_the_whole_trace,
+                what_is_delivered_again_moves_nothing,
+                an_agent_is_looked_for_so_many_levels_up,
+                an_erased_trace_leaves_no_sum_under_what_it_inherited,
+                trees_in_any_order_and_any_batches_add_up,
             }
             audit {
                 pages_hold_every_record_of_every_trace_once,
@@ -229,6 +241,7 @@ mod tests {
         let rooms = [
             include_str!("conformance/account.rs"),
             include_str!("conformance/anchor.rs"),
+            include_str!("conformance/attribution.rs"),
             include_str!("conformance/audit.rs"),
             include_str!("conformance/clock.rs"),
             include_str!("conformance/commit.rs"),

@@ -14,6 +14,9 @@
 //!   property of the span and not of a revision.
 //! * **Usage and cost** count for spans of [`UsageRole::Leaf`] that are `counted`; see [`claims`].
 //!
+//! * Under **agent** and **user** a span that names none of its own counts with others': see
+//!   [`attribution`].
+//!
 //! Most dimensions divide the whole: a span without a value counts under the value `None`, so the
 //! cells of one dimension add up to the totals. A [set](Dimension::is_set) does not: a span stands in
 //! the cell of each of its values, and in none without one. What rules say of a whole trace is kept
@@ -22,6 +25,7 @@
 //! Start with [`Accumulator`] to write, and with [`Plan`] to answer analytics.
 
 mod accumulate;
+pub mod attribution;
 mod cell;
 mod codec;
 mod histogram;
@@ -32,6 +36,7 @@ use exhibit_model::{FindingCategory, Nanos, SpanHead, UsageRole};
 use crate::Dimension;
 
 pub use accumulate::Accumulator;
+pub use attribution::Inherited;
 pub use cell::{Cell, Sample};
 pub use codec::CodecError;
 pub use histogram::Histogram;
@@ -110,14 +115,19 @@ pub fn dimension_from_code(code: i64) -> Option<Option<Dimension>> {
     Dimension::ALL.get(place).copied().map(Some)
 }
 
-/// A span's value of a dimension that divides the whole; none for a [set](Dimension::is_set).
-pub fn dimension_value(head: &SpanHead, dimension: Dimension) -> Option<&str> {
+/// The value under which a span counts in a dimension that divides the whole; none for a
+/// [set](Dimension::is_set).
+pub fn dimension_value<'a>(
+    head: &'a SpanHead,
+    inherited: Inherited<'a>,
+    dimension: Dimension,
+) -> Option<&'a str> {
     match dimension {
         Dimension::Kind => Some(head.kind.as_str()),
         Dimension::Model => head.model.as_deref(),
         Dimension::Provider => head.provider.as_deref(),
-        Dimension::Agent => head.agent.as_deref(),
-        Dimension::User => head.user.as_deref(),
+        Dimension::Agent => head.agent.as_deref().or(inherited.agent),
+        Dimension::User => head.user.as_deref().or(inherited.user),
         Dimension::Environment => head.environment.as_deref(),
         Dimension::Status => Some(head.status.as_str()),
         Dimension::Verdict => Some(head.verdict.as_str()),
@@ -157,9 +167,14 @@ pub fn contributes(head: &SpanHead) -> bool {
 
 /// What one revision adds to which cells; empty when it [contributes] nothing. For
 /// many spans use an [`Accumulator`].
-pub fn contributions(head: &SpanHead, counted: bool, first_of_trace: bool) -> Vec<(Key, Cell)> {
+pub fn contributions(
+    head: &SpanHead,
+    counted: bool,
+    first_of_trace: bool,
+    inherited: Inherited<'_>,
+) -> Vec<(Key, Cell)> {
     let mut sum = Accumulator::new();
-    sum.add(head, counted, first_of_trace);
+    sum.add(head, counted, first_of_trace, inherited);
     sum.into_cells()
 }
 

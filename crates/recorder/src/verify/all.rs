@@ -90,6 +90,8 @@ struct CheckedTrace {
     heads: Vec<(SpanHead, bool)>,
     /// The span that was sealed first.
     first: Option<SpanId>,
+    /// The trace's user.
+    user: Option<String>,
 }
 
 /// What checking a page gives.
@@ -215,7 +217,8 @@ impl Recorder {
                 }
                 self.check_search(workspace, &done.texts, report).await?;
                 for trace in &done.traces {
-                    rollups::add(&mut sums, &trace.heads, trace.first.as_ref());
+                    let user = trace.user.as_deref();
+                    rollups::add(&mut sums, &trace.heads, trace.first.as_ref(), user);
                 }
             }
             if last {
@@ -412,7 +415,8 @@ impl Recorder {
                 .and_then(|()| record::check_received(&trace.row, received.iter().copied()))
                 .and_then(|()| record::check_first(trace, first.as_ref()));
             out.faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
-            out.traces.push(CheckedTrace { heads, first });
+            let user = trace.row.summary.user.clone();
+            out.traces.push(CheckedTrace { heads, first, user });
             let settled = trace.row.last_received.0 < self.now().0.saturating_sub(INDEX_LAG_NS);
             if !words.is_empty() && settled {
                 out.texts.push((id.clone(), words));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use exhibit_model::{SpanHead, SpanId, WorkspaceId};
-use exhibit_store::rollup::{Accumulator, Cell};
+use exhibit_store::rollup::{Accumulator, Cell, Inherited, attribution::Lineages};
 
 use super::{Fault, Verdict, all::Report};
 use crate::{Error, Recorder};
@@ -12,10 +12,17 @@ use crate::{Error, Recorder};
 const PAGE: usize = 4_096;
 
 /// Adds a trace's spans, each with whether its usage counts. `first` is the span that was sealed
-/// first: the trace counts where it stands.
-pub(super) fn add(sums: &mut Accumulator, heads: &[(SpanHead, bool)], first: Option<&SpanId>) {
+/// first: the trace counts where it stands. `user` is the trace's.
+pub(super) fn add(
+    sums: &mut Accumulator,
+    heads: &[(SpanHead, bool)],
+    first: Option<&SpanId>,
+    user: Option<&str>,
+) {
+    let lineages = Lineages::of(heads.iter().map(|(head, _)| head));
     for (head, counted) in heads {
-        sums.add(head, *counted, first == Some(&head.span_id));
+        let inherited = Inherited { agent: lineages.agent(head), user };
+        sums.add(head, *counted, first == Some(&head.span_id), inherited);
     }
 }
 

@@ -8,10 +8,10 @@ use std::{
 use exhibit_model::{Limits, Nanos, SpanId, TraceId, TraceSummary, WorkspaceId};
 use exhibit_store::{
     Batch, CommitError, Committed, SealWrite, SpanWrite, StoreError, TraceWrite,
-    rollup::{Accumulator, claims},
+    rollup::{Accumulator, attribution::Revised, claims},
 };
 
-use super::load::Loaded;
+use super::{kin::Asked, load::Loaded};
 use crate::{
     failure::{Result, corrupt},
     log::HeldLog,
@@ -26,6 +26,8 @@ pub(super) struct OpenTrace {
     pub(super) spans: HashMap<SpanId, Revision>,
     /// Which span counts a response.
     pub(super) claims: HashMap<String, SpanId>,
+    /// Which stored spans were read.
+    pub(super) asked: Asked,
     /// Spans to be written.
     pub(super) written: BTreeMap<SpanId, Nanos>,
     /// The commit that changed it.
@@ -41,6 +43,7 @@ impl OpenTrace {
             state,
             spans: HashMap::new(),
             claims: HashMap::new(),
+            asked: Asked::default(),
             written: BTreeMap::new(),
             changed: None,
             filed,
@@ -221,13 +224,17 @@ impl Work {
         let held = self.deltas.remove(&workspace.0);
         let mut rollup = held.map_or_else(Accumulator::new, |(rollup, _)| rollup);
         let mut refold = false;
+        let before = trace.before();
+        let mut olds = Vec::with_capacity(write.spans.len());
         for span in write.spans {
+            let id = span.head.span_id.clone();
             let index = match &span.leaf {
                 Some(leaf) => Some(self.log(workspace)?.append(leaf.clone())),
                 None => None,
             };
             indexes.extend(index);
-            let old = trace.revise(span, index, received, block, &mut rollup, &mut refold);
+            let old = trace.revise(span, index, received, block, &mut refold);
+            olds.push((id, old.as_ref().map(|old| (old.head.clone(), old.counted))));
             if let Some(old) = old
                 && let Some(leaf) = old.leaf
             {
@@ -237,6 +244,14 @@ impl Work {
         if refold {
             trace.fold(received, block);
         }
+        let first = trace.state.first_span.as_ref();
+        let revised = |(id, old): (SpanId, _)| {
+            let new = trace.spans.get(&id)?;
+            let first_of_trace = first == Some(&id);
+            Some(Revised { old, new: &new.head, counted: new.counted, first_of_trace })
+        };
+        let revised: Vec<_> = olds.into_iter().filter_map(revised).collect();
+        trace.account(&revised, &before, &mut rollup);
         self.deltas.insert(workspace.0, (rollup, 0));
         self.payloads.push(Payload {
             id: block,
@@ -257,7 +272,6 @@ impl OpenTrace {
         index: Option<u64>,
         received: Nanos,
         block: i64,
-        rollup: &mut Accumulator,
         refold: &mut bool,
     ) -> Option<Revision> {
         let id = write.head.span_id.clone();
@@ -267,13 +281,10 @@ impl OpenTrace {
                 self.state.first_span = Some(id.clone());
             }
         }
-        let first = self.state.first_span.as_ref() == Some(&id);
         let old = self.spans.remove(&id);
         let counted = self.count(&write, old.as_ref());
-        rollup.add(&write.head, counted, first);
-        match &old {
-            Some(old) => rollup.subtract(&old.head, old.counted, first),
-            None => self.state.records += 1,
+        if old.is_none() {
+            self.state.records += 1;
         }
         *refold |= old
             .as_ref()

@@ -3,8 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use exhibit_model::{SpanId, TraceId, TraceSummary, WorkspaceId};
-use exhibit_store::{Batch, rollup::claims};
+use exhibit_model::{SpanHead, TraceId, TraceSummary, WorkspaceId};
+use exhibit_store::{
+    Batch, SpanWrite,
+    rollup::{attribution::registered, claims},
+};
 
 use super::apply::OpenTrace;
 use crate::{
@@ -38,6 +41,7 @@ impl Loaded {
             loaded.load_spans(db, batches).await?;
             loaded.load_claims(db, batches).await?;
             loaded.load_whole(db, batches).await?;
+            loaded.load_kin(db, batches).await?;
         }
         Ok(loaded)
     }
@@ -132,18 +136,26 @@ impl Loaded {
         Ok(())
     }
 
-    /// All spans of the traces whose summaries have to be folded anew.
+    /// All spans of the traces whose summaries have to be folded anew, or whose user or registered agent
+    /// may change: what counts under it moves.
     async fn load_whole(&mut self, db: &Transaction<'_>, batches: &[Batch]) -> Result<()> {
         let doing = "reading the spans of traces";
         let mut whole: HashMap<i64, (WorkspaceId, TraceId)> = HashMap::new();
         for (batch, write) in writes(batches) {
             let key = (batch.workspace, write.trace_id.clone());
             let Some(trace) = self.traces.get(&key) else { continue };
-            let refolds = |id: &SpanId, head| {
-                let old = trace.spans.get(id);
+            let refolds = |head: &SpanHead| {
+                let old = trace.spans.get(&head.span_id);
                 old.is_some_and(|old| !TraceSummary::replaces_in_place(&old.head, head))
             };
-            if write.spans.iter().any(|span| refolds(&span.head.span_id, &span.head)) {
+            let summary = &trace.state.summary;
+            let names = |head: &SpanHead| {
+                let registers = head.span_id.is_registration() && head.agent.is_some();
+                (head.user.is_some() && head.user != summary.user)
+                    || (registers && head.agent.as_deref() != registered(summary))
+            };
+            let concerns = |span: &SpanWrite| refolds(&span.head) || names(&span.head);
+            if write.spans.iter().any(concerns) {
                 whole.insert(trace.state.id, key);
             }
         }
@@ -158,6 +170,7 @@ impl Loaded {
             let id: i64 = c.next()?;
             let revision = Revision::read(&mut c)?;
             if let Some(trace) = whole.get(&id).and_then(|key| self.traces.get_mut(key)) {
+                trace.asked.whole = true;
                 trace.spans.insert(revision.head.span_id.clone(), revision);
             }
         }
@@ -165,7 +178,9 @@ impl Loaded {
     }
 }
 
-fn writes(batches: &[Batch]) -> impl Iterator<Item = (&Batch, &exhibit_store::TraceWrite)> {
+pub(super) fn writes(
+    batches: &[Batch],
+) -> impl Iterator<Item = (&Batch, &exhibit_store::TraceWrite)> {
     batches.iter().flat_map(|batch| batch.traces.iter().map(move |write| (batch, write)))
 }
 

@@ -17,7 +17,7 @@ use exhibit_store::{
         Subject, Tenant,
         fixture::{Tweak, at, call, leaf, running, trace_id},
     },
-    rollup::{Accumulator, Cell, Key},
+    rollup::{Accumulator, Cell, Inherited, Key},
 };
 use exhibit_store_cluster::{ClusterStore, Interrupt};
 
@@ -111,7 +111,8 @@ fn sums(spans: &[Span]) -> BTreeMap<Key, Cell> {
     let mut sum = Accumulator::new();
     let mut seen = std::collections::BTreeSet::new();
     for span in spans {
-        sum.add(&SpanHead::of(span), true, seen.insert(span.trace_id.clone()));
+        let first = seen.insert(span.trace_id.clone());
+        sum.add(&SpanHead::of(span), true, first, Inherited::default());
     }
     sum.into_cells().into_iter().collect()
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use exhibit_model::SpanHead;
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Result, SqlContext, corrupt};
@@ -64,6 +64,24 @@ impl Context {
             && self.trace_name == head.trace_name
             && self.tags == head.tags
             && self.metadata == head.metadata
+    }
+
+    /// One of a trace's.
+    pub(crate) fn load(db: &Connection, trace: i64, number: i64) -> Result<Option<Self>> {
+        db.prepare_cached("SELECT body FROM contexts WHERE trace = ?1 AND number = ?2")
+            .and_then(|mut s| {
+                s.query_row((trace, number), |row| {
+                    Ok(super::Columns::of(row).text().and_then(parse))
+                })
+                .optional()
+            })
+            .when("reading a context")?
+            .transpose()
+    }
+
+    /// The agent that it names.
+    pub(crate) fn agent(&self) -> Option<&str> {
+        self.agent.as_deref()
     }
 
     /// Puts the fields back.

@@ -5,11 +5,15 @@ use std::sync::Arc;
 use exhibit_model::{Nanos, RecordId, SpanId, Status, TraceId, TraceSummary};
 use exhibit_store::{
     LogId, SpanWrite,
-    rollup::{Accumulator, claims},
+    rollup::{
+        Accumulator,
+        attribution::{Attribution, Before, Revised},
+        claims,
+    },
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{step::Step, trace::OpenTrace};
+use super::{kin::Kin, step::Step, trace::OpenTrace};
 use crate::{
     failure::{Result, SqlContext},
     row::{
@@ -71,6 +75,10 @@ pub(super) struct Revising<'a, 'w> {
     block: i64,
     /// Something was replaced that cannot be adjusted in place.
     refold: bool,
+    /// What the trace said before.
+    before: Before,
+    /// What was written so far.
+    revised: Vec<Revised<'a>>,
 }
 
 impl<'a, 'w> Revising<'a, 'w> {
@@ -82,11 +90,14 @@ impl<'a, 'w> Revising<'a, 'w> {
         received: Nanos,
         block: i64,
     ) -> Self {
-        Self { step, trace, rollup, log, received, block, refold: false }
+        let state = &trace.state;
+        let before = Before::of(&state.summary, state.records > 0);
+        let revised = Vec::new();
+        Self { step, trace, rollup, log, received, block, refold: false, before, revised }
     }
 
     /// Writes a revision; the index of its leaf.
-    pub(super) fn write(&mut self, span: &SpanWrite, old: Option<Old>) -> Result<Option<u64>> {
+    pub(super) fn write(&mut self, span: &'a SpanWrite, old: Option<Old>) -> Result<Option<u64>> {
         let head = &span.head;
         let index = match &span.leaf {
             Some(leaf) => Some(self.step.append(self.log, leaf)?),
@@ -101,15 +112,15 @@ impl<'a, 'w> Revising<'a, 'w> {
         }
         let first = state.first_span.as_ref() == Some(&head.span_id);
         let counted = self.count(span, old.as_ref().map(|old| &old.0))?;
-        self.rollup.add(head, counted, first);
         if let Some(Old(old)) = &old {
-            self.rollup.subtract(&old.head, old.counted, first);
             self.keep_superseded(old)?;
         } else {
             self.trace.state.records += 1;
         }
         self.write_row(span, index, counted, old.is_some())?;
         self.absorb(span, old.as_ref().map(|old| &old.0), counted);
+        let old = old.map(|Old(old)| (old.head, old.counted));
+        self.revised.push(Revised { old, new: head, counted, first_of_trace: first });
         Ok(index)
     }
 
@@ -222,11 +233,22 @@ impl<'a, 'w> Revising<'a, 'w> {
         Ok(())
     }
 
-    /// Ends the write: the summary is folded anew where it has to be.
-    pub(super) fn finish(self) -> Result<()> {
-        if !self.refold {
-            return Ok(());
+    /// Ends the write: the summary is folded anew where it has to be, and what the spans contribute
+    /// is brought to the sums.
+    pub(super) fn finish(mut self) -> Result<()> {
+        if self.refold {
+            self.fold()?;
         }
+        let state = &self.trace.state;
+        let mut attribution = Attribution::new(&self.revised, &self.before);
+        let first_span = state.first_span.as_ref();
+        let mut kin = Kin::new(self.step.db, state.id, &state.summary.trace_id, first_span);
+        kin.teach(&mut attribution)?;
+        attribution.account(self.rollup, &state.summary);
+        kin.settle(&mut attribution, &state.summary, self.rollup)
+    }
+
+    fn fold(&mut self) -> Result<()> {
         let state = &mut self.trace.state;
         let old = &state.summary;
         let mut summary = TraceSummary::new(old.trace_id.clone(), old.start);

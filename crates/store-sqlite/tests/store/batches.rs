@@ -9,7 +9,7 @@ use exhibit_model::{
 use exhibit_store::{
     AuditStore, Batch, Block, LedgerStore, LogId, SpanStore, SpanWrite, TraceKey, TraceWrite,
     conformance::fixture::{Dice, START},
-    rollup::Accumulator,
+    rollup::{Accumulator, Inherited, attribution::Lineages},
     span::Leaf,
 };
 use exhibit_store_sqlite::{Options, SqliteStore};
@@ -130,6 +130,7 @@ pub(crate) async fn verify(store: &SqliteStore) {
                 assert!(!std::mem::replace(&mut placed[index as usize], true));
             }
             let first = first_span(trace);
+            let lineages = Lineages::of(trace.spans.iter().map(|(row, _)| &row.head));
             let mut words = String::new();
             for (row, stored) in &trace.spans {
                 let parts = stored.parts.each_ref().map(Vec::as_slice);
@@ -137,7 +138,10 @@ pub(crate) async fn verify(store: &SqliteStore) {
                 assert_eq!(row.head, SpanHead::of(&span));
                 assert_eq!(row.index.is_some(), span.status.is_sealed());
                 summary.absorb(&row.head, row.counted);
-                rollup.add(&row.head, row.counted, first.as_ref() == Some(&row.head.span_id));
+                let inherited =
+                    Inherited { agent: lineages.agent(&row.head), user: shown.user.as_deref() };
+                let is_first = first.as_ref() == Some(&row.head.span_id);
+                rollup.add(&row.head, row.counted, is_first, inherited);
                 if !span.decision.is_quarantine() {
                     text::searchable(&span, &mut words);
                 }

@@ -104,6 +104,40 @@ fn a_store_of_a_newer_version_is_refused() {
     }
 }
 
+/// A database whose sums know nothing of inherited agents and users, nor of rules: schema 7.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sums_of_an_older_database_are_derived_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut builder = Builder::new(4);
+    let under = |mut span: exhibit_model::Span, parent: &str| {
+        span.parent_id = Some(exhibit_model::SpanId::new(parent).unwrap());
+        span
+    };
+    let mut root = span("t", "root", 0);
+    root.agent = Some("planner".to_owned());
+    root.user = Some("ann".to_owned());
+    let calls = [under(call("t", "a", 1, 5), "root"), call("u", "b", 2, 7)];
+    store.commit(builder.batch(&calls)).await.unwrap();
+    store.commit(builder.batch(&[root])).await.unwrap();
+    verify(&store).await;
+    let cells = store.audit_rollups(WORKSPACE, None, 1_000).await.unwrap().rows;
+    drop(store);
+    let db = rusqlite::Connection::open(dir.path().join("exhibit.db")).unwrap();
+    db.execute_batch(
+        "DROP INDEX spans_by_parent; DELETE FROM rollups; \
+         UPDATE rollup_deltas SET id = id + 1000 WHERE id = (SELECT min(id) FROM rollup_deltas); \
+         DELETE FROM rollup_deltas WHERE id < 1000; PRAGMA user_version = 7",
+    )
+    .unwrap();
+    drop(db);
+    let error = SqliteStore::open_read_only(dir.path(), Options::default()).unwrap_err();
+    assert!(error.to_string().contains("schema 7"), "{error}");
+    let store = open(dir.path());
+    assert_eq!(store.audit_rollups(WORKSPACE, None, 1_000).await.unwrap().rows, cells);
+    verify(&store).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_queue_answers_at_once_and_what_was_taken_is_written() {
     let dir = tempfile::tempdir().unwrap();

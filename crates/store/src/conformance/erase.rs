@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{AdminAct, CommitError, Doomed, Filter, LogId, Order, TraceQuery};
 
-fn act(body: &str) -> AdminAct {
+pub(super) fn act(body: &str) -> AdminAct {
     AdminAct { leaf: leaf(format!("an act {body}")), body: body.as_bytes().to_vec() }
 }
 
-async fn doomed(tenant: &Tenant, trace: &str) -> Doomed {
+pub(super) async fn doomed(tenant: &Tenant, trace: &str) -> Doomed {
     let trace_id = trace_id(trace);
     let leaves = tenant.store.trace_leaves(tenant.workspace, &trace_id).await.unwrap().len() as u64;
     let seals = tenant.store.seals(tenant.workspace, &trace_id).await.unwrap().len() as u64;
@@ -51,7 +51,7 @@ pub async fn an_erased_trace_is_gone_and_its_leaves_stay(subject: Subject) {
     let cells = store.audit_rollups(workspace, None, 1_000).await.unwrap().rows;
     let mut expected = crate::rollup::Accumulator::new();
     let kept = exhibit_model::SpanHead::of(&call("kept", "a", 0, 7));
-    expected.add(&kept, true, true);
+    expected.add(&kept, true, true, crate::rollup::Inherited::default());
     let mut expected: std::collections::BTreeMap<_, _> =
         expected.into_cells().into_iter().collect();
     for (key, cell) in cells {

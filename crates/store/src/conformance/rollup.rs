@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use exhibit_model::{Nanos, Span, SpanHead, Status, Usage};
+use exhibit_model::{Nanos, Span, SpanHead, SpanId, Status, Usage};
 
 use super::{
     Subject,
@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     Analytics, AnalyticsQuery, Dimension, Measures, StoreError,
-    rollup::{Cell, Key, contributes, contributions, dimension_value, set_values},
+    rollup::attribution::LEVELS,
+    rollup::{Cell, Inherited, Key, contributes, contributions, dimension_value, set_values},
 };
 
-async fn cells(tenant: &Tenant) -> Vec<(Key, Cell)> {
+/// Every cell.
+pub(super) async fn cells(tenant: &Tenant) -> Vec<(Key, Cell)> {
     let mut cells = Vec::new();
     let mut after = None;
     loop {
@@ -28,11 +30,16 @@ async fn cells(tenant: &Tenant) -> Vec<(Key, Cell)> {
     }
 }
 
-fn query(from: Nanos, to: Nanos, step_s: u64, group_by: Option<Dimension>) -> AnalyticsQuery {
+pub(super) fn query(
+    from: Nanos,
+    to: Nanos,
+    step_s: u64,
+    group_by: Option<Dimension>,
+) -> AnalyticsQuery {
     AnalyticsQuery { from, to, group_by, step_s, groups_max: 100 }
 }
 
-async fn ask(tenant: &Tenant, query: &AnalyticsQuery) -> Analytics {
+pub(super) async fn ask(tenant: &Tenant, query: &AnalyticsQuery) -> Analytics {
     tenant.store.analytics(tenant.workspace, query).await.unwrap()
 }
 
@@ -42,14 +49,14 @@ async fn totals(tenant: &Tenant) -> Measures {
 
 /// What a back end should hold, kept span by span.
 #[derive(Default)]
-struct Books {
+pub(super) struct Books {
     current: BTreeMap<(String, String), SpanHead>,
     /// The span of each trace that was sealed first.
     first: BTreeMap<String, String>,
 }
 
 impl Books {
-    fn enter(&mut self, spans: &[Span]) {
+    pub(super) fn enter(&mut self, spans: &[Span]) {
         for span in spans {
             let key = (span.trace_id.to_string(), span.span_id.to_string());
             let head = SpanHead::of(span);
@@ -60,21 +67,58 @@ impl Books {
         }
     }
 
-    /// Every contributing head, whether it counts, and whether it is its trace's first.
+    /// Every contributing head with the agent and user under which it counts, whether it counts, and
+    /// whether it is its trace's first.
     async fn rows(&self, tenant: &Tenant) -> Vec<(SpanHead, bool, bool)> {
         let mut rows = Vec::new();
         let audited =
             tenant.store.audit_traces(tenant.workspace, None, 1_000, false).await.unwrap();
         for trace in audited.rows {
+            let user = &trace.row.summary.user;
             for (row, _) in trace.spans {
                 let trace = row.head.trace_id.to_string();
                 let key = (trace.clone(), row.head.span_id.to_string());
                 let first = self.first.get(&trace) == Some(&key.1);
-                rows.push((self.current[&key].clone(), row.counted, first));
+                let mut head = self.current[&key].clone();
+                head.agent = self.agent(&head);
+                head.user = head.user.or_else(|| user.clone());
+                rows.push((head, row.counted, first));
             }
         }
         assert_eq!(rows.len(), self.current.len());
         rows
+    }
+
+    /// The agent of a span or of the nearest above it, else of the registration.
+    fn agent(&self, head: &SpanHead) -> Option<String> {
+        let registration = (head.trace_id.to_string(), SpanId::registration().to_string());
+        let registered = self.current.get(&registration).and_then(|head| head.agent.clone());
+        self.nearest(head).or(registered)
+    }
+
+    fn nearest(&self, head: &SpanHead) -> Option<String> {
+        let mut at = head;
+        for _ in 0..=LEVELS {
+            if at.agent.is_some() {
+                return at.agent.clone();
+            }
+            let parent = at.parent_id.as_ref()?.to_string();
+            at = self.current.get(&(head.trace_id.to_string(), parent))?;
+        }
+        None
+    }
+
+    /// Checks that the store's sums are those of these books.
+    pub(super) async fn check(&self, tenant: &Tenant) {
+        let mut expected: BTreeMap<Key, Cell> = BTreeMap::new();
+        for (head, counted, first) in self.rows(tenant).await {
+            for (key, cell) in contributions(&head, counted, first, Inherited::default()) {
+                expected.entry(key).or_default().add(&cell);
+            }
+        }
+        expected.retain(|_, cell| !cell.is_zero());
+        let expected: Vec<_> = expected.into_iter().collect();
+        assert_eq!(cells(tenant).await, expected, "in key order, nothing else");
     }
 }
 
@@ -97,15 +141,7 @@ pub async fn cells_are_the_sum_of_current_terminal_revisions(subject: Subject) {
         if round % 10 != 9 {
             continue;
         }
-        let mut expected: BTreeMap<Key, Cell> = BTreeMap::new();
-        for (head, counted, first) in books.rows(&tenant).await {
-            for (key, cell) in contributions(&head, counted, first) {
-                expected.entry(key).or_default().add(&cell);
-            }
-        }
-        expected.retain(|_, cell| !cell.is_zero());
-        let expected: Vec<_> = expected.into_iter().collect();
-        assert_eq!(cells(&tenant).await, expected, "in key order, nothing else");
+        books.check(&tenant).await;
     }
 }
 
@@ -127,7 +163,7 @@ pub async fn a_correction_takes_the_old_revision_out(subject: Subject) {
         s.status = Status::Error;
     });
     tenant.put(std::slice::from_ref(&moved)).await;
-    let expected = contributions(&SpanHead::of(&moved), true, true);
+    let expected = contributions(&SpanHead::of(&moved), true, true, Inherited::default());
     assert_eq!(cells(&tenant).await, expected, "no trace of the old one, not even empty cells");
     tenant.put(&[running("t", "a", 0).with(|s| s.status = Status::Incomplete)]).await;
     tenant.put(&[running("t", "a", 0)]).await;
@@ -233,7 +269,7 @@ fn check(answer: &Analytics, rows: &[&Row], step: i64, group_by: Option<Dimensio
         let of = |row: &&&Row| match (set, value) {
             (true, Some(value)) => set_values(&row.0, dimension).any(|v| v == value),
             (true, None) => false,
-            (false, _) => dimension_value(&row.0, dimension) == value,
+            (false, _) => dimension_value(&row.0, Inherited::default(), dimension) == value,
         };
         let rows: Vec<_> = rows.iter().filter(of).copied().collect();
         assert_same(&group.measures, &rows);

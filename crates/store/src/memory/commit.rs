@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use exhibit_model::{Nanos, TraceSummary, merge::Digest};
+use exhibit_model::{Nanos, SpanId, TraceSummary, merge::Digest};
 
 use super::{
     Space, State,
@@ -13,8 +13,9 @@ use super::{
     trace::{Row, Trace},
 };
 use crate::{
-    Batch, CommitError, Committed, SealWrite, SpanWrite, StoreError, StoredSeal, TraceWrite,
-    rollup::{Accumulator, claims},
+    Batch, CommitError, Committed, Dimension, SealWrite, SpanWrite, StoreError, StoredSeal,
+    TraceWrite,
+    rollup::{Accumulator, Inherited, attribution::Lineages, claims},
     search::Document,
 };
 
@@ -115,13 +116,16 @@ impl Space {
         }
         let block = Arc::new(write.block);
         let mut replaced = false;
+        let before = trace.spans.clone();
+        let user = trace.summary.user.clone();
         for span in write.spans {
-            let row = trace.revise(span, received, &block, &mut self.log, indexes, rollup);
+            let row = trace.revise(span, received, &block, &mut self.log, indexes);
             replaced |= row.is_some();
         }
         if replaced {
             trace.summary = Arc::new(trace.fold());
         }
+        trace.account(&before, user.as_deref(), rollup);
         Arc::clone(&trace.summary)
     }
 
@@ -152,7 +156,6 @@ impl Trace {
         block: &Arc<crate::Block>,
         log: &mut Log,
         indexes: &mut Vec<u64>,
-        rollup: &mut Accumulator,
     ) -> Option<Digest> {
         let id = write.head.span_id.clone();
         let leaf = write.leaf.map(|leaf| (log.append(leaf.clone()), leaf.hash));
@@ -161,12 +164,10 @@ impl Trace {
         if leaf.is_some() && self.first_span.is_none() && !id.is_registration() {
             self.first_span = Some(id.clone());
         }
-        let first = self.first_span.as_ref() == Some(&id);
         let counted = claims(&write.head).is_none_or(|response| {
             let mut others = self.spans.iter().filter(|(other, _)| **other != id);
             !others.any(|(_, row)| row.counted && claims(&row.head) == Some(response))
         });
-        rollup.add(&write.head, counted, first);
         let row = Row {
             head: write.head,
             record: write.record,
@@ -182,11 +183,35 @@ impl Trace {
             Arc::make_mut(&mut self.summary).absorb(&row.head, counted);
             return None;
         };
-        rollup.subtract(&old.head, old.counted, first);
         let digest = old.digest;
         if old.leaf.is_some() {
             self.superseded.entry(id).or_default().push(Row { counted: false, ..old });
         }
         Some(digest)
+    }
+
+    /// Brings the sums from what the spans were to what they are: plainly, by looking at each.
+    fn account(&self, before: &BTreeMap<SpanId, Row>, user: Option<&str>, sum: &mut Accumulator) {
+        let old = Lineages::of(before.values().map(|row| &row.head));
+        let new = Lineages::of(self.spans.values().map(|row| &row.head));
+        let users = [user, self.summary.user.as_deref()];
+        for (id, row) in &self.spans {
+            let first = self.first_span.as_ref() == Some(id);
+            let agent = new.agent(&row.head);
+            let was = before.get(id);
+            if let Some(was) = was.filter(|was| was.record == row.record) {
+                let agents = [old.agent(&was.head), agent];
+                sum.shift(&row.head, row.counted, first, Dimension::Agent, agents);
+                if row.head.user.is_none() {
+                    sum.shift(&row.head, row.counted, first, Dimension::User, users);
+                }
+                continue;
+            }
+            sum.add(&row.head, row.counted, first, Inherited { agent, user: users[1] });
+            if let Some(was) = was {
+                let from = Inherited { agent: old.agent(&was.head), user: users[0] };
+                sum.subtract(&was.head, was.counted, first, from);
+            }
+        }
     }
 }

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use exhibit_model::{Review, WorkspaceId};
 
 use super::MemoryStore;
-use crate::{AdminAct, Doomed, EraseStore, StoreError, rollup::Accumulator};
+use crate::{
+    AdminAct, Doomed, EraseStore, StoreError,
+    rollup::{Accumulator, Inherited, attribution::Lineages},
+};
 
 #[async_trait]
 impl EraseStore for MemoryStore {
@@ -35,9 +38,13 @@ impl EraseStore for MemoryStore {
         let mut sum = Accumulator::new();
         for doomed in &traces {
             let Some(trace) = space.traces.remove(&doomed.trace_id) else { continue };
+            let heads = trace.spans.values().map(|row| &row.head);
+            let lineages = Lineages::of(heads);
             for row in trace.spans.values() {
                 let first = trace.first_span.as_ref() == Some(&row.head.span_id);
-                sum.subtract(&row.head, row.counted, first);
+                let agent = lineages.agent(&row.head);
+                let from = Inherited { agent, user: trace.summary.user.as_deref() };
+                sum.subtract(&row.head, row.counted, first, from);
             }
         }
         for (key, cell) in sum.into_cells() {

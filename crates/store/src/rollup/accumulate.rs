@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use exhibit_model::SpanHead;
 
-use super::{Cell, Grain, Key, Sample, dimension_value, set_values};
+use super::{Cell, Grain, Inherited, Key, Sample, dimension_value, set_values};
 use crate::Dimension;
 
 /// The sum of many contributions, by cell. Copies a value's text once per cell and not once per
@@ -50,6 +50,22 @@ impl Values {
             }
             Self::Many(cells) => cells.apply(value, sample),
         }
+    }
+
+    /// Takes what a sample adds out of one cell and puts it into another; `before` is the total.
+    fn shift(&mut self, from: (Option<&str>, &Sample), to: (Option<&str>, &Sample), before: &Cell) {
+        let mut cells = match std::mem::take(self) {
+            Self::Many(cells) => cells,
+            Self::Empty => Cells::default(),
+            Self::Same(same) => {
+                let mut cells = Cells::default();
+                cells.put(same, before.clone());
+                cells
+            }
+        };
+        cells.apply(from.0, from.1);
+        cells.apply(to.0, to.1);
+        *self = Self::Many(cells);
     }
 }
 
@@ -109,28 +125,61 @@ impl Accumulator {
     }
 
     /// Adds what a revision contributes.
-    pub fn add(&mut self, head: &SpanHead, counted: bool, first_of_trace: bool) {
+    pub fn add(
+        &mut self,
+        head: &SpanHead,
+        counted: bool,
+        first_of_trace: bool,
+        inherited: Inherited<'_>,
+    ) {
         if let Some(sample) = Sample::of(head, counted, first_of_trace) {
-            self.apply(head, &sample);
+            self.apply(head, inherited, &sample);
         } else if let Some(sample) = Sample::of_ruling(head, 1) {
             self.apply_to_sets(head, &sample);
         }
     }
 
     /// Takes away what a revision contributed. The arguments MUST be those with which it was added.
-    pub fn subtract(&mut self, head: &SpanHead, counted: bool, first_of_trace: bool) {
+    pub fn subtract(
+        &mut self,
+        head: &SpanHead,
+        counted: bool,
+        first_of_trace: bool,
+        inherited: Inherited<'_>,
+    ) {
         if let Some(sample) = Sample::taking_out(head, counted, first_of_trace) {
-            self.apply(head, &sample);
+            self.apply(head, inherited, &sample);
         } else if let Some(sample) = Sample::of_ruling(head, -1) {
             self.apply_to_sets(head, &sample);
         }
     }
 
-    fn apply(&mut self, head: &SpanHead, sample: &Sample) {
+    /// Takes what a revision contributes from one value of a dimension to another; it names none of
+    /// its own. The other dimensions and the totals stay what they are.
+    pub fn shift(
+        &mut self,
+        head: &SpanHead,
+        counted: bool,
+        first_of_trace: bool,
+        dimension: Dimension,
+        [from, to]: [Option<&str>; 2],
+    ) {
+        let samples = (
+            Sample::taking_out(head, counted, first_of_trace),
+            Sample::of(head, counted, first_of_trace),
+        );
+        let (Some(less), Some(more)) = samples else { return };
+        let minute = self.minutes.entry(Grain::Minute.floor(head.start)).or_default();
+        if let Some(values) = minute.dimensions.get_mut(dimension as usize) {
+            values.shift((from, &less), (to, &more), &minute.total);
+        }
+    }
+
+    fn apply(&mut self, head: &SpanHead, inherited: Inherited<'_>, sample: &Sample) {
         let minute = self.minutes.entry(Grain::Minute.floor(head.start)).or_default();
         for (dimension, values) in Dimension::ALL.into_iter().zip(&mut minute.dimensions) {
             if !dimension.is_set() {
-                values.apply(dimension_value(head, dimension), sample, &minute.total);
+                values.apply(dimension_value(head, inherited, dimension), sample, &minute.total);
             }
         }
         minute.total.apply(sample);

@@ -33,7 +33,7 @@ fn cell(cells: &[(Key, Cell)], dimension: Option<Dimension>, value: Option<&str>
 
 #[test]
 fn a_span_counts_once_in_every_dimension_and_grain() {
-    let cells = contributions(&head(90_000_000_000, 5, None), true, true);
+    let cells = contributions(&head(90_000_000_000, 5, None), true, true, Inherited::default());
     let dividing = Dimension::ALL.into_iter().filter(|d| !d.is_set()).count();
     assert_eq!(cells.len(), Grain::ALL.len() * (1 + dividing));
     for (key, cell) in &cells {
@@ -53,10 +53,10 @@ fn a_span_counts_once_in_every_dimension_and_grain() {
 fn running_and_registration_records_count_nothing() {
     let mut running = head(0, 1, None);
     running.status = Status::Running;
-    assert!(contributions(&running, true, true).is_empty());
+    assert!(contributions(&running, true, true, Inherited::default()).is_empty());
     let mut registration = head(0, 1, None);
     registration.span_id = SpanId::registration();
-    assert!(contributions(&registration, true, true).is_empty());
+    assert!(contributions(&registration, true, true, Inherited::default()).is_empty());
 }
 
 #[test]
@@ -64,7 +64,7 @@ fn a_span_stands_in_the_cell_of_each_of_its_rules_and_categories() {
     let mut hit = head(0, 1, None);
     hit.rules = vec!["p/a".to_owned(), "p/b".to_owned()];
     hit.categories = vec![FindingCategory::Pii];
-    let cells = contributions(&hit, true, true);
+    let cells = contributions(&hit, true, true, Inherited::default());
     let of = |dimension, value| cell(&cells, Some(dimension), value).spans;
     assert_eq!(of(Dimension::Rule, Some("p/a")), 1);
     assert_eq!(of(Dimension::Rule, Some("p/b")), 1);
@@ -73,19 +73,45 @@ fn a_span_stands_in_the_cell_of_each_of_its_rules_and_categories() {
 
     let mut ruling = hit.clone();
     ruling.span_id = SpanId::registration();
-    let cells = contributions(&ruling, true, false);
+    let cells = contributions(&ruling, true, false, Inherited::default());
     assert!(cells.iter().all(|(key, _)| key.dimension.is_some_and(Dimension::is_set)));
     assert_eq!(cell(&cells, Some(Dimension::Rule), Some("p/a")).spans, 1);
     let mut sum = Accumulator::new();
-    sum.add(&ruling, true, false);
-    sum.add(&hit, true, true);
-    sum.subtract(&ruling, true, false);
-    assert_eq!(sum.into_cells(), contributions(&hit, true, true), "taken out exactly");
+    sum.add(&ruling, true, false, Inherited::default());
+    sum.add(&hit, true, true, Inherited::default());
+    sum.subtract(&ruling, true, false, Inherited::default());
+    assert_eq!(
+        sum.into_cells(),
+        contributions(&hit, true, true, Inherited::default()),
+        "taken out exactly"
+    );
+}
+
+#[test]
+fn what_is_shifted_counts_elsewhere_in_one_dimension_alone() {
+    let call = head(0, 1, None);
+    let inherited = Inherited { agent: Some("planner"), user: None };
+    let mut sum = Accumulator::new();
+    let agents = [None, Some("planner")];
+    sum.shift(&call, true, true, Dimension::Agent, agents);
+    let alone = std::mem::take(&mut sum).into_cells();
+    assert_eq!(cell(&alone, Some(Dimension::Agent), Some("planner")).spans, 1);
+    assert_eq!(cell(&alone, Some(Dimension::Agent), None).spans, -1);
+    assert!(alone.iter().all(|(key, _)| key.dimension == Some(Dimension::Agent)));
+    sum.add(&call, true, true, Inherited::default());
+    sum.shift(&call, true, true, Dimension::Agent, agents);
+    sum.add(&call, true, false, Inherited::default());
+    sum.shift(&call, true, false, Dimension::Agent, agents);
+    let mut expected = Accumulator::new();
+    expected.add(&call, true, true, inherited);
+    expected.add(&call, true, false, inherited);
+    assert_eq!(sum.into_cells(), expected.into_cells());
 }
 
 #[test]
 fn usage_that_is_not_counted_leaves_the_span_in_the_sums() {
-    let m = cell(&contributions(&head(0, 1, None), false, false), None, None).measures();
+    let m = cell(&contributions(&head(0, 1, None), false, false, Inherited::default()), None, None)
+        .measures();
     assert_eq!(
         (m.traces, m.spans, m.calls, m.usage, m.cost_nano_usd),
         (0, 1, 0, Usage::default(), 0)
@@ -100,7 +126,7 @@ fn an_absurd_amount_cannot_overflow_a_sum() {
     absurd.ttft = Some(Nanos(i64::MIN));
     let mut sum = Accumulator::new();
     for _ in 0..1000 {
-        sum.add(&absurd, true, false);
+        sum.add(&absurd, true, false, Inherited::default());
     }
     let m = cell(&sum.into_cells(), None, None).measures();
     assert_eq!(m.usage.input_uncached, 1000 * ((1 << 53) - 1));
@@ -162,7 +188,7 @@ fn the_answer_adds_up_and_cuts_groups() {
     for (at, model) in
         [(0, Some("a")), (DAY, Some("a")), (DAY, None), (2 * DAY + MINUTE, Some("b"))]
     {
-        sum.add(&head(at, 10, model), true, true);
+        sum.add(&head(at, 10, model), true, true, Inherited::default());
     }
     let cells = sum.into_cells();
     let plan = Plan::of(&query(0, 2 * DAY + 2 * MINUTE, 86_400)).unwrap();
@@ -212,10 +238,10 @@ proptest! {
     ) {
         let mut sum = Accumulator::new();
         for (head, counted, first) in &heads {
-            sum.add(head, *counted, *first);
+            sum.add(head, *counted, *first, Inherited::default());
         }
         for (head, counted, first) in heads.iter().rev() {
-            sum.subtract(head, *counted, *first);
+            sum.subtract(head, *counted, *first, Inherited::default());
         }
         prop_assert_eq!(sum.into_cells(), vec![]);
     }
@@ -227,8 +253,8 @@ proptest! {
         let mut together = Accumulator::new();
         let mut apart = std::collections::BTreeMap::<Key, Cell>::new();
         for (head, counted) in &heads {
-            together.add(head, *counted, false);
-            for (key, cell) in contributions(head, *counted, false) {
+            together.add(head, *counted, false, Inherited::default());
+            for (key, cell) in contributions(head, *counted, false, Inherited::default()) {
                 apart.entry(key).or_default().add(&cell);
             }
         }

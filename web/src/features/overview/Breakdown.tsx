@@ -21,6 +21,8 @@ const WORD: Record<string, string> = { kind: "Kind of step", verdict: "Verdict",
 /** What a row of steps without a value is called: most steps call no tool, and that is no gap. */
 const NONE: Record<string, string> = { tool: "no tool", model: "no model", agent: "none named", user: "none named", environment: "none named" };
 
+const WITHOUT: Record<string, string> = { agent: "Steps of no agent: neither they nor a step above them names one", user: "Steps of traces that name no user" };
+
 /** A table of sums by one dimension; every row leads to the traces behind it. */
 export function Breakdown({ title, by, search, most = 6, measure = "cost", full = false }: Props) {
   const answer = useQuery(analyticsQuery({ ...ask(search), group_by: by, groups: full ? 100 : 20 }));
@@ -55,7 +57,7 @@ export function Breakdown({ title, by, search, most = 6, measure = "cost", full 
                   <tr key={group.value ?? "\u0000"} className="relative border-t hover:bg-hover">
                     <td className="relative z-0 max-w-28 truncate px-3 py-1.5 sm:max-w-48">
                       <span aria-hidden="true" className="absolute inset-y-1 left-0 -z-10 rounded-r bg-selected" style={{ width: `${(value(group) / top) * 100}%` }} />
-                      <Link to="/traces" search={{ filter: link, ...toSearch(search) } as never} className="relative hover:underline" title={group.value ?? `Steps that name no ${by} themselves`}>
+                      <Link to="/traces" search={{ filter: link, ...toSearch(search) } as never} className="relative hover:underline" title={group.value ?? WITHOUT[by] ?? `Steps that name no ${by} themselves`}>
                         {group.value ?? <span className="text-muted">{NONE[by] ?? "none"}</span>}
                       </Link>
                     </td>
