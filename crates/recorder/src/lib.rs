@@ -51,6 +51,7 @@ mod system;
 mod vault;
 pub mod verify;
 mod webhook;
+mod within;
 pub mod witness;
 
 use std::sync::Arc;
@@ -105,6 +106,7 @@ pub use span_export::SpanExport;
 pub use succession::SuccessionWord;
 pub use system::{OsEntropy, SystemClock};
 pub use webhook::{Delivery, DeliveryFault, check_delivery};
+pub use within::{Hit, Phrase, SpanHits};
 
 /// What a recorder is made of.
 pub struct Parts {

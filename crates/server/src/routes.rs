@@ -69,6 +69,7 @@ pub(crate) fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(traces::list))
         .routes(routes!(traces::one))
         .routes(routes!(traces::spans))
+        .routes(routes!(traces::within::search))
         .routes(routes!(traces::span))
         .routes(routes!(traces::verification))
         .routes(routes!(traces::span_verification))

@@ -1828,6 +1828,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/traces/{trace_id}/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The spans of a trace in which a phrase stands, in order of start: in the whole of what they hold,
+         *     inputs, outputs, attributes, tool calls and events. A page ends after a bounded amount of work and
+         *     may be empty while `has_more` is true.
+         */
+        get: operations["get_api_v1_traces_trace_id_search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/traces/{trace_id}/spans": {
         parameters: {
             query?: never;
@@ -3549,6 +3570,22 @@ export interface components {
             has_more: boolean;
         };
         /** @description A page of a list. */
+        Listing_SpanMatches: {
+            /** @description The rows. */
+            data: {
+                /** @description The span. */
+                span_id: string;
+                /** @description How many places there are. */
+                count: number;
+                /** @description The first of them, at most 20. */
+                hits: components["schemas"]["Match"][];
+            }[];
+            /** @description Hand this back as `cursor` for the next page; null at the end. */
+            next_cursor?: string | null;
+            /** @description Whether there is a next page. */
+            has_more: boolean;
+        };
+        /** @description A page of a list. */
         Listing_SpanPreview: {
             /** @description The rows. */
             data: {
@@ -3756,6 +3793,26 @@ export interface components {
             tags: string[];
             metadata: Record<string, never>;
             parameters: Record<string, never>;
+        };
+        /** @description A place where the phrase stands. */
+        Match: {
+            /** @description The part of the record: `header`, `input`, `output`, `attributes`, `events`. */
+            part: string;
+            /**
+             * @description JSON pointer (RFC 6901) to the text in that part, as findings have it. It goes on into JSON that
+             *     a text holds; a `#` at its end says that the name itself is meant.
+             */
+            pointer: string;
+            /** @description Code point offset of the match in that text. */
+            start: number;
+            /** @description Code point offset after the match. */
+            end: number;
+            /** @description A piece of the text around it. */
+            excerpt: string;
+            /** @description Code point offset of the match in the excerpt. */
+            excerpt_start: number;
+            /** @description Code point offset after the match in the excerpt. */
+            excerpt_end: number;
         };
         /** @description Who asks. */
         Me: {
@@ -4347,6 +4404,15 @@ export interface components {
             result: Record<string, never>;
             /** @description Why it failed. */
             error?: string | null;
+        };
+        /** @description The places of one span where the phrase stands. */
+        SpanMatches: {
+            /** @description The span. */
+            span_id: string;
+            /** @description How many places there are. */
+            count: number;
+            /** @description The first of them, at most 20. */
+            hits: components["schemas"]["Match"][];
         };
         /** @description A span in a window of a large trace: no payload, short texts only. */
         SpanPreview: {
@@ -9115,6 +9181,52 @@ export interface operations {
                 };
             };
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+        };
+    };
+    get_api_v1_traces_trace_id_search: {
+        parameters: {
+            query: {
+                /**
+                 * @description The phrase, as it stands in the text; case, accents and width do not matter. At most 1,000
+                 *     characters.
+                 */
+                q: string;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The trace's id */
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Listing_SpanMatches"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemBody"];
+                };
+            };
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };

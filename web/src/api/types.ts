@@ -15,6 +15,7 @@ export type Rules = Schemas["Rules"];
 export type Session = Schemas["SessionView"];
 export type Finding = Schemas["FindingView"];
 export type Trace = Schemas["Trace"];
+export type SpanMatches = Schemas["SpanMatches"];
 export type SpanPreview = Schemas["SpanPreview"];
 export type Health = Schemas["Health"];
 export type CreatedKey = Schemas["Created"];

@@ -45,6 +45,9 @@ pub(crate) struct TracesShow {
     /// Show its spans as a tree
     #[arg(long)]
     pub(crate) spans: bool,
+    /// Show instead where a phrase stands in it: in whole inputs, outputs, attributes and tool calls
+    #[arg(long, value_name = "TEXT", conflicts_with = "spans")]
+    pub(crate) search: Option<String>,
     /// Workspace to read (with a key, the key decides)
     #[arg(long, default_value = "default")]
     pub(crate) workspace: String,

@@ -1,6 +1,7 @@
 //! `exhibit traces list|show|tail`.
 
 mod tree;
+mod within;
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -120,8 +121,25 @@ fn cells(row: &Value) -> Vec<String> {
 
 async fn show(args: &TracesShow, remote: &Remote, output: Output) -> anyhow::Result<Exit> {
     let path = format!("api/v1/traces/{}", path_segment(&args.id)?);
-    let answer = remote.get(&path, &[], &args.workspace).await?;
     let missing = || Failure::new(format!("there is no trace {} here", printable(&args.id)));
+    if let Some(phrase) = &args.search {
+        let found = within::find(remote, &path, phrase, &args.workspace).await?;
+        let (found, more) = found.ok_or_else(missing)?;
+        if output.json {
+            output.json(&json!({"data": found, "has_more": more}))?;
+            return Ok(Exit::Done);
+        }
+        for line in within::lines(&found, output) {
+            output.line(line)?;
+        }
+        if found.is_empty() {
+            output.note("it stands nowhere in this trace");
+        } else if more {
+            output.note("there is more; ask for a longer phrase");
+        }
+        return Ok(Exit::Done);
+    }
+    let answer = remote.get(&path, &[], &args.workspace).await?;
     let mut answer = answer.ok_or_else(missing)?;
     let mut trace = answer.get_mut("data").map(Value::take).unwrap_or_default();
     let spans = if args.spans {

@@ -18,3 +18,4 @@ mod reprice;
 mod reviews;
 mod rules;
 mod sink;
+mod within;

@@ -2,8 +2,8 @@
 
 use std::{fs, time::Duration};
 
-use exhibit_model::{Review, ReviewDeed, ReviewState, Scopes, Status, Verdict};
-use exhibit_recorder::{Caller, Erase, Error, ReviewAction, RuleSource, Who};
+use exhibit_model::{Review, ReviewDeed, ReviewState, Scopes, Status, TraceId, Verdict};
+use exhibit_recorder::{Caller, Erase, Error, Phrase, ReviewAction, RuleSource, Who};
 use exhibit_store::ReviewQuery;
 use serde_json::{Value, json};
 
@@ -71,6 +71,18 @@ fn blocked(trace: &str) -> Value {
     let mut span = call(trace, "s");
     span["input"] = json!({ "prompt": "Pay to DE89370400440532013000 today" });
     span
+}
+
+#[tokio::test]
+async fn only_reviewers_find_what_is_kept_apart() {
+    let (house, _dir) = house().await;
+    house.send(json!([blocked("t")])).await;
+    let (trace, phrase) = (TraceId::new("t").unwrap(), Phrase::new("PAY TO").unwrap());
+    let find = async |to_reviewer| {
+        let page = house.recorder.search_trace(house.workspace, &trace, &phrase, None, to_reviewer);
+        page.await.unwrap().unwrap().rows.len()
+    };
+    assert_eq!((find(true).await, find(false).await), (1, 0));
 }
 
 #[tokio::test]

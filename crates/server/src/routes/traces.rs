@@ -1,6 +1,7 @@
 //! Traces and their spans.
 
 mod query;
+pub(crate) mod within;
 
 use axum::extract::{Path, State};
 use exhibit_model::{Json, Scope};

@@ -8,15 +8,18 @@ import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
 import { Icon } from "../../ui/Icon";
 import { count } from "../../ui/format";
 import { Flame } from "./Flame";
+import { nextPlace, type Place, placeAt, placesOf } from "./fns/hits";
 import { askedBy } from "./fns/job";
 import { Fold, type InspectorSearch, VIEW_LABEL, VIEWS, type View } from "./fns/search";
 import { Governance } from "./Governance";
+import { HitList } from "./HitList";
 import { InspectorHeader } from "./InspectorHeader";
 import { Raw } from "./Raw";
 import { SpanDetail } from "./SpanDetail";
 import { SpanRows } from "./SpanRows";
 import { Transcript } from "./Transcript";
 import { useTraceModel } from "./useTraceModel";
+import { useWithin } from "./useWithin";
 import { useZoom } from "./useZoom";
 import { VerificationView } from "./Verification";
 import { useQuery } from "@tanstack/react-query";
@@ -74,18 +77,15 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
   const fold = useMemo(() => new Fold(search.fold), [search.fold]);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has other rows
   const rows = useMemo(() => model?.rows(fold.has) ?? [], [model, version, fold]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has other hits
-  const hits = useMemo(() => {
-    const words = search.q?.toLowerCase().trim();
-    if (!words || !model) return null;
-    const found = new Set<string>();
-    for (const node of model.nodes) {
-      if ([node.name, node.model, node.agent, node.kind, node.id, node.input, node.output].some((text) => text?.toLowerCase().includes(words))) found.add(node.id);
-    }
-    return found;
-  }, [model, version, search.q]);
+  const phrase = search.q?.trim() ?? "";
+  const within = useWithin(traceId, phrase, running ? "running" : (trace?.updated_at ?? ""));
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has other rows
+  const everyRow = useMemo(() => (phrase && model ? model.rows(() => false) : []), [model, version, phrase]);
+  const places = useMemo(() => placesOf(everyRow, phrase, within.found), [everyRow, phrase, within.found]);
+  const hits = useMemo(() => (phrase ? new Set(places.map((place) => place.node.id)) : null), [phrase, places]);
+  const place = placeAt(places, search.span, search.hit ?? 0);
 
-  const select = useCallback((span: string) => set({ span }), [set]);
+  const select = useCallback((span: string) => set({ span, hit: undefined }), [set]);
   const toggle = useCallback((id: string) => set({ fold: fold.toggle(id) }), [set, fold]);
   const chosen = useQuery({ ...spanQuery(traceId, search.span ?? ""), enabled: search.span !== undefined }).data;
   const ttft = chosen && search.span && chosen.ttft_ms != null ? { id: search.span, ms: chosen.ttft_ms } : null;
@@ -102,6 +102,13 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
     const next = list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];
     if (next) select(next.id);
   };
+  const choose = (next: Place | undefined) => {
+    if (!next) return;
+    // What is folded away is opened.
+    const hidden = !rows.some((row) => row.id === next.node.id);
+    set({ span: next.node.id, hit: next.nth || undefined, ...(hidden ? { fold: undefined } : {}) });
+  };
+  const jump = (by: 1 | -1) => choose(nextPlace(places, everyRow, search.span, search.hit ?? 0, by));
   const node = search.span ? model?.byId.get(search.span) : undefined;
   const views = Object.fromEntries(VIEWS.map((name, i) => [String(i + 1), () => set({ view: name })]));
   useKeys({
@@ -114,8 +121,9 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
     w: () => zoom.zoom(0.7), s: () => zoom.zoom(1 / 0.7), a: () => zoom.pan(-0.2), d: () => zoom.pan(0.2),
     f: () => { if (node) { const end = node.end ?? now; const pad = Math.max((end - node.start) * 0.1, whole / 1e6); zoom.set([node.start - pad, end + pad]); } },
     "0": () => zoom.set(null),
+    n: () => jump(1), N: () => jump(-1),
     "/": () => document.getElementById("find")?.focus(),
-    Escape: () => (search.q ? set({ q: undefined }) : set({ span: undefined, tab: undefined })),
+    Escape: () => (search.q ? set({ q: undefined, hit: undefined }) : set({ span: undefined, tab: undefined })),
   });
 
   if (error instanceof ApiError && error.status === 404 && !model) return <NotHere traceId={traceId} onAgain={onAgain} />;
@@ -142,11 +150,24 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
         </div>
         <div className="ml-auto flex items-center gap-2 py-1">
           {!done && <span role="status" className="num text-xs text-muted">{count(model.nodes.length)} of {count(trace.span_count)} steps</span>}
-          {hits && <span className="num text-xs text-muted" role="status">{count(hits.size)} found</span>}
-          <Find value={search.q ?? ""} onChange={(q) => set({ q: q || undefined })} onStep={step} />
+          {hits && (
+            <span className="num text-xs text-muted" role="status">
+              {places.length > 0 && place >= 0 ? `${count(place + 1)} of ${count(places.length)}, ` : ""}
+              {count(hits.size)} found{within.busy ? " so far…" : within.cut ? ", there is more" : ""}
+            </span>
+          )}
+          {hits && (
+            <span className="flex">
+              <button type="button" onClick={() => jump(-1)} disabled={places.length === 0} title="The place before (N)" aria-label="The place before" className="h-7 rounded-l-md border border-strong px-2 text-sm hover:bg-hover disabled:opacity-50">↑</button>
+              <button type="button" onClick={() => jump(1)} disabled={places.length === 0} title="The next place (n)" aria-label="The next place" className="h-7 rounded-r-md border border-l-0 border-strong px-2 text-sm hover:bg-hover disabled:opacity-50">↓</button>
+            </span>
+          )}
+          <Find value={search.q ?? ""} onChange={(q) => set({ q: q || undefined, hit: undefined })} onStep={jump} />
         </div>
       </div>
       {error ? <div className="border-b p-2"><ErrorNote error={error} retry={onAgain} /></div> : null}
+      {within.error ? <div className="border-b p-2"><ErrorNote error={within.error} /></div> : null}
+      {hits && <HitList places={places} at={place} onChoose={choose} />}
       <div className="flex min-h-0 flex-1">
         <div className="min-w-0 flex-1" role="tabpanel" aria-label={VIEW_LABEL[view]}>
           <Suspense fallback={<Skeleton rows={8} />}>
@@ -192,7 +213,7 @@ function useNow(running: boolean, base: bigint | undefined): number {
   return now;
 }
 
-function Find({ value, onChange, onStep }: { value: string; onChange: (q: string) => void; onStep: (by: number) => void }) {
+function Find({ value, onChange, onStep }: { value: string; onChange: (q: string) => void; onStep: (by: 1 | -1) => void }) {
   const [text, setText] = useState(value);
   useEffect(() => setText(value), [value]);
   // The tree is searched when the typing pauses.

@@ -146,7 +146,7 @@ export function SpanRows(p: Props) {
                   grid={grid}
                   rowIndex={item.index}
                   selected={node.id === selected}
-                  dim={p.hits !== null && !p.hits.has(node.id)}
+                  hit={p.hits?.has(node.id) ?? false}
                   folded={node.children.length > 0 && p.isFolded(node.id)}
                   onSelect={p.onSelect}
                   onFold={p.onFold}
@@ -179,7 +179,8 @@ interface RowProps {
   grid: string;
   rowIndex: number;
   selected: boolean;
-  dim: boolean;
+  /** The search found something in it. */
+  hit: boolean;
   folded: boolean;
   status: string;
   sum: Sum | undefined;
@@ -189,7 +190,7 @@ interface RowProps {
   children?: React.ReactNode;
 }
 
-const Row = memo(function Row({ node, grid, rowIndex, selected, dim, folded, sum, onSelect, onFold, children }: RowProps) {
+const Row = memo(function Row({ node, grid, rowIndex, selected, hit, folded, sum, onSelect, onFold, children }: RowProps) {
   const parent = node.children.length > 0;
   const indent = Math.min(node.depth, FULL) * INDENT + Math.min(Math.max(node.depth - FULL, 0), SOME) * NARROW;
   return (
@@ -204,7 +205,7 @@ const Row = memo(function Row({ node, grid, rowIndex, selected, dim, folded, sum
       data-span={node.id}
       onClick={() => onSelect(node.id)}
       onKeyDown={() => {}}
-      className={`grid h-full cursor-pointer items-center text-sm ${grid} ${selected ? "bg-selected" : "hover:bg-hover/70"} ${dim ? "opacity-40" : ""}`}
+      className={`grid h-full cursor-pointer items-center text-sm ${grid} ${selected ? "bg-selected" : "hover:bg-hover/70"} ${hit ? "shadow-[inset_3px_0_0_var(--color-accent)]" : ""}`}
     >
       <div className="flex h-full min-w-0 items-center gap-1.5 pr-2" style={{ paddingLeft: `min(${6 + indent}px, 45%)` }}>
         {parent ? (

@@ -13,6 +13,8 @@ export interface InspectorSearch {
   span?: string;
   tab?: string;
   q?: string;
+  /** Which place of the chosen span the search stands at, from 0. */
+  hit?: number;
   /** Folded spans; a leading `*` means all but those named. */
   fold?: string;
   /** The time window, milliseconds from the trace's start: `from-to`. */
@@ -29,6 +31,8 @@ export function readInspectorSearch(search: Record<string, unknown>): InspectorS
     if ((typeof value === "string" && value) || typeof value === "number") found[name] = String(value);
   };
   for (const name of ["span", "tab", "q", "fold", "target"] as const) text(name);
+  const hit = Number(search.hit);
+  if (Number.isInteger(hit) && hit > 0) found.hit = hit;
   const view = VIEWS.find((v) => v === search.view);
   if (view) found.view = view;
   if (typeof search.w === "string" && /^-?[\d.]+~[\d.]+$/.test(search.w)) found.w = search.w;
