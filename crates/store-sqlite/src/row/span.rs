@@ -47,6 +47,18 @@ impl Revision {
         trace_id: &TraceId,
         contexts: &Contexts,
     ) -> Result<Self> {
+        Self::read_with(row, trace_id, |number, head| {
+            contexts.get(number)?.fill(head);
+            Ok(())
+        })
+    }
+
+    /// The same, where contexts come from elsewhere.
+    pub(crate) fn read_with(
+        row: &rusqlite::Row<'_>,
+        trace_id: &TraceId,
+        fill: impl FnOnce(i64, &mut SpanHead) -> Result<()>,
+    ) -> Result<Self> {
         let mut c = Columns::of(row);
         let span_id = super::span_id(c.text()?)?;
         let start = c.time()?;
@@ -54,7 +66,7 @@ impl Revision {
         let packed = Packed::read(c.bytes()?)?;
         let facts = packed.facts()?;
         let mut head = facts.head(trace_id, span_id, parent_id, start);
-        contexts.get(facts.context)?.fill(&mut head);
+        fill(facts.context, &mut head)?;
         Ok(Self {
             head,
             record: packed.record,

@@ -1,7 +1,7 @@
 //! Spans of a trace that a write does not bring but concerns: those above what it brings and those
 //! below. See [`attribution`](exhibit_store::rollup::attribution).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use exhibit_model::{SpanHead, SpanId, TraceId, TraceSummary};
 use exhibit_store::rollup::{
@@ -14,7 +14,7 @@ use crate::{
     failure::{Result, SqlContext, corrupt},
     row::{
         Columns,
-        context::{Context, Contexts},
+        context::Context,
         span::{COLUMNS, Packed, Revision},
     },
 };
@@ -25,9 +25,8 @@ pub(super) struct Kin<'w> {
     trace: i64,
     trace_id: &'w TraceId,
     first_span: Option<&'w SpanId>,
-    /// The agents of contexts, as far as they were asked for.
-    agents: HashMap<i64, Option<String>>,
-    contexts: Option<Contexts>,
+    /// Contexts, as far as they were asked for: a trace of many episodes has one for each.
+    contexts: HashMap<i64, Context>,
 }
 
 impl<'w> Kin<'w> {
@@ -37,7 +36,7 @@ impl<'w> Kin<'w> {
         trace_id: &'w TraceId,
         first_span: Option<&'w SpanId>,
     ) -> Self {
-        Self { db, trace, trace_id, first_span, agents: HashMap::new(), contexts: None }
+        Self { db, trace, trace_id, first_span, contexts: HashMap::new() }
     }
 
     /// Tells an attribution the ancestors that it misses.
@@ -105,18 +104,18 @@ impl<'w> Kin<'w> {
             .transpose()?;
         let Some((parent, context)) = found else { return Ok(None) };
         let parent = parent.filter(|parent| parent != id);
-        Ok(Some(Lineage { parent, agent: self.agent(context)? }))
+        let agent = self.context(context)?.agent().map(str::to_owned);
+        Ok(Some(Lineage { parent, agent }))
     }
 
-    fn agent(&mut self, context: i64) -> Result<Option<String>> {
-        if let Some(agent) = self.agents.get(&context) {
-            return Ok(agent.clone());
-        }
-        let found = Context::load(self.db, self.trace, context)?;
-        let found = found.ok_or_else(|| corrupt("a span without its context"))?;
-        let agent = found.agent().map(str::to_owned);
-        self.agents.insert(context, agent.clone());
-        Ok(agent)
+    fn context(&mut self, number: i64) -> Result<&Context> {
+        Ok(match self.contexts.entry(number) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let found = Context::load(self.db, self.trace, number)?;
+                place.insert(found.ok_or_else(|| corrupt("a span without its context"))?)
+            }
+        })
     }
 
     /// Visits the spans below one, or all: each with whether it counts and whether it is the first.
@@ -126,20 +125,24 @@ impl<'w> Kin<'w> {
         mut visit: impl FnMut(&SpanHead, bool, bool),
     ) -> Result<()> {
         let doing = "reading spans that count elsewhere now";
-        let which = if parent.is_some() { " AND parent = ?2" } else { "" };
-        let sql = format!("SELECT {COLUMNS} FROM spans WHERE trace = ?1{which}");
-        let mut statement = self.db.prepare_cached(&sql).when(doing)?;
+        // Without statistics the planner takes the primary key, which is a walk through the trace.
+        let which = match parent {
+            Some(_) => "INDEXED BY spans_by_parent WHERE trace = ?1 AND parent = ?2",
+            None => "WHERE trace = ?1",
+        };
+        let sql = format!("SELECT {COLUMNS} FROM spans {which}");
+        let db = self.db;
+        let mut statement = db.prepare_cached(&sql).when(doing)?;
         let mut rows = match parent {
             Some(id) => statement.query((self.trace, id.as_str())),
             None => statement.query([self.trace]),
         }
         .when(doing)?;
         while let Some(row) = rows.next().when(doing)? {
-            let contexts = match &self.contexts {
-                Some(contexts) => contexts,
-                None => self.contexts.insert(Contexts::load(self.db, self.trace)?),
-            };
-            let revision = Revision::read(row, self.trace_id, contexts)?;
+            let revision = Revision::read_with(row, self.trace_id, |number, head| {
+                self.context(number)?.fill(head);
+                Ok(())
+            })?;
             let first = self.first_span == Some(&revision.head.span_id);
             visit(&revision.head, revision.counted, first);
         }
