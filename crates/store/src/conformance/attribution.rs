@@ -181,7 +181,9 @@ pub async fn an_erased_trace_leaves_no_sum_under_what_it_inherited(subject: Subj
     tenant.put(&[agent("root", "planner").with(|s| s.user = Some("ann".into()))]).await;
     assert_eq!(sums(&tenant, Dimension::Agent).await, [under("planner", 3, 11_000)]);
     let doomed = doomed(&tenant, "t").await;
-    assert!(tenant.store.erase(tenant.workspace, vec![doomed], act("x")).await.unwrap());
+    assert!(
+        tenant.store.erase(tenant.workspace, vec![doomed], Vec::new(), act("x")).await.unwrap()
+    );
     let left = cells(&tenant).await;
     assert!(left.iter().all(|(_, cell)| cell.is_zero()), "{left:?}");
 }
