@@ -1,14 +1,17 @@
-//! What every request passes: an id, a panic guard, security headers, CORS.
+//! What every request passes: an id, a panic guard, security headers, CORS, compression.
 
 use axum::{
     Router,
+    body::HttpBody,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 use tower_http::{
+    CompressionLevel,
     catch_panic::CatchPanicLayer,
+    compression::{CompressionLayer, Predicate},
     cors::{AllowOrigin, CorsLayer},
 };
 use tracing::Instrument;
@@ -24,6 +27,24 @@ const ID_CHARS_MAX: usize = 128;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Foreign;
 
+/// Shorter answers are not worth compressing.
+const COMPRESSED_BYTES_MIN: u64 = 4_096;
+
+/// Answers that are compressed for clients that take gzip: lists and traces of some length. Nothing that
+/// streams, nothing that passes through; keys and sessions stand in short answers.
+#[derive(Debug, Clone, Copy)]
+struct LongJson;
+
+impl Predicate for LongJson {
+    fn should_compress<B: HttpBody>(&self, response: &http::Response<B>) -> bool {
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let length = response.body().size_hint().exact();
+        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"))
+            && length.is_some_and(|length| length >= COMPRESSED_BYTES_MIN)
+            && response.extensions().get::<Foreign>().is_none()
+    }
+}
+
 /// Puts the layers around a router; the last one named here is the first a request meets.
 pub(crate) fn around(router: Router, config: &Config) -> Router {
     let mut router =
@@ -32,6 +53,8 @@ pub(crate) fn around(router: Router, config: &Config) -> Router {
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
             Problem::internal(&format!("panic: {text}")).into_response()
         }));
+    let gzip = CompressionLayer::new().quality(CompressionLevel::Fastest).compress_when(LongJson);
+    router = router.layer(gzip);
     if !config.cors_origins.is_empty() {
         router = router.layer(cors(&config.cors_origins));
     }

@@ -173,6 +173,27 @@ async fn every_answer_carries_ids_and_security_headers() {
 }
 
 #[tokio::test]
+async fn long_answers_are_compressed_for_clients_that_take_it() {
+    let bench = Bench::start().await;
+    let key = bench.key("ingest,read").await;
+    let sent: Vec<Value> = (0..30).map(|n| span(&format!("run-{n}"), "s", None)).collect();
+    bench.post("/api/v1/ingest/spans").key(&key).json(&batch(&sent)).send().await.expect(201);
+    let list = || bench.get("/api/v1/traces").key(&key);
+    let plain = list().send().await;
+    assert_eq!(plain.header("content-encoding"), "");
+    let packed = list().header("accept-encoding", "br, gzip").send().await;
+    assert_eq!(packed.header("content-encoding"), "gzip");
+    assert!(packed.header("vary").contains("accept-encoding"), "{:?}", packed.headers);
+    assert!(packed.body.len() * 3 < plain.body.len());
+    let mut text = String::new();
+    let mut reader = flate2::read::GzDecoder::new(&packed.body[..]);
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), plain.json());
+    let short = bench.get("/health").header("accept-encoding", "gzip").send().await;
+    assert_eq!(short.header("content-encoding"), "");
+}
+
+#[tokio::test]
 async fn prometheus_reads_what_was_done_so_far() {
     let bench = Bench::start().await;
     let key = bench.key("ingest").await;
