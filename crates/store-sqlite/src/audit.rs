@@ -117,7 +117,7 @@ impl AuditStore for SqliteStore {
         traces: &[(TraceId, String)],
     ) -> Result<Vec<TraceId>> {
         let Some(search) = self.search.clone() else {
-            return Err(StoreError::Unsupported("search text: search is off"));
+            return Err(find::SEARCH_OFF);
         };
         let asked = traces.to_vec();
         self.pool

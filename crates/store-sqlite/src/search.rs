@@ -140,7 +140,8 @@ impl Search {
         options: &Options,
     ) -> Result<Self> {
         let opened = index::open_or_make(directory, last_block)?;
-        let reader = index::reader(&opened.index)?;
+        let reader = index::reader(&opened.index)
+            .map_err(|e| index::failed("reading the search index", &e))?;
         let (messages, waiting) = crossbeam_channel::unbounded();
         let shared = Arc::new(Shared {
             messages,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use exhibit_model::{SpanHead, SpanId, TraceId, WorkspaceId, text};
-use exhibit_store::{AuditTrace, LogId, StoredSpan, rollup};
+use exhibit_store::{AuditTrace, LogId, StoreError, StoredSpan, rollup};
 use serde::Serialize;
 
 use super::{Fault, Verdict, anchors::Vouched, log::Claimed, record, rollups};
@@ -308,9 +308,24 @@ impl Recorder {
         if texts.is_empty() {
             return Ok(());
         }
-        for id in self.store.audit_search(workspace, texts).await? {
-            let what = "full-text search does not find the trace by all its words";
-            report.fault(Fault::new(Verdict::Altered, what).at(&id, None, None));
+        match self.store.audit_search(workspace, texts).await {
+            Ok(missing) => {
+                for id in missing {
+                    let what = "full-text search does not find the trace by all its words";
+                    report.fault(Fault::new(Verdict::Altered, what).at(&id, None, None));
+                }
+            }
+            // Records prove themselves without it.
+            Err(error @ (StoreError::Unsupported(_) | StoreError::Failed(_))) => {
+                tracing::warn!(%error, "full-text search does not answer");
+                let what = "full-text search does not answer; where it is not switched off, stop the \
+                            server, remove the directory `search` and start it: the index is made anew";
+                let fault = Fault::new(Verdict::Unverifiable, what);
+                if !report.faults.contains(&fault) {
+                    report.fault(fault);
+                }
+            }
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }

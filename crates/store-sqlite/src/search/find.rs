@@ -57,6 +57,12 @@ impl TraceSet {
     }
 }
 
+/// What is said where there is no index.
+pub(crate) const SEARCH_OFF: StoreError = StoreError::Unsupported(
+    "search text: search is off, or its index does not read and is made anew \
+                             when the server starts",
+);
+
 /// Answers the terms of one filter; each is looked up once.
 #[derive(Debug, Default)]
 pub(crate) struct Finder {
@@ -77,7 +83,7 @@ impl Finder {
                 continue;
             }
             if at_hand.is_none() {
-                let search = search.ok_or(StoreError::Unsupported("search text: search is off"))?;
+                let search = search.ok_or(SEARCH_OFF)?;
                 at_hand = Some(search.searcher());
             }
             let Some((searcher, fields)) = &at_hand else { continue };

@@ -1,6 +1,6 @@
 //! The index on disk: its schema, its watermark, and how it is made anew when it cannot be read.
 
-use std::path::Path;
+use std::{panic::catch_unwind, path::Path};
 
 use exhibit_store::StoreError;
 use tantivy::{
@@ -89,24 +89,29 @@ fn make(directory: &Path) -> Result<Opened> {
     Ok(Opened { index, fields, watermark: 0 })
 }
 
-/// Opens an existing index.
+/// Opens an existing index and reads what every segment says of itself: over damage there tantivy may
+/// panic, and that must not happen where nobody can make the index anew.
 pub(super) fn open(directory: &Path) -> tantivy::Result<(Index, Fields)> {
-    let index = Index::open_in_dir(directory)?;
-    let (schema, fields) = schema();
-    if index.schema() != schema {
-        return Err(tantivy::TantivyError::SchemaError("another schema".to_owned()));
-    }
-    register(&index);
-    Ok((index, fields))
+    let opened = catch_unwind(|| {
+        let index = Index::open_in_dir(directory)?;
+        let (schema, fields) = schema();
+        if index.schema() != schema {
+            return Err(tantivy::TantivyError::SchemaError("another schema".to_owned()));
+        }
+        register(&index);
+        for segment in reader(&index)?.searcher().segment_readers() {
+            segment.inverted_index(fields.words)?;
+            segment.fast_fields().u64(TRACE)?;
+        }
+        Ok((index, fields))
+    });
+    let damaged = |_| tantivy::TantivyError::InternalError("a segment is damaged".to_owned());
+    opened.map_err(damaged)?
 }
 
 /// A reader that looks at new commits only when told: watching would wake an idle process.
-pub(super) fn reader(index: &Index) -> Result<IndexReader> {
-    index
-        .reader_builder()
-        .reload_policy(ReloadPolicy::Manual)
-        .try_into()
-        .map_err(|e: tantivy::TantivyError| failed("reading the search index", &e))
+pub(super) fn reader(index: &Index) -> tantivy::Result<IndexReader> {
+    index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()
 }
 
 /// What a commit carries, so that it always tells the truth about the documents beside it.

@@ -57,6 +57,45 @@ async fn a_missing_or_damaged_index_is_made_anew_without_what_is_quarantined() {
 }
 
 #[tokio::test]
+async fn a_store_opens_over_any_damage_to_its_index() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut builder = Builder::new(4);
+    for n in 0..8 {
+        store.commit(builder.batch(&[saying(&format!("t{n}"), "alpha beta")])).await.unwrap();
+    }
+    assert_eq!(settled(&store, "alpha").await.len(), 8);
+    drop(store);
+    let search = dir.path().join("search");
+    let kept: Vec<_> = std::fs::read_dir(&search)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.clone(), std::fs::read(path).unwrap()))
+        .collect();
+    let mut flips = 0;
+    for (path, bytes) in &kept {
+        for place in [0, 1, 2, 3].map(|part| bytes.len().saturating_sub(1) * part / 3) {
+            std::fs::remove_dir_all(&search).unwrap();
+            std::fs::create_dir(&search).unwrap();
+            kept.iter().for_each(|(path, bytes)| std::fs::write(path, bytes).unwrap());
+            let mut flipped = bytes.clone();
+            let Some(byte) = flipped.get_mut(place) else { continue };
+            *byte ^= 0x41;
+            std::fs::write(path, flipped).unwrap();
+            flips += 1;
+            let reading = SqliteStore::open_read_only(dir.path(), Options::default()).unwrap();
+            // What a word's own bytes hold is not looked at before it is asked for.
+            find(&reading, "alpha").await.ok();
+            drop(reading);
+            let store = open(dir.path());
+            find(&store, "alpha").await.ok();
+            assert_eq!(find(&store, "").await.unwrap().len(), 8, "{}", path.display());
+        }
+    }
+    assert!(flips > 20, "{flips}");
+}
+
+#[tokio::test]
 async fn what_does_not_fit_into_the_queue_is_read_from_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options { index_queue_bytes_max: 200, ..Options::default() };
