@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use exhibit_model::{Json, JsonMap, Part, Span};
 
+/// Names that start so are ours: what came without a name of its own stands under them.
+const OURS: &str = "exhibit.";
+
 type Visit<'v> = &'v mut dyn FnMut(Part, &str, &str);
 
 /// Visits the texts of a span: mapped fields, attributes with their names, resource, scope, events and
@@ -77,7 +80,9 @@ fn members(part: Part, map: &JsonMap, pointer: &mut String, visit: Visit<'_>) {
 /// A name, and the value under it.
 fn named(part: Part, key: &str, json: &Json, pointer: &mut String, visit: Visit<'_>) {
     below(&escaped(key), pointer, |pointer| {
-        below("#", pointer, |pointer| visit(part, pointer, key));
+        if !key.starts_with(OURS) {
+            below("#", pointer, |pointer| visit(part, pointer, key));
+        }
         value(part, json, pointer, visit);
     });
 }

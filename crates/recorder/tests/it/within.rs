@@ -37,6 +37,7 @@ async fn what_stands_far_beyond_any_preview_is_found_with_its_place() {
     assert!(hit.excerpt.ends_with("The Ñandú ran."));
     assert_eq!(find(&house, "transformer").await.len(), 2, "each span, in order of start");
     assert!(find(&house, "nowhere at all").await.is_empty());
+    assert!(find(&house, "exhibit.output").await.is_empty(), "a name that the client did not give");
 }
 
 #[tokio::test]
