@@ -102,7 +102,9 @@ impl Track {
 
     /// Adds what a node has spent since.
     fn add(&mut self, more: &Self) {
-        self.reserved.drain(..more.settled.min(self.reserved.len()));
+        let here = more.settled.min(self.reserved.len());
+        self.reserved.drain(..here);
+        self.settled += more.settled - here;
         self.reserved.extend(&more.reserved);
         self.begin = self.begin.max(more.begin);
         for (start, nano_usd, tokens) in &more.buckets {
@@ -426,6 +428,22 @@ mod tests {
         let track = all.values().next().unwrap();
         assert_eq!((all.len(), track.buckets.len(), track.reserved.len()), (1, 2, 0));
         assert_eq!(track.spent(window, Nanos(now.0 + 7_200_000_000_000)).nano_usd, 21);
+    }
+
+    #[test]
+    fn what_could_not_be_told_still_settles_what_others_reserved() {
+        let window = Window::Sliding(86_400_000_000_000);
+        let now = Nanos(1_000_000_000_000_000);
+        let [others, first, later] = [Budgets::default(), Budgets::default(), Budgets::default()];
+        others.reserve(WorkspaceId(1), &[charge(100, window), charge(200, window)], now);
+        first.settle(WorkspaceId(1), &[charge(5, window)], now);
+        later.settle(WorkspaceId(1), &[charge(7, window)], now);
+        let mut since = std::mem::take(&mut first.known.lock().since);
+        add_all(&mut since, &later.known.lock().since);
+        let mut all = std::mem::take(&mut others.known.lock().since);
+        add_all(&mut all, &since);
+        let spent: Vec<i64> = all.values().map(|track| track.spent(window, now).nano_usd).collect();
+        assert_eq!(spent, [12]);
     }
 
     #[test]

@@ -93,14 +93,16 @@ fn rules(held: &Json, key: &str) -> Vec<String> {
 
 /// Whether contents of this record were redacted or erased by a reviewer since it was first kept.
 pub(crate) fn is_cleared(span: &Span) -> bool {
-    let handling = span.attribute(KEY).and_then(|held| held.get("handling")?.as_str());
-    matches!(handling, Some("redact" | "erase"))
+    matches!(handling(span), Some("redact" | "erase"))
 }
 
 /// Whether a reviewer has erased the contents of this record.
 pub(crate) fn is_erased_by_review(span: &Span) -> bool {
-    let handling = span.attribute(KEY).and_then(|held| held.get("handling")?.as_str());
-    handling == Some("erase")
+    handling(span) == Some("erase")
+}
+
+fn handling(span: &Span) -> Option<&str> {
+    span.attribute(KEY)?.get("handling")?.as_str()
 }
 
 /// Whether a delivery is a decision.
