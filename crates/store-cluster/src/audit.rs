@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use exhibit_model::{SpanId, TraceId, WorkspaceId};
 use exhibit_store::{
-    AuditStore, AuditTrace, Gauge, Page, StoredAct, StoredSeal, StoredSpan,
+    AuditStore, AuditTrace, Findable, Gauge, Page, StoredAct, StoredSeal, StoredSpan,
     rollup::{Cell, Grain, Key, dimension_code, dimension_from_code},
     search::{Document, tokens},
 };
@@ -289,10 +289,10 @@ impl AuditStore for ClusterStore {
     async fn audit_search(
         &self,
         workspace: WorkspaceId,
-        traces: &[(TraceId, String)],
+        traces: &[Findable],
     ) -> Result<Vec<TraceId>> {
         let doing = "verifying the search index";
-        let ids: Vec<&str> = traces.iter().map(|(id, _)| id.as_str()).collect();
+        let ids: Vec<&str> = traces.iter().map(|one| one.trace.as_str()).collect();
         let client = self.client().await?;
         let rows = client
             .query(
@@ -329,10 +329,11 @@ impl AuditStore for ClusterStore {
                 documents.entry(trace).or_default().push(&words);
             }
         }
-        let found = |id: &TraceId, text: &str| {
-            let document = numbers.get(id.as_str()).and_then(|number| documents.get(number));
-            tokens(text).is_empty() || document.is_some_and(|d| d.has_words_of(text))
+        let found = |one: &Findable| {
+            let number = numbers.get(one.trace.as_str());
+            let document = number.and_then(|number| documents.get(number));
+            tokens(&one.text).is_empty() || document.is_some_and(|d| d.has_words_of(&one.text))
         };
-        Ok(traces.iter().filter(|(id, text)| !found(id, text)).map(|(id, _)| id.clone()).collect())
+        Ok(traces.iter().filter(|one| !found(one)).map(|one| one.trace.clone()).collect())
     }
 }

@@ -5,7 +5,7 @@ mod columns;
 use async_trait::async_trait;
 use exhibit_model::{TraceId, WorkspaceId};
 use exhibit_store::{
-    AuditStore, AuditTrace, Page, StoreError, StoredAct, StoredSpan,
+    AuditStore, AuditTrace, Findable, Page, StoreError, StoredAct, StoredSpan,
     rollup::{Cell, Key},
 };
 use rusqlite::Connection;
@@ -114,21 +114,26 @@ impl AuditStore for SqliteStore {
     async fn audit_search(
         &self,
         workspace: WorkspaceId,
-        traces: &[(TraceId, String)],
+        traces: &[Findable],
     ) -> Result<Vec<TraceId>> {
         let Some(search) = self.search.clone() else {
             return Err(find::SEARCH_OFF);
         };
         let asked = traces.to_vec();
+        // Before anything is looked up: what is indexed meanwhile is not missed.
+        let watermark = search.watermark();
         self.pool
             .audit(move |db| {
                 let mut missing = Vec::new();
-                for (trace, text) in asked {
-                    let found = match traces::number(db, workspace, &trace)? {
-                        Some(number) => find::has_words(&search, workspace.0, number, &text)?,
-                        None => false,
+                for Findable { trace, text, settled } in asked {
+                    let lacks = match traces::number(db, workspace, &trace)? {
+                        Some(number) => {
+                            !find::has_words(&search, workspace.0, number, &text)?
+                                && (settled || !is_behind(db, number, watermark)?)
+                        }
+                        None => true,
                     };
-                    if !found {
+                    if lacks {
                         missing.push(trace);
                     }
                 }
@@ -136,6 +141,13 @@ impl AuditStore for SqliteStore {
             })
             .await
     }
+}
+
+/// Whether a block of a trace came after the last one that the index holds.
+fn is_behind(db: &Connection, trace: i64, watermark: i64) -> Result<bool> {
+    db.prepare_cached("SELECT EXISTS (SELECT 1 FROM blocks WHERE id > ?1 AND trace = ?2)")
+        .and_then(|mut s| s.query_row((watermark, trace), |row| row.get(0)))
+        .when("reading the last blocks of a trace")
 }
 
 /// A page of traces in the order of their numbers.

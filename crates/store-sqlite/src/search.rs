@@ -177,12 +177,17 @@ impl Search {
     pub(crate) fn open_read_only(directory: &Path) -> Option<Self> {
         let (index, fields) = index::open(directory).ok()?;
         let reader = index::reader(&index).ok()?;
-        let (_, settled) = watch::channel(i64::MAX);
+        let (_, settled) = watch::channel(index::watermark(&index)?);
         Some(Self { reader, fields, shared: None, settled, thread: Mutex::new(None) })
     }
 
     pub(crate) fn feed(&self) -> IndexFeed {
         IndexFeed { shared: self.shared.clone(), words: Words::default() }
+    }
+
+    /// The last block that the index holds; every earlier one too.
+    pub(crate) fn watermark(&self) -> i64 {
+        *self.settled.borrow()
     }
 
     /// The index as it stands.

@@ -33,6 +33,18 @@ pub struct AuditTrace {
     pub lost: Vec<(String, bool)>,
 }
 
+/// A trace, and the words by which full-text search should find it.
+#[derive(Debug, Clone)]
+pub struct Findable {
+    /// The trace.
+    pub trace: TraceId,
+    /// Every word that is to be found in it.
+    pub text: String,
+    /// It was written so long ago that an index which has not taken it in by now lacks it. A younger
+    /// trace is asked only where the index says that it holds it.
+    pub settled: bool,
+}
+
 impl AuditTrace {
     /// Refuses a trace of which an archive has lost payloads.
     ///
@@ -116,6 +128,6 @@ pub trait AuditStore: Send + Sync + 'static {
     async fn audit_search(
         &self,
         workspace: WorkspaceId,
-        traces: &[(TraceId, String)],
+        traces: &[Findable],
     ) -> Result<Vec<TraceId>, StoreError>;
 }

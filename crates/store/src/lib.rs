@@ -37,7 +37,7 @@ pub use anchor::{Anchor, AnchorKind, AnchorStore};
 pub use archive::{
     ARCHIVED_BLOCK, Archive, ArchiveStore, Archived, ArchivedBlock, ObjectId, TracePayloads,
 };
-pub use audit::{AuditStore, AuditTrace, Gauge, StoredAct};
+pub use audit::{AuditStore, AuditTrace, Findable, Gauge, StoredAct};
 pub use dead_letter::{DeadLetter, DeadLetterStore};
 pub use encrypt::{EncryptStore, Resealed};
 pub use erase::{Doomed, EraseStore};

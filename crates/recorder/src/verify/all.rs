@@ -5,8 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use exhibit_model::{SpanHead, SpanId, TraceId, WorkspaceId, text};
-use exhibit_store::{AuditTrace, LogId, StoreError, StoredSpan, rollup};
+use exhibit_model::{SpanHead, SpanId, WorkspaceId, text};
+use exhibit_store::{AuditTrace, Findable, LogId, StoreError, StoredSpan, rollup};
 use serde::Serialize;
 
 use super::{Fault, Verdict, anchors::Vouched, log::Claimed, record, rollups};
@@ -16,7 +16,8 @@ use crate::{Error, Recorder, SuccessionWord, accept, lock};
 const PAGE: usize = 256;
 /// Most faults that a report holds; one is enough to know, more help to see the extent.
 const FAULTS_MAX: usize = 1_000;
-/// The index of a running server follows within two seconds; what is younger than this is not asked.
+/// The index of a running server follows within two seconds; what is younger than this may be missed by
+/// an index that says so.
 const INDEX_LAG_NS: i64 = 60 * 1_000_000_000;
 /// Leaves fetched as one range when the records of a page stand this close together.
 const RANGE_MAX: u64 = 65_536;
@@ -101,7 +102,7 @@ struct Checked {
     claims: Vec<u64>,
     records: u64,
     /// The words by which full-text search should find each trace.
-    texts: Vec<(TraceId, String)>,
+    texts: Vec<Findable>,
 }
 
 impl Recorder {
@@ -215,7 +216,9 @@ impl Recorder {
                         report.fault(fault);
                     }
                 }
-                self.check_search(workspace, &done.texts, report).await?;
+                if depth.search {
+                    self.check_search(workspace, &done.texts, report).await?;
+                }
                 for trace in &done.traces {
                     let user = trace.user.as_deref();
                     rollups::add(&mut sums, &trace.heads, trace.first.as_ref(), user);
@@ -302,12 +305,9 @@ impl Recorder {
     async fn check_search(
         &self,
         workspace: WorkspaceId,
-        texts: &[(TraceId, String)],
+        texts: &[Findable],
         report: &mut Report,
     ) -> Result<(), Error> {
-        if texts.is_empty() {
-            return Ok(());
-        }
         match self.store.audit_search(workspace, texts).await {
             Ok(missing) => {
                 for id in missing {
@@ -433,8 +433,8 @@ impl Recorder {
             let user = trace.row.summary.user.clone();
             out.traces.push(CheckedTrace { heads, first, user });
             let settled = trace.row.last_received.0 < self.now().0.saturating_sub(INDEX_LAG_NS);
-            if !words.is_empty() && settled {
-                out.texts.push((id.clone(), words));
+            if !words.is_empty() {
+                out.texts.push(Findable { trace: id.clone(), text: words, settled });
             }
         }
     }

@@ -119,8 +119,8 @@ pub(super) fn payload(watermark: i64) -> String {
     format!("{VERSION} {watermark}")
 }
 
-/// None when the index is of another version.
-fn watermark(index: &Index) -> Option<i64> {
+/// The last block that an index holds. None when it is of another version.
+pub(super) fn watermark(index: &Index) -> Option<i64> {
     let Some(payload) = index.load_metas().ok()?.payload else { return Some(0) };
     let (version, watermark) = payload.split_once(' ')?;
     (version.parse() == Ok(VERSION)).then(|| watermark.parse().ok()).flatten()

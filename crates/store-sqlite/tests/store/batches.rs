@@ -7,7 +7,8 @@ use exhibit_model::{
     RecordId, Span, SpanHead, SpanId, TraceId, TraceSummary, WorkspaceId, record, text,
 };
 use exhibit_store::{
-    AuditStore, Batch, Block, LedgerStore, LogId, SpanStore, SpanWrite, TraceKey, TraceWrite,
+    AuditStore, Batch, Block, Findable, LedgerStore, LogId, SpanStore, SpanWrite, TraceKey,
+    TraceWrite,
     conformance::fixture::{Dice, START},
     rollup::{Accumulator, Inherited, attribution::Lineages},
     span::Leaf,
@@ -147,7 +148,7 @@ pub(crate) async fn verify(store: &SqliteStore) {
                 }
             }
             assert_eq!(&summary, shown);
-            texts.push((shown.trace_id.clone(), words));
+            texts.push(Findable { trace: shown.trace_id.clone(), text: words, settled: true });
         }
         after = page.next;
         if after.is_none() {

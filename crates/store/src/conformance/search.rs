@@ -6,6 +6,7 @@ use super::{
     Subject,
     fixture::{Tenant, Tweak, call, span, trace_id},
 };
+use crate::Findable;
 
 fn saying(trace: &str, text: &str) -> Span {
     call(trace, "a", 0, 1).with(|s| {
@@ -113,12 +114,18 @@ pub async fn an_audit_names_traces_that_cannot_be_found(subject: Subject) {
     tenant.put(&[saying("kept", "alpha 東京 gamma"), span("plain", "a", 0)]).await;
     tenant.store.search_settled().await.unwrap();
     let asked = [
-        (trace_id("kept"), "gamma alpha\n東京".to_owned()),
-        (trace_id("lost"), "alpha beta".to_owned()),
-        (trace_id("plain"), String::new()),
-    ];
+        ("kept", "gamma alpha\n東京", true),
+        ("lost", "alpha beta", true),
+        ("plain", "", true),
+        ("kept", "delta", false),
+    ]
+    .map(|(trace, text, settled)| Findable {
+        trace: trace_id(trace),
+        text: text.to_owned(),
+        settled,
+    });
     let missing = tenant.store.audit_search(tenant.workspace, &asked).await.unwrap();
-    assert_eq!(missing, [trace_id("lost")]);
+    assert_eq!(missing, [trace_id("lost"), trace_id("kept")]);
 }
 
 pub async fn long_text_is_found_to_its_end(subject: Subject) {

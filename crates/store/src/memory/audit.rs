@@ -8,7 +8,7 @@ use super::{
     trace::{Row, Trace},
 };
 use crate::{
-    AuditStore, AuditTrace, Page, StoreError, StoredAct, StoredSpan,
+    AuditStore, AuditTrace, Findable, Page, StoreError, StoredAct, StoredSpan,
     rollup::{Cell, Grain, Key, dimension_code, dimension_from_code},
 };
 
@@ -118,14 +118,14 @@ impl AuditStore for MemoryStore {
     async fn audit_search(
         &self,
         workspace: WorkspaceId,
-        traces: &[(TraceId, String)],
+        traces: &[Findable],
     ) -> Result<Vec<TraceId>, StoreError> {
         let state = self.state.lock();
         let space = state.space(workspace);
-        let found = |id: &TraceId, text: &str| {
-            let trace = space.and_then(|space| space.traces.get(id));
-            trace.is_some_and(|trace| trace.text.has_words_of(text))
+        let found = |one: &Findable| {
+            let trace = space.and_then(|space| space.traces.get(&one.trace));
+            trace.is_some_and(|trace| trace.text.has_words_of(&one.text))
         };
-        Ok(traces.iter().filter(|(id, text)| !found(id, text)).map(|(id, _)| id.clone()).collect())
+        Ok(traces.iter().filter(|one| !found(one)).map(|one| one.trace.clone()).collect())
     }
 }
