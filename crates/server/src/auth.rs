@@ -155,13 +155,7 @@ pub(crate) async fn identify(
     }
     if sessions && let Some(token) = cookie::session(ask.headers) {
         origin::check(&app.config.cors_origins, ask)?;
-        let caller = app.recorder.session_caller(token, ask.workspace()).await?;
-        return caller.ok_or_else(|| {
-            Problem::unauthenticated(
-                "session-expired",
-                "The session has ended, or it has no such workspace. Log in again.",
-            )
-        });
+        return by_session(app, token, ask.workspace()).await;
     }
     if !sessions && let Some(caller) = keyless(app, ask).await? {
         return Ok(caller);
@@ -176,6 +170,17 @@ pub(crate) async fn identify(
 /// Who holds a key.
 pub(crate) async fn by_key(app: &Shared, secret: &str) -> Result<Known, Problem> {
     Ok(app.recorder.key_caller(secret).await?)
+}
+
+/// Who is logged in, in the workspace named. One of others looks like one that is not there.
+async fn by_session(app: &Shared, token: &str, workspace: Option<&str>) -> Result<Known, Problem> {
+    if let Some(caller) = app.recorder.session_caller(token, workspace).await? {
+        return Ok(caller);
+    }
+    if workspace.is_some() && app.recorder.session_caller(token, None).await?.is_some() {
+        return Err(Problem::not_found("workspace"));
+    }
+    Err(Problem::unauthenticated("session-expired", "The session has ended. Log in again."))
 }
 
 async fn local(app: &Shared, ask: &Ask<'_>, token: &[u8]) -> Result<Known, Problem> {

@@ -15,7 +15,7 @@ export const meQuery = queryOptions({
       return await api.get<Me>("/api/v1/auth/me", {}, signal);
     } catch (error) {
       // The workspace may have been left or removed since it was chosen.
-      if (error instanceof ApiError && error.status === 401 && workspace.get()) {
+      if (error instanceof ApiError && error.status === 404 && workspace.get()) {
         workspace.set(null);
         return api.get<Me>("/api/v1/auth/me", {}, signal).catch(() => null);
       }

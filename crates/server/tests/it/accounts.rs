@@ -322,7 +322,7 @@ async fn a_workspace_belongs_to_who_makes_it() {
         bench.get("/api/v1/keys").header("cookie", who).header("x-exhibit-workspace", &id).send()
     };
     open(&ada).await.expect(200);
-    open(&bob).await.expect(401);
+    open(&bob).await.problem(404, "not-found");
     make("").await.problem(422, "invalid");
     make("two\nlines").await.problem(422, "invalid");
     make(&"x".repeat(101)).await.problem(422, "invalid");
