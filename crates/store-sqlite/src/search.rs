@@ -175,10 +175,16 @@ impl Search {
 
     /// Opens an index to read only; none when there is none.
     pub(crate) fn open_read_only(directory: &Path) -> Option<Self> {
-        let (index, fields) = index::open(directory).ok()?;
-        let reader = index::reader(&index).ok()?;
-        let (_, settled) = watch::channel(index::watermark(&index)?);
-        Some(Self { reader, fields, shared: None, settled, thread: Mutex::new(None) })
+        let opened = index::open(directory).ok()?;
+        let reader = index::reader(&opened.index).ok()?;
+        let (_, settled) = watch::channel(opened.watermark);
+        Some(Self {
+            reader,
+            fields: opened.fields,
+            shared: None,
+            settled,
+            thread: Mutex::new(None),
+        })
     }
 
     pub(crate) fn feed(&self) -> IndexFeed {

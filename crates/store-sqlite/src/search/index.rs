@@ -12,8 +12,9 @@ use tantivy::{
 
 use crate::failure::{Result, io};
 
-/// Changes whenever words are cut or stored differently, so that an old index is made anew.
-const VERSION: u32 = 1;
+/// Changes whenever words are cut, or they or their dictionary are stored differently, so that an old
+/// index is made anew.
+const VERSION: u32 = 2;
 const TOKENIZER: &str = "lines";
 
 /// The fields of a document.
@@ -53,13 +54,8 @@ pub(super) struct Opened {
 /// store (which then was restored from an older copy).
 pub(super) fn open_or_make(directory: &Path, last_block: i64) -> Result<Opened> {
     match open(directory) {
-        Ok((index, fields)) => match watermark(&index) {
-            Some(watermark) if watermark <= last_block => {
-                return Ok(Opened { index, fields, watermark });
-            }
-            Some(_) => tracing::warn!("the search index is ahead of the store; making it anew"),
-            None => tracing::warn!("the search index is of another version; making it anew"),
-        },
+        Ok(opened) if opened.watermark <= last_block => return Ok(opened),
+        Ok(_) => tracing::warn!("the search index is ahead of the store; making it anew"),
         Err(error) if directory.exists() => {
             tracing::warn!(%error, "the search index cannot be read; making it anew");
         }
@@ -91,19 +87,20 @@ fn make(directory: &Path) -> Result<Opened> {
 
 /// Opens an existing index and reads what every segment says of itself: over damage there tantivy may
 /// panic, and that must not happen where nobody can make the index anew.
-pub(super) fn open(directory: &Path) -> tantivy::Result<(Index, Fields)> {
+pub(super) fn open(directory: &Path) -> tantivy::Result<Opened> {
     let opened = catch_unwind(|| {
         let index = Index::open_in_dir(directory)?;
         let (schema, fields) = schema();
-        if index.schema() != schema {
-            return Err(tantivy::TantivyError::SchemaError("another schema".to_owned()));
-        }
+        let watermark = watermark(&index).filter(|_| index.schema() == schema);
+        let Some(watermark) = watermark else {
+            return Err(tantivy::TantivyError::SchemaError("it is of another version".to_owned()));
+        };
         register(&index);
         for segment in reader(&index)?.searcher().segment_readers() {
             segment.inverted_index(fields.words)?;
             segment.fast_fields().u64(TRACE)?;
         }
-        Ok((index, fields))
+        Ok(Opened { index, fields, watermark })
     });
     let damaged = |_| tantivy::TantivyError::InternalError("a segment is damaged".to_owned());
     opened.map_err(damaged)?
@@ -119,8 +116,8 @@ pub(super) fn payload(watermark: i64) -> String {
     format!("{VERSION} {watermark}")
 }
 
-/// The last block that an index holds. None when it is of another version.
-pub(super) fn watermark(index: &Index) -> Option<i64> {
+/// None when the index is of another version.
+fn watermark(index: &Index) -> Option<i64> {
     let Some(payload) = index.load_metas().ok()?.payload else { return Some(0) };
     let (version, watermark) = payload.split_once(' ')?;
     (version.parse() == Ok(VERSION)).then(|| watermark.parse().ok()).flatten()
