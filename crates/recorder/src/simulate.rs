@@ -237,6 +237,13 @@ struct Case<'a> {
     decided: &'a [Review],
 }
 
+impl<'a> Case<'a> {
+    /// A trace of which only the spans are looked at.
+    fn of_spans(workspace: WorkspaceId, trace: &'a TraceId) -> Self {
+        Self { workspace, trace: trace.as_str(), summary: None, decided: &[] }
+    }
+}
+
 /// What was judged of a trace so far.
 #[derive(Default)]
 struct Judged {
@@ -278,7 +285,13 @@ impl Recorder {
             let page = self.store.history(workspace, &query).await?;
             let seen = tally.out.traces + page.rows.len() as u64;
             progress.total(seen + if page.next.is_some() { PAGE as u64 } else { 0 });
-            for row in page.rows {
+            let (lone, rows): (Vec<_>, Vec<_>) = page
+                .rows
+                .into_iter()
+                .partition(|row| !reads.traces && !reads.whole && row.heads.is_some());
+            progress.traces(lone.len() as u64);
+            self.judge_heads(&mut tally, &sides, workspace, lone).await?;
+            for row in rows {
                 let decided = decided.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
                 self.judge(&mut tally, &sides, reads, workspace, row, decided).await?;
                 progress.traces(1);
@@ -326,7 +339,58 @@ impl Recorder {
         }
     }
 
-    /// Judges one trace.
+    /// Judges traces whose spans stand each for itself: by heads, and then, together, by the records of
+    /// which heads do not tell enough.
+    async fn judge_heads(
+        &self,
+        tally: &mut Tally,
+        sides: &[Side<'_>; 2],
+        workspace: WorkspaceId,
+        rows: Vec<TraceHistory>,
+    ) -> Result<(), Error> {
+        let mut judged: Vec<Judged> = Vec::new();
+        let mut telling = Vec::new();
+        for TraceHistory { trace_id, heads, .. } in rows {
+            tally.out.traces += 1;
+            let mut of_trace = Judged::default();
+            let mut span = heads::blank(&trace_id);
+            for head in heads.unwrap_or_default() {
+                if heads::is_plain(&head) {
+                    tally.plain(
+                        sides,
+                        &Case::of_spans(workspace, &trace_id),
+                        &mut span,
+                        head,
+                        &mut of_trace,
+                    );
+                } else {
+                    telling.push((judged.len(), (trace_id.clone(), head.span_id)));
+                }
+            }
+            judged.push(of_trace);
+        }
+        for telling in telling.chunks(RECORDS) {
+            let ids: Vec<_> = telling.iter().map(|(_, id)| id.clone()).collect();
+            for (stored, (place, (trace, _))) in
+                self.load(workspace, &ids).await?.iter().zip(telling)
+            {
+                if let (Some(stored), Some(of_trace)) = (stored, judged.get_mut(*place)) {
+                    tally.span(
+                        sides,
+                        &Case::of_spans(workspace, trace),
+                        &decode(stored)?,
+                        of_trace,
+                    );
+                }
+            }
+        }
+        for of_trace in judged {
+            tally.reviews(of_trace.reviews);
+        }
+        Ok(())
+    }
+
+    /// Judges one trace, its spans in order.
     async fn judge(
         &self,
         tally: &mut Tally,
@@ -346,22 +410,6 @@ impl Recorder {
             None => {
                 for span in self.spans_whole(workspace, &trace_id).await? {
                     tally.span(sides, &case, &span, &mut judged);
-                }
-            }
-            Some(heads) if !reads.traces => {
-                let mut telling = Vec::new();
-                let mut span = heads::blank(&trace_id);
-                for head in heads {
-                    if heads::is_plain(&head) {
-                        tally.plain(sides, &case, &mut span, head, &mut judged);
-                    } else {
-                        telling.push((trace_id.clone(), head.span_id));
-                    }
-                }
-                for ids in telling.chunks(RECORDS) {
-                    for stored in self.load(workspace, ids).await?.iter().flatten() {
-                        tally.span(sides, &case, &decode(stored)?, &mut judged);
-                    }
                 }
             }
             // Rules on whole traces see their spans in order.
@@ -465,7 +513,12 @@ impl Tally {
             reviews[0].extend(was.reviews);
             reviews[1].extend(is.reviews);
         }
-        for (sum, asked) in self.out.reviews.iter_mut().zip(reviews) {
+        self.reviews(reviews);
+    }
+
+    /// Reviews that a trace asks for, by side.
+    fn reviews(&mut self, asked: [BTreeSet<Name>; 2]) {
+        for (sum, asked) in self.out.reviews.iter_mut().zip(asked) {
             *sum += asked.len() as u64;
         }
     }

@@ -40,7 +40,7 @@ impl AuditStore for SqliteStore {
         self.pool
             .audit(move |db| {
                 let payloads = sources.as_ref().map(|sources| Payloads::new(db, sources));
-                page(db, workspace, after.as_ref(), limit, payloads.transpose()?)
+                page(db, workspace, after.as_ref(), limit, payloads)
             })
             .await
     }
@@ -56,7 +56,7 @@ impl AuditStore for SqliteStore {
                 let Some((id, row)) = traces::trace(db, workspace, &trace)? else {
                     return Ok(None);
                 };
-                let mut payloads = Payloads::new(db, &sources)?;
+                let mut payloads = Payloads::new(db, &sources);
                 audited(db, workspace, id, row, Some(&mut payloads)).map(Some)
             })
             .await

@@ -29,9 +29,7 @@ impl Run {
         if hashes.len() as u64 != count {
             return Err(wrong());
         }
-        let mut decompressor =
-            zstd::bulk::Decompressor::new().map_err(|e| corrupt(format!("zstd: {e}")))?;
-        let raw = payload::inflate(&mut decompressor, raw_bytes, c.bytes()?).ok_or_else(wrong)?;
+        let raw = payload::inflate(raw_bytes, c.bytes()?).ok_or_else(wrong)?;
         let run = Self { first, hashes, raw };
         if run.entries().count() as u64 == count { Ok(run) } else { Err(wrong()) }
     }

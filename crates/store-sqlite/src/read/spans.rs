@@ -27,7 +27,7 @@ pub(crate) fn load(
     ids: &[(TraceId, SpanId)],
 ) -> Result<Vec<Option<StoredSpan>>> {
     let doing = "reading a span";
-    let mut payloads = Payloads::new(db, sources)?;
+    let mut payloads = Payloads::new(db, sources);
     let mut numbers: HashMap<&TraceId, Option<i64>> = HashMap::new();
     let mut statement = db
         .prepare_cached("SELECT packed FROM spans WHERE trace = ?1 AND span_id = ?2")
@@ -146,7 +146,7 @@ pub(crate) fn superseded(
 ) -> Result<Vec<StoredSpan>> {
     let doing = "reading superseded revisions";
     let Some(number) = number(db, workspace, trace)? else { return Ok(Vec::new()) };
-    let mut payloads = Payloads::new(db, sources)?;
+    let mut payloads = Payloads::new(db, sources);
     let mut statement = db
         .prepare_cached(
             "SELECT record, digest, block, offset, lengths, leaf, leaf_hash \

@@ -1,6 +1,6 @@
 //! Blocks of payload, and the parts of records in them.
 
-use std::collections::HashMap;
+use std::{cell::RefCell, collections::HashMap};
 
 use exhibit_model::WorkspaceId;
 use exhibit_store::{ARCHIVED_BLOCK, Archive, ArchivedBlock, SEALED_BLOCK, StoreError, TraceKey};
@@ -25,13 +25,11 @@ pub(crate) struct Payloads<'c> {
     sources: &'c PayloadSources,
     blocks: HashMap<i64, Vec<u8>>,
     kept_bytes: usize,
-    decompressor: Decompressor<'static>,
 }
 
 impl<'c> Payloads<'c> {
-    pub(crate) fn new(connection: &'c Connection, sources: &'c PayloadSources) -> Result<Self> {
-        let decompressor = Decompressor::new().map_err(|e| corrupt(format!("zstd: {e}")))?;
-        Ok(Self { connection, sources, blocks: HashMap::new(), kept_bytes: 0, decompressor })
+    pub(crate) fn new(connection: &'c Connection, sources: &'c PayloadSources) -> Self {
+        Self { connection, sources, blocks: HashMap::new(), kept_bytes: 0 }
     }
 
     /// The parts at a place.
@@ -60,7 +58,6 @@ impl<'c> Payloads<'c> {
             .connection
             .prepare_cached("SELECT raw_bytes, data FROM blocks WHERE id = ?1")
             .when(doing)?;
-        let decompressor = &mut self.decompressor;
         let (connection, sources) = (self.connection, self.sources);
         statement
             .query_row([id], |row| {
@@ -76,7 +73,7 @@ impl<'c> Payloads<'c> {
                         }
                         _ => None,
                     };
-                    inflate(decompressor, raw_bytes, opened.as_deref().unwrap_or(data))
+                    inflate(raw_bytes, opened.as_deref().unwrap_or(data))
                         .ok_or_else(|| corrupt(format!("block {id}")))
                 })())
             })
@@ -119,19 +116,26 @@ fn open(db: &Connection, sources: &PayloadSources, id: i64, data: &[u8]) -> Resu
     unsealer.unseal(WorkspaceId(workspace), &trace, &TraceKey(key), data)
 }
 
-/// The raw bytes of a compressed block; none when they are not as many as stated.
-pub(crate) fn inflate(
-    decompressor: &mut Decompressor<'_>,
-    raw_bytes: u32,
-    data: &[u8],
-) -> Option<Vec<u8>> {
+thread_local! {
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// The raw bytes of a compressed block; none when they are not as many as stated. The context is kept per
+/// thread, since making one costs more than most blocks.
+pub(crate) fn inflate(raw_bytes: u32, data: &[u8]) -> Option<Vec<u8>> {
     if raw_bytes == 0 {
         return Some(Vec::new());
     }
     if raw_bytes > RAW_BYTES_MAX {
         return None;
     }
-    let raw = decompressor.decompress(data, raw_bytes as usize).ok()?;
+    let raw = DECOMPRESSOR.with_borrow_mut(|slot| {
+        let decompressor = match slot {
+            Some(decompressor) => decompressor,
+            None => slot.insert(Decompressor::new().ok()?),
+        };
+        decompressor.decompress(data, raw_bytes as usize).ok()
+    })?;
     (raw.len() == raw_bytes as usize).then_some(raw)
 }
 

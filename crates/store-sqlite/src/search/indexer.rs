@@ -310,7 +310,7 @@ impl Indexer {
         let Some((_, trace, workspace)) = blocks.first().copied() else { return Ok(()) };
         let places = places(db, trace)?;
         let sources = self.sources.clone();
-        let mut payloads = Payloads::new(db, &sources)?;
+        let mut payloads = Payloads::new(db, &sources);
         let mut words = Words::default();
         for (block, ..) in blocks {
             if let Some(places) = places.get(block) {
