@@ -281,24 +281,35 @@ impl Recorder {
             context: reads.context,
             summaries: reads.traces,
         };
+        let mut page = self.store.history(workspace, &query).await?;
         loop {
-            let page = self.store.history(workspace, &query).await?;
             let seen = tally.out.traces + page.rows.len() as u64;
             progress.total(seen + if page.next.is_some() { PAGE as u64 } else { 0 });
-            let (lone, rows): (Vec<_>, Vec<_>) = page
-                .rows
-                .into_iter()
-                .partition(|row| !reads.traces && !reads.whole && row.heads.is_some());
-            progress.traces(lone.len() as u64);
-            self.judge_heads(&mut tally, &sides, workspace, lone).await?;
-            for row in rows {
-                let decided = decided.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
-                self.judge(&mut tally, &sides, reads, workspace, row, decided).await?;
-                progress.traces(1);
-            }
             query.after = page.next;
-            if query.after.is_none() {
-                break;
+            let ahead = async {
+                let more = query.after.is_some();
+                let read =
+                    if more { Some(self.store.history(workspace, &query).await?) } else { None };
+                Ok::<_, Error>(read)
+            };
+            let judge = async {
+                let (lone, rows): (Vec<_>, Vec<_>) = page
+                    .rows
+                    .into_iter()
+                    .partition(|row| !reads.traces && !reads.whole && row.heads.is_some());
+                progress.traces(lone.len() as u64);
+                self.judge_heads(&mut tally, &sides, workspace, lone).await?;
+                for row in rows {
+                    let decided = decided.get(&row.trace_id).map_or(&[][..], Vec::as_slice);
+                    self.judge(&mut tally, &sides, reads, workspace, row, decided).await?;
+                    progress.traces(1);
+                }
+                Ok(())
+            };
+            // The next page is read while this one is judged.
+            match tokio::try_join!(ahead, judge)? {
+                (Some(next), ()) => page = next,
+                (None, ()) => break,
             }
         }
         let minutes = self.review_minutes(workspace).await?;
