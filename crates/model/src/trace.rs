@@ -183,12 +183,18 @@ pub struct TraceSummary {
     pub root: Option<SpanId>,
     /// Status of the root span, once seen.
     pub root_status: Option<Status>,
-    /// Agent.
+    /// Agent of the trace as a whole.
     pub agent: Option<String>,
+    /// Agents that any of its spans names, or its registration.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub agents: BTreeSet<String>,
     /// Session.
     pub session: Option<String>,
-    /// End user.
+    /// End user of the trace as a whole.
     pub user: Option<String>,
+    /// End users that any of its spans names, or its registration.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub users: BTreeSet<String>,
     /// Environment.
     pub environment: Option<String>,
     /// Application version.
@@ -287,8 +293,10 @@ impl TraceSummary {
             root: None,
             root_status: None,
             agent: None,
+            agents: BTreeSet::new(),
             session: None,
             user: None,
+            users: BTreeSet::new(),
             environment: None,
             version: None,
             service: None,
@@ -358,6 +366,8 @@ impl TraceSummary {
                 self.ranks.insert(slot, rank.clone());
             }
         }
+        self.agents.extend(head.agent.clone());
+        self.users.extend(head.user.clone());
         self.tags.extend(head.tags.iter().cloned());
         self.verdict = self.verdict.max(head.verdict);
         self.findings = self.findings.saturating_add(u64::from(head.findings));

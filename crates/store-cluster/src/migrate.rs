@@ -5,6 +5,7 @@
 //! was changed by hand is found when a node starts.
 
 mod inherit;
+mod named;
 
 use exhibit_store::StoreError;
 use tokio_postgres::{Client, Transaction};
@@ -20,9 +21,12 @@ const POSTGRES_MIGRATIONS: &[&str] = &[
     include_str!("../migrations/postgres/0001_initial.sql"),
     include_str!("../migrations/postgres/0002_sealed.sql"),
     include_str!("../migrations/postgres/0003_inheritance.sql"),
+    include_str!("../migrations/postgres/0004_named.sql"),
 ];
 /// The migration with which spans began to count under inherited agents and users.
 const INHERITANCE: usize = 3;
+/// The migration with which a trace is found under every agent and user that it names.
+const NAMED: usize = 4;
 const CLICKHOUSE_MIGRATIONS: &[&str] = &[include_str!("../migrations/clickhouse/0001_initial.sql")];
 
 /// The advisory lock of migrations: `exhibit` in ASCII.
@@ -112,8 +116,10 @@ async fn postgres(db: &Transaction<'_>) -> Result<(), OpenError> {
     }
     for (number, sql) in (1..).zip(POSTGRES_MIGRATIONS).skip(done) {
         db.batch_execute(sql).await.when(doing)?;
-        if number == INHERITANCE {
-            inherit::move_sums(db).await?;
+        match number {
+            INHERITANCE => inherit::move_sums(db).await?,
+            NAMED => named::collect(db).await?,
+            _ => {}
         }
     }
     let columns = postgres_columns(db).await?;

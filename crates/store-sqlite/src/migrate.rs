@@ -21,10 +21,14 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/0006_archive.sql"),
     include_str!("../migrations/0007_sealed.sql"),
     include_str!("../migrations/0008_inheritance.sql"),
+    include_str!("../migrations/0009_named.sql"),
 ];
 
 /// The migration with which spans began to count under inherited agents and users.
 const INHERITANCE: i64 = 8;
+
+/// The migration with which a trace is found under every agent and user that it names.
+const NAMED: i64 = 9;
 
 /// The schema this version reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();
@@ -60,8 +64,10 @@ fn run_all(connection: &Connection, migrations: &[&str]) -> Result<()> {
         let doing = "migrating the database";
         let step = connection.unchecked_transaction().when(doing)?;
         step.execute_batch(sql).when(doing)?;
-        if number == INHERITANCE {
-            derive::rollups(&step)?;
+        match number {
+            INHERITANCE => derive::rollups(&step)?,
+            NAMED => derive::names(&step)?,
+            _ => {}
         }
         step.pragma_update(None, "user_version", number).when(doing)?;
         step.commit().when(doing)?;

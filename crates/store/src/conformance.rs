@@ -96,6 +96,7 @@ macro_rules! store_conformance {
             }
             attribution {
                 a_call_counts_under_the_agent_above_it_and_the_user_of_its_trace,
+                a_trace_is_found_under_every_agent_and_user_that_counts,
                 an_agent_that_comes_after_its_calls_takes_them,
                 an_agent_that_changes_takes_its_calls_along,
                 a_registered_agent_takes_what_no_other_has,

@@ -3653,12 +3653,16 @@ export interface components {
                 status: string;
                 /** @description How it stands with the rules: `pass`, `warning`, `fail`, `review`, `quarantined`. */
                 verdict: string;
-                /** @description Agent. */
+                /** @description Agent of the trace as a whole. */
                 agent_name?: string | null;
+                /** @description Agents that any of its spans names. */
+                agents: string[];
                 /** @description Session or conversation. */
                 session_id?: string | null;
-                /** @description End user. */
+                /** @description End user of the trace as a whole. */
                 user_id?: string | null;
+                /** @description End users that any of its spans names. */
+                users: string[];
                 /** @description Environment. */
                 environment?: string | null;
                 /** @description Application version. */
@@ -4534,12 +4538,16 @@ export interface components {
             status: string;
             /** @description How it stands with the rules: `pass`, `warning`, `fail`, `review`, `quarantined`. */
             verdict: string;
-            /** @description Agent. */
+            /** @description Agent of the trace as a whole. */
             agent_name?: string | null;
+            /** @description Agents that any of its spans names. */
+            agents: string[];
             /** @description Session or conversation. */
             session_id?: string | null;
-            /** @description End user. */
+            /** @description End user of the trace as a whole. */
             user_id?: string | null;
+            /** @description End users that any of its spans names. */
+            users: string[];
             /** @description Environment. */
             environment?: string | null;
             /** @description Application version. */

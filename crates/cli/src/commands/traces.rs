@@ -191,6 +191,9 @@ fn details(trace: &Value) -> Vec<String> {
         let items = trace.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
     };
+    // Beside the one of the trace as a whole, where its steps name more.
+    let several =
+        |name: &str| Some(list(name)).filter(|all| all.contains(", ")).unwrap_or_default();
     let cost = match text(trace, "cost_source") {
         "" | "none" => cost(trace),
         source => format!("{} ({source})", cost(trace)),
@@ -211,8 +214,10 @@ fn details(trace: &Value) -> Vec<String> {
         ("Completion Tokens", number(trace, "tokens_out").to_string()),
         ("Cost", cost),
         ("Agent", text(trace, "agent_name").to_owned()),
+        ("Agents", several("agents")),
         ("Session", text(trace, "session_id").to_owned()),
         ("User", text(trace, "user_id").to_owned()),
+        ("Users", several("users")),
         ("Environment", text(trace, "environment").to_owned()),
         ("Tags", list("tags")),
         ("Seal", seal),

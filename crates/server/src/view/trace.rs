@@ -23,12 +23,16 @@ pub(crate) struct Trace {
     pub(crate) status: &'static str,
     /// How it stands with the rules: `pass`, `warning`, `fail`, `review`, `quarantined`.
     pub(crate) verdict: &'static str,
-    /// Agent.
+    /// Agent of the trace as a whole.
     pub(crate) agent_name: Option<String>,
+    /// Agents that any of its spans names.
+    pub(crate) agents: BTreeSet<String>,
     /// Session or conversation.
     pub(crate) session_id: Option<String>,
-    /// End user.
+    /// End user of the trace as a whole.
     pub(crate) user_id: Option<String>,
+    /// End users that any of its spans names.
+    pub(crate) users: BTreeSet<String>,
     /// Environment.
     pub(crate) environment: Option<String>,
     /// Application version.
@@ -156,8 +160,10 @@ impl Trace {
             status: trace.status().as_str(),
             verdict: trace.verdict.as_str(),
             agent_name: trace.agent.clone(),
+            agents: trace.agents.clone(),
             session_id: trace.session.clone(),
             user_id: trace.user.clone(),
+            users: trace.users.clone(),
             environment: trace.environment.clone(),
             version: trace.version.clone(),
             service: trace.service.clone(),

@@ -18,20 +18,28 @@ use crate::{
 /// Traces read at once.
 const TRACES: i64 = 500;
 
-/// Adds what moves as deltas of commits of its own; the logs are held.
-pub(super) async fn move_sums(db: &Transaction<'_>) -> Result<(), StoreError> {
-    let doing = "moving sums to inherited agents and users";
+/// The next traces after one, each with its workspace, in the order of their numbers.
+pub(super) async fn page(
+    db: &Transaction<'_>,
+    after: i64,
+) -> Result<Vec<(i64, TraceState)>, StoreError> {
     let sql = format!(
         "SELECT t.workspace, {TRACE} FROM traces AS t WHERE t.id > $1 ORDER BY t.id LIMIT {TRACES}"
     );
+    let rows = db.query(&sql, &[&after]).await.when("reading traces")?;
+    let read = |row| {
+        let mut c = Columns::of(row);
+        Ok((c.next()?, TraceState::read(&mut c)?))
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Adds what moves as deltas of commits of its own; the logs are held.
+pub(super) async fn move_sums(db: &Transaction<'_>) -> Result<(), StoreError> {
+    let doing = "moving sums to inherited agents and users";
     let mut after = i64::MIN;
     loop {
-        let rows = db.query(&sql, &[&after]).await.when(doing)?;
-        let mut traces: Vec<(i64, TraceState)> = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let mut c = Columns::of(row);
-            traces.push((c.next()?, TraceState::read(&mut c)?));
-        }
+        let mut traces = page(db, after).await?;
         let Some((_, last)) = traces.last() else { return Ok(()) };
         after = last.id;
         traces.retain(|(_, trace)| trace.summary.agent.is_some() || trace.summary.user.is_some());

@@ -74,6 +74,8 @@ impl FacetHasher {
             (TextField::Provider, &trace.providers),
             (TextField::Tool, &trace.tools),
             (TextField::Tag, &trace.tags),
+            (TextField::Agent, &trace.agents),
+            (TextField::User, &trace.users),
         ];
         for (field, values) in &sets {
             values.iter().for_each(|v| add(Facet::Text(field, v)));
@@ -86,9 +88,7 @@ impl FacetHasher {
         }
         let singles = [
             (TextField::Name, &trace.name),
-            (TextField::Agent, &trace.agent),
             (TextField::Session, &trace.session),
-            (TextField::User, &trace.user),
             (TextField::Environment, &trace.environment),
             (TextField::Version, &trace.version),
             (TextField::Service, &trace.service),

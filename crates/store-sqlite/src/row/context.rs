@@ -84,6 +84,11 @@ impl Context {
         self.agent.as_deref()
     }
 
+    /// The end user that it names.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// Puts the fields back.
     pub(crate) fn fill(&self, head: &mut SpanHead) {
         head.agent.clone_from(&self.agent);

@@ -113,7 +113,8 @@ impl OpenTrace {
     pub(crate) fn weight(&self) -> usize {
         let filed = self.filed.as_ref().map_or(0, |(_, hashes)| hashes.len() * 8);
         let summary = &self.state.summary;
-        let texts = summary.tags.len() + summary.metadata.len() + summary.ranks.len();
+        let names = summary.agents.len() + summary.users.len();
+        let texts = names + summary.tags.len() + summary.metadata.len() + summary.ranks.len();
         2_048 + filed + texts * 160
     }
 

@@ -215,3 +215,69 @@ async fn a_closed_store_says_so() {
     assert!(matches!(refused, Err(CommitError::Store(StoreError::Closed))));
     assert!(matches!(store.trace(WORKSPACE, &trace_id("t")).await, Err(StoreError::Closed)));
 }
+
+/// A database whose traces are found under one agent and one user each: schema 8.
+#[tokio::test(flavor = "multi_thread")]
+async fn traces_of_an_older_database_are_found_under_all_their_agents() {
+    const FACETS: &str =
+        "SELECT hash FROM facets UNION ALL SELECT hash FROM facets_late ORDER BY 1";
+    let dir = tempfile::tempdir().unwrap();
+    let database = || rusqlite::Connection::open(dir.path().join("exhibit.db")).unwrap();
+    let facets = |db: &rusqlite::Connection| -> Vec<i64> {
+        let mut statement = db.prepare(FACETS).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let by = |mut span: exhibit_model::Span, agent: &str, user: &str| {
+        span.agent = Some(agent.to_owned());
+        span.user = Some(user.to_owned());
+        span
+    };
+    let mut builder = Builder::new(5);
+    let store = open(dir.path());
+    // The second is from long before, so that its facets wait apart from the others.
+    for first in [
+        by(span("t", "root", 0), "planner", "ann"),
+        by(span("u", "a", -9_000), "planner", "eve"),
+        span("v", "a", 30),
+    ] {
+        store.commit(builder.batch(&[first])).await.unwrap();
+    }
+    drop(store);
+    let known = facets(&database());
+    let store = open(dir.path());
+    let of = |trace, agent, user| {
+        let mut step = by(span(trace, "sub", 0), agent, user);
+        step.parent_id = Some(exhibit_model::SpanId::new("root").unwrap());
+        step
+    };
+    store.commit(builder.batch(&[of("t", "writer", "bob")])).await.unwrap();
+    drop(store);
+    let db = database();
+    let all = facets(&db);
+    assert_eq!(all.len(), known.len() + 2, "only an agent and a user came");
+    let known: Vec<_> = known.iter().map(ToString::to_string).collect();
+    let known = known.join(", ");
+    db.execute_batch(&format!(
+        "UPDATE traces SET summary = json_remove(summary, '$.agents', '$.users'); \
+         DELETE FROM facets WHERE hash NOT IN ({known}); \
+         DELETE FROM facets_late WHERE hash NOT IN ({known}); PRAGMA user_version = 8",
+    ))
+    .unwrap();
+    drop(db);
+    let store = open(dir.path());
+    for (filter, found) in [
+        ("agent = writer", vec!["t"]),
+        ("agent = planner", vec!["t", "u"]),
+        ("user = bob", vec!["t"]),
+        ("agent != writer", vec!["v", "u"]),
+    ] {
+        let filter = Filter::parse(filter, START).unwrap();
+        let query = TraceQuery { filter, order: Order::Newest, after: None, limit: 10 };
+        let rows = store.traces(WORKSPACE, &query).await.unwrap().rows;
+        let ids: Vec<_> = rows.iter().map(|row| row.summary.trace_id.as_str()).collect();
+        assert_eq!(ids, found);
+    }
+    verify(&store).await;
+    drop(store);
+    assert_eq!(facets(&database()), all);
+}

@@ -62,6 +62,40 @@ pub async fn a_call_counts_under_the_agent_above_it_and_the_user_of_its_trace(su
     assert_eq!((&draft.head.agent, &draft.head.user), (&None, &None), "a span shows its own");
 }
 
+/// What counts under a value is found under it: every number of a sum has its list.
+pub async fn a_trace_is_found_under_every_agent_and_user_that_counts(subject: Subject) {
+    let tenant = Tenant::open(subject).await;
+    let by = |span: Span, user: &str| span.with(|s| s.user = Some(user.to_owned()));
+    let sub = call("t", "sub", 1, 1).under("root").with(|s| s.agent = Some("writer".into()));
+    tenant.put(&[by(agent("root", "planner"), "ann"), by(sub, "bob")]).await;
+    tenant.put(&[by(span("u", "~", 9), "eve").with(|s| s.agent = Some("critic".into()))]).await;
+    tenant.put(&[call("u", "a", 10, 1), by(running("v", "a", 20), "ann")]).await;
+    for (filter, found) in [
+        ("agent = planner", vec!["t"]),
+        ("agent = writer", vec!["t"]),
+        ("agent = critic", vec!["u"]),
+        ("agent in (writer, critic)", vec!["u", "t"]),
+        ("agent != writer", vec!["v", "u"]),
+        ("not has(agent)", vec!["v"]),
+        ("agent ~ RIT", vec!["u", "t"]),
+        ("user = bob", vec!["t"]),
+        ("user = ann", vec!["v", "t"]),
+        ("user = eve", vec!["u"]),
+        ("agent = writer user = ann", vec!["t"]),
+        ("not (user = bob)", vec!["v", "u"]),
+    ] {
+        assert_eq!(tenant.find(filter).await, found, "{filter}");
+    }
+    let shown = tenant.summary("t").await;
+    assert_eq!(shown.agent.as_deref(), Some("planner"), "the trace as a whole has one");
+    assert_eq!(Vec::from_iter(&shown.agents), ["planner", "writer"]);
+    assert_eq!(Vec::from_iter(&shown.users), ["ann", "bob"]);
+    // A correction that names another takes the trace out of the list of the first.
+    tenant.put(&[call("t", "sub", 1, 1).under("root")]).await;
+    assert_eq!(tenant.find("agent = writer or user = bob").await, Vec::<String>::new());
+    assert_eq!(tenant.find("agent = planner user = ann").await, ["t"]);
+}
+
 pub async fn an_agent_that_comes_after_its_calls_takes_them(subject: Subject) {
     let tenant = Tenant::open(subject).await;
     tenant.put(&[call("t", "a", 1, 1).under("step"), call("t", "b", 2, 10).under("sub")]).await;

@@ -73,11 +73,11 @@ pub enum TextField {
     Rule,
     /// Categories of its findings (many).
     Category,
-    /// Agent.
+    /// Agents (many).
     Agent,
     /// Session.
     Session,
-    /// End user.
+    /// End users (many).
     User,
     /// Environment.
     Environment,

@@ -112,6 +112,8 @@ impl TextField {
             Self::Provider => return trace.providers.iter().any(|v| pass(v)),
             Self::Tool => return trace.tools.iter().any(|v| pass(v)),
             Self::Tag => return trace.tags.iter().any(|v| pass(v)),
+            Self::Agent => return trace.agents.iter().any(|v| pass(v)),
+            Self::User => return trace.users.iter().any(|v| pass(v)),
             Self::Category => return trace.categories.iter().any(|v| pass(v.as_str())),
             Self::Rule => {
                 let short =
@@ -120,9 +122,7 @@ impl TextField {
             }
             Self::Id => Some(trace.trace_id.as_str()),
             Self::Name => trace.name.as_deref(),
-            Self::Agent => trace.agent.as_deref(),
             Self::Session => trace.session.as_deref(),
-            Self::User => trace.user.as_deref(),
             Self::Environment => trace.environment.as_deref(),
             Self::Version => trace.version.as_deref(),
             Self::Service => trace.service.as_deref(),

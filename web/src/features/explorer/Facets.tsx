@@ -33,7 +33,7 @@ interface Props {
 export function Facets({ facets, filter, onToggle }: Props) {
   return (
     <aside aria-label="Facets" className="h-full overflow-auto px-3 pt-2 pb-6 text-sm">
-      <p className="pb-1 text-xs text-muted">Spans in this time</p>
+      <p className="pb-1 text-xs text-muted">Steps in this time</p>
       {facets.map(({ field, label, groups }) =>
         groups.length === 0 ? null : (
           <details key={field} open={field !== "cost_source" && field !== "tool"} className="border-t py-1.5">

@@ -1,6 +1,6 @@
 import { type KeyboardEvent, useEffect, useId, useMemo, useRef, useState } from "react";
-import { Icon } from "../../ui/Icon";
 import { IconButton } from "../../ui/controls";
+import { Icon } from "../../ui/Icon";
 import { complete } from "./fns/filter";
 
 interface Props {

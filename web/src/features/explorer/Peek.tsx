@@ -24,10 +24,10 @@ export function Peek({ trace, onStep, onClose }: Props) {
   const facts: [string, React.ReactNode][] = [
     ["Started", <Time key="t" at={trace.start_time} />],
     ["Duration", <span key="d" className="num">{duration(trace.duration_ms)}</span>],
-    ["Spans", <span key="s" className="num">{short(trace.span_count)}{trace.error_count > 0 && <span className="text-error"> · {trace.error_count} failed</span>}</span>],
+    ["Steps", <span key="s" className="num">{short(trace.span_count)}{trace.error_count > 0 && <span className="text-error"> · {trace.error_count} failed</span>}</span>],
     ["Tokens", <span key="k" className="num">{short(trace.tokens_in)} in, {short(trace.tokens_out)} out</span>],
     ["Cost", <span key="c" className="inline-flex items-center gap-1.5 num">{money(trace.cost_nano_usd)} <CostBadge source={trace.cost_source} /></span>],
-    ["Agent", trace.agent_name], ["User", trace.user_id], ["Session", trace.session_id],
+    [trace.agents.length > 1 ? "Agents" : "Agent", trace.agents.join(", ") || null], [trace.users.length > 1 ? "Users" : "User", trace.users.join(", ") || null], ["Session", trace.session_id],
   ];
   const steps = spans.data?.data ?? [];
   // Roots of many frameworks carry nothing: then what the first step was asked and the last one answered.

@@ -107,7 +107,7 @@ interface RowProps {
 
 const Row = memo(
   function Row({ trace, index, columns, grid, peeked, chosen, acts }: RowProps) {
-    const [hovered, setHovered] = useState(false);
+    const [hovered, setHovered] = useState<ColumnId | null>(null);
     const id = trace.trace_id;
     const href = `/traces/${encodeURIComponent(id)}`;
     return (
@@ -117,8 +117,7 @@ const Row = memo(
         aria-rowindex={index + 2}
         aria-selected={peeked}
         data-trace={id}
-        onPointerEnter={() => setHovered(true)}
-        onPointerLeave={() => setHovered(false)}
+        onPointerLeave={() => setHovered(null)}
         onClick={(event) => {
           if (event.ctrlKey || event.metaKey) window.open(href, "_blank", "noopener");
           else acts.peek(id);
@@ -139,9 +138,9 @@ const Row = memo(
         </span>
         {columns.map((name) => {
           const it = column(name);
-          const value = hovered && it.field ? fieldValue(name, trace) : null;
+          const value = hovered === name && it.field ? fieldValue(name, trace) : null;
           return (
-            <span key={name} role="gridcell" className={`relative min-w-0 truncate px-2 ${it.right ? "text-right" : ""}`}>
+            <span key={name} role="gridcell" onPointerEnter={() => setHovered(name)} className={`relative min-w-0 truncate px-2 ${it.right ? "text-right" : ""}`}>
               {name === "name" ? (
                 <a
                   href={href}

@@ -12,7 +12,7 @@ export function cell(id: ColumnId, trace: Trace): ReactNode {
     case "name": return <span className="font-medium">{trace.name ?? <span className="text-muted">{trace.trace_id}</span>}</span>;
     case "status": return <StatusMark status={trace.status} quiet />;
     case "verdict": return <VerdictMark verdict={trace.verdict} findings={trace.findings} />;
-    case "agent": return trace.agent_name;
+    case "agent": return <Named all={trace.agents} first={trace.agent_name} />;
     case "model": return <span className="num">{trace.models.join(", ")}</span>;
     case "latency": return <span className="num">{duration(trace.duration_ms)}</span>;
     case "spans": return <span className="num">{short(trace.span_count)}</span>;
@@ -21,7 +21,7 @@ export function cell(id: ColumnId, trace: Trace): ReactNode {
     case "tokens_out": return <span className="num">{short(trace.tokens_out)}</span>;
     case "cost": return <CostCell trace={trace} />;
     case "cost_source": return <CostBadge source={trace.cost_source} />;
-    case "user": return trace.user_id;
+    case "user": return <Named all={trace.users} first={trace.user_id} />;
     case "session": return trace.session_id;
     case "environment": return trace.environment;
     case "tags": return <span className="text-xs text-muted">{trace.tags.join(" · ")}</span>;
@@ -29,6 +29,12 @@ export function cell(id: ColumnId, trace: Trace): ReactNode {
     case "output": return <span className="text-muted">{trace.output_preview}</span>;
     case "seal": return <SealMark trace={trace} />;
   }
+}
+
+/** The one that the trace as a whole names; the others that its steps name are counted, and listed on hover. */
+function Named({ all, first }: { all: string[]; first: string | null | undefined }) {
+  if (first == null || all.length < 2) return first;
+  return <span title={all.join(", ")}>{first} <span className="text-xs text-muted">+{all.length - 1}</span></span>;
 }
 
 const DOT: Record<string, string> = { agent: "bg-ok", table: "bg-info", default: "bg-warn", none: "bg-muted" };

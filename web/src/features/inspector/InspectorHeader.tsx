@@ -22,9 +22,9 @@ export function InspectorHeader({ trace, selected, onView }: { trace: Trace; sel
   const proof = useQuery({ ...verificationQuery(trace.trace_id), enabled: small }).data;
   const altered = proof !== undefined && proof.faults.length > 0;
   const place = me?.workspace ? `?workspace=${encodeURIComponent(me.workspace)}` : "";
-  const facts: [string, string | null | undefined, string][] = [
-    ["agent", trace.agent_name, "agent"], ["user", trace.user_id, "user"],
-    ["environment", trace.environment, "environment"], ["version", trace.version, "version"],
+  const facts: [field: string, values: string[]][] = [
+    ["agent", first(trace.agent_name, trace.agents)], ["user", first(trace.user_id, trace.users)],
+    ["environment", first(trace.environment)], ["version", first(trace.version)],
   ];
   return (
     <header className="space-y-1 bg-surface px-3 pt-2.5 pb-1.5 md:px-4">
@@ -59,18 +59,28 @@ export function InspectorHeader({ trace, selected, onView }: { trace: Trace; sel
             session <span className="text-ink">{trace.session_id}</span>
           </Link>
         )}
-        {facts.filter(([, value]) => value).map(([name, value, field]) => (
-          <Link key={name} to="/traces" search={{ filter: `${field} = ${quoteIfNeeded(String(value))}`, all: true } as never} className="min-w-0 truncate text-muted hover:text-ink" title={`All traces of this ${name}`}>
-            {name} <span className="text-ink">{value}</span>
-          </Link>
+        {facts.filter(([, values]) => values.length > 0).map(([field, values]) => (
+          <span key={field} className={`flex min-w-0 flex-wrap gap-x-1.5 text-muted ${field === "environment" || field === "version" ? "max-sm:hidden" : ""}`}>
+            {values.length > 1 ? `${field}s` : field}
+            {values.slice(0, NAMED_MAX).map((value) => (
+              <Link key={value} to="/traces" search={{ filter: `${field} = ${quoteIfNeeded(value)}`, all: true } as never} className="min-w-0 truncate text-ink hover:underline" title={`All traces with this ${field}`}>{value}</Link>
+            ))}
+            {values.length > NAMED_MAX && <span title={values.slice(NAMED_MAX).join(", ")}>and {values.length - NAMED_MAX} more</span>}
+          </span>
         ))}
-        {trace.tags.slice(0, 6).map((tag) => <span key={tag} className="rounded bg-hover px-1.5 text-xs text-muted" dir="auto">{tag}</span>)}
-        <button type="button" className="num text-xs text-muted hover:text-ink" title={`${trace.trace_id}: copy`} onClick={() => void copyText(trace.trace_id)}>{ends(trace.trace_id)}</button>
+        {trace.tags.slice(0, 6).map((tag) => <span key={tag} className="rounded bg-hover px-1.5 text-xs text-muted max-sm:hidden" dir="auto">{tag}</span>)}
+        <button type="button" className="num text-xs text-muted hover:text-ink max-sm:hidden" title={`${trace.trace_id}: copy`} onClick={() => void copyText(trace.trace_id)}>{ends(trace.trace_id)}</button>
       </div>
       {replaying && <Suspense fallback={null}><ReplayDialog traceId={trace.trace_id} span={selected} onClose={() => setReplaying(false)} /></Suspense>}
     </header>
   );
 }
+
+/** Names of one field that stand side by side. */
+const NAMED_MAX = 4;
+
+/** The one of the trace as a whole, then those of its steps. */
+const first = (one: string | null | undefined, all: string[] = []): string[] => [...new Set(one == null ? all : [one, ...all])];
 
 function CopyLink() {
   const [done, setDone] = useState(false);

@@ -3,7 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { analyticsQuery } from "../../api/queries";
 import { duration, money, percent, short } from "../../ui/format";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
-import { quoteIfNeeded } from "../explorer/fns/filter";
+import { behind } from "./fns/behind";
 import { ask, listRange, type RangeSearch } from "./fns/range";
 
 interface Props {
@@ -52,7 +52,7 @@ export function Breakdown({ title, by, search, most = 6, measure = "cost", full 
             </thead>
             <tbody>
               {groups.map((group) => {
-                const link = group.value == null ? `not has(${by})` : `${by} = ${quoteIfNeeded(group.value)}`;
+                const link = behind(by, group.value);
                 return (
                   <tr key={group.value ?? "\u0000"} className="relative border-t hover:bg-hover">
                     <td className="relative z-0 max-w-28 truncate px-3 py-1.5 sm:max-w-48">
@@ -62,7 +62,7 @@ export function Breakdown({ title, by, search, most = 6, measure = "cost", full 
                       </Link>
                     </td>
                     <td className="px-2 text-right num">{short(group.spans)}</td>
-                    <td className="px-2 text-right num">{group.errors > 0 ? <Link to="/traces" search={{ filter: `${link} errors > 0`, ...toSearch(search) } as never} className="text-error hover:underline">{percent(group.errors, group.spans)}</Link> : <span className="text-muted">0</span>}</td>
+                    <td className="px-2 text-right num">{group.errors > 0 ? <Link to="/traces" search={{ filter: `${link} errors > 0`.trim(), ...toSearch(search) } as never} className="text-error hover:underline">{percent(group.errors, group.spans)}</Link> : <span className="text-muted">0</span>}</td>
                     <td className="px-2 text-right num max-sm:hidden">{duration(group.latency_ms.p95)}</td>
                     <td className="px-2 text-right num">{short(group.tokens_total)}</td>
                     <td className="px-3 text-right num">{money(group.cost_nano_usd)}{group.cost_unknown_calls > 0 && <span className="text-muted" title={`${group.cost_unknown_calls} calls of unknown cost`}> +?</span>}</td>

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { api, ApiError } from "../../api/client";
+import { ApiError, api } from "../../api/client";
 import { money, percent, short } from "../../ui/format";
 import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 

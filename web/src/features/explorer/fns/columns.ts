@@ -8,7 +8,7 @@ export const COLUMNS = [
   { id: "agent", label: "Agent", width: 120, grow: 1, field: "agent" },
   { id: "model", label: "Models", width: 150, grow: 1, field: "model" },
   { id: "latency", label: "Duration", width: 106, right: true },
-  { id: "spans", label: "Spans", width: 74, right: true },
+  { id: "spans", label: "Steps", width: 74, right: true },
   { id: "tokens", label: "Tokens", width: 84, right: true },
   { id: "tokens_in", label: "Tokens in", width: 84, right: true },
   { id: "tokens_out", label: "Tokens out", width: 90, right: true },

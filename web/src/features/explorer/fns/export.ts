@@ -4,7 +4,7 @@ import type { Trace } from "../../../api/types";
 const HEAD = [
   "trace_id", "name", "status", "verdict", "agent_name", "session_id", "user_id", "environment", "start_time",
   "end_time", "duration_ms", "span_count", "error_count", "tokens_in", "tokens_out", "cost_nano_usd", "cost_source",
-  "findings", "models", "tags", "input_preview", "output_preview",
+  "findings", "models", "agents", "users", "tags", "input_preview", "output_preview",
 ] as const satisfies readonly (keyof Trace)[];
 
 /** RFC 4180. A cell that a spreadsheet would run as a formula gets an apostrophe before it. */

@@ -1,0 +1,2 @@
+-- Summaries get the sets of agents and users that any span of the trace names, from the rows of its
+-- spans, and the trace stands in the facets under each of them.
