@@ -16,7 +16,6 @@ export function HitList({ places, at, onChoose }: { places: readonly Place[]; at
   }, [at, virtual]);
   if (places.length === 0) return null;
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls is reached by the keyboard
     <div ref={scroller} role="region" aria-label="Places found" tabIndex={0} className="max-h-36 shrink-0 overflow-auto border-b bg-surface">
       <div className="relative" style={{ height: virtual.getTotalSize() }}>
         {virtual.getVirtualItems().map((item) => {

@@ -1,12 +1,14 @@
+import { useQuery } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "../../api/client";
 import { live } from "../../api/live";
+import { spanQuery } from "../../api/queries";
 import { useKeys } from "../../shell/keys";
 import { useTitle } from "../../shell/Page";
-import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
-import { Icon } from "../../ui/Icon";
 import { count } from "../../ui/format";
+import { Icon } from "../../ui/Icon";
+import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
 import { Flame } from "./Flame";
 import { nextPlace, type Place, placeAt, placesOf } from "./fns/hits";
 import { askedBy } from "./fns/job";
@@ -22,8 +24,6 @@ import { useTraceModel } from "./useTraceModel";
 import { useWithin } from "./useWithin";
 import { useZoom } from "./useZoom";
 import { VerificationView } from "./Verification";
-import { useQuery } from "@tanstack/react-query";
-import { spanQuery } from "../../api/queries";
 
 const Sankey = lazy(() => import("./Sankey").then((it) => ({ default: it.Sankey })));
 const Dag = lazy(() => import("./Dag").then((it) => ({ default: it.Dag })));
@@ -85,6 +85,7 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
   const hits = useMemo(() => (phrase ? new Set(places.map((place) => place.node.id)) : null), [phrase, places]);
   const place = placeAt(places, search.span, search.hit ?? 0);
 
+  const toTab = useCallback((tab: string) => set({ tab: tab === "content" ? undefined : tab }), [set]);
   const select = useCallback((span: string) => set({ span, hit: undefined }), [set]);
   const toggle = useCallback((id: string) => set({ fold: fold.toggle(id) }), [set, fold]);
   const chosen = useQuery({ ...spanQuery(traceId, search.span ?? ""), enabled: search.span !== undefined }).data;
@@ -140,6 +141,7 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
               type="button"
               role="tab"
               aria-selected={name === view}
+              ref={name === view ? inSight : undefined}
               title={`${VIEW_LABEL[name]} (${i + 1})`}
               onClick={() => set({ view: name === "spans" ? undefined : name })}
               className={`h-9 border-b-2 px-2.5 text-sm whitespace-nowrap ${name === view ? "border-accent font-medium" : "border-transparent text-muted hover:text-ink"}`}
@@ -188,13 +190,16 @@ function Inspector({ traceId, onAgain }: { traceId: string; onAgain: () => void 
         </div>
         {search.span && view !== "raw" && (
           <div className="fixed inset-x-0 bottom-0 z-30 h-[72dvh] border-t shadow-2xl lg:static lg:z-auto lg:h-auto lg:w-[clamp(22rem,34%,40rem)] lg:shrink-0 lg:border-t-0 lg:border-l lg:shadow-none">
-            <SpanDetail key={search.span} traceId={traceId} spanId={search.span} tab={search.tab} onTab={(tab) => set({ tab: tab === "content" ? undefined : tab })} onSelect={select} onClose={() => set({ span: undefined, tab: undefined })} onWhy={node?.kind === "tool" ? () => set({ view: "sankey", target: askedBy(model.nodes, node) }) : undefined} />
+            <SpanDetail key={search.span} traceId={traceId} spanId={search.span} tab={search.tab} place={places[place]} phrase={phrase} onTab={toTab} onSelect={select} onClose={() => set({ span: undefined, tab: undefined })} onWhy={node?.kind === "tool" ? () => set({ view: "sankey", target: askedBy(model.nodes, node) }) : undefined} />
           </div>
         )}
       </div>
     </div>
   );
 }
+
+/** On a narrow screen the chosen view's tab may be scrolled away. */
+const inSight = (tab: HTMLElement | null) => tab?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
 function clean(search: InspectorSearch): InspectorSearch {
   return Object.fromEntries(Object.entries(search).filter(([, value]) => value !== undefined && value !== ""));

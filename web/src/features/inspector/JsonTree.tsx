@@ -1,8 +1,10 @@
 /** A value as a tree that opens where it is clicked: what is folded does not exist in the page. */
-import { useState } from "react";
+import { useContext, useMemo, useState } from "react";
 import { CopyButton, copyText } from "../../ui/controls";
 import { Icon } from "../../ui/Icon";
-import { LongText } from "./LongText";
+import { holds } from "./fns/sought";
+import { LongText, Marked } from "./LongText";
+import { SoughtHere, useOpen } from "./useSought";
 
 const PIECE = 100;
 const OPEN_DEPTH = 3;
@@ -23,8 +25,10 @@ function Members({ value, depth, path }: { value: object; depth: number; path: s
   const isList = Array.isArray(value);
   const keys = isList ? null : Object.keys(value);
   const size = isList ? value.length : (keys?.length ?? 0);
+  const sought = useContext(SoughtHere);
+  const reach = useMemo(() => (sought === null || size <= PIECE ? 0 : Object.entries(value).findIndex(([key, member]) => holds({ [key]: member }, sought)) + 1), [value, size, sought]);
   if (size === 0) return <span className="text-muted">{isList ? "empty list" : "empty object"}</span>;
-  const upTo = Math.min(size, shown);
+  const upTo = Math.min(size, Math.max(shown, reach));
   return (
     <ul className={depth > 0 ? "ml-1.5 border-l pl-3" : ""}>
       {Array.from({ length: upTo }, (_, i) => {
@@ -33,7 +37,7 @@ function Members({ value, depth, path }: { value: object; depth: number; path: s
       })}
       {upTo < size && (
         <li>
-          <button type="button" className="text-accent hover:underline" onClick={() => setShown(shown + PIECE * 5)}>
+          <button type="button" className="text-accent hover:underline" onClick={() => setShown(upTo + PIECE * 5)}>
             {size - upTo} more
           </button>
         </li>
@@ -45,7 +49,7 @@ function Members({ value, depth, path }: { value: object; depth: number; path: s
 function Member({ name, value, depth, path }: { name: string; value: unknown; depth: number; path: string }) {
   const nested = value !== null && typeof value === "object";
   const size = nested ? (Array.isArray(value) ? value.length : Object.keys(value).length) : 0;
-  const [open, setOpen] = useState(nested && depth < OPEN_DEPTH && size <= 20);
+  const [open, setOpen] = useOpen(nested && depth < OPEN_DEPTH && size <= 20, value);
   if (!nested) {
     return (
       <li className="flex min-w-0 gap-2 py-px">
@@ -59,7 +63,7 @@ function Member({ name, value, depth, path }: { name: string; value: unknown; de
       <div className="group/member flex items-center gap-1">
         <button type="button" aria-expanded={open} onClick={() => setOpen(!open)} className="-ml-4 flex min-w-0 items-center gap-1 rounded text-muted hover:text-ink">
           <Icon name="chevron" size={11} className={open ? "rotate-90" : ""} />
-          <span className="truncate">{name}</span>
+          <span className="truncate"><Marked text={name} name /></span>
           <span className="text-xs">{Array.isArray(value) ? `[${size}]` : `{${size}}`}</span>
         </button>
       </div>
@@ -83,7 +87,7 @@ function CopyPath({ name, path }: { name: string; path: string }) {
         setTimeout(() => setCopied(false), 1_200);
       }}
     >
-      {copied ? "copied" : name}
+      {copied ? "copied" : <Marked text={name} name />}
     </button>
   );
 }
@@ -96,7 +100,8 @@ function Leaf({ value }: { value: unknown }) {
 
 /** A value with its way out. */
 export function Payload({ label, value }: { label: string; value: unknown }) {
-  const [raw, setRaw] = useState(false);
+  const [tree, setTree] = useOpen(true, value);
+  const raw = !tree;
   if (value === null || value === undefined || (typeof value === "object" && Object.keys(value as object).length === 0)) return null;
   return (
     <section>
@@ -104,7 +109,7 @@ export function Payload({ label, value }: { label: string; value: unknown }) {
         <h3 className="text-xs font-semibold text-muted">{label}</h3>
         <span className="flex-1" />
         {typeof value === "object" && (
-          <button type="button" aria-pressed={raw} className="rounded px-1.5 text-xs text-muted hover:bg-hover" onClick={() => setRaw(!raw)}>
+          <button type="button" aria-pressed={raw} className="rounded px-1.5 text-xs text-muted hover:bg-hover" onClick={() => setTree(raw)}>
             {raw ? "Tree" : "JSON"}
           </button>
         )}

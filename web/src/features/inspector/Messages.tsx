@@ -5,6 +5,7 @@ import { bytes } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { JsonTree } from "./JsonTree";
 import { LongText } from "./LongText";
+import { useOpen } from "./useSought";
 
 const LOOK: Record<string, { label: string; style: string }> = {
   system: { label: "System", style: "border-dashed bg-sunken" },
@@ -26,7 +27,7 @@ export function Messages({ messages, output = false }: { messages: Message[]; ou
 }
 
 function Bubble({ message, folded }: { message: Message; folded: boolean }) {
-  const [open, setOpen] = useState(!folded);
+  const [open, setOpen] = useOpen(!folded, message);
   const look = LOOK[message.role] ?? { label: message.role, style: "bg-surface" };
   return (
     <li className={`rounded-md border px-3 py-2 ${look.style}`}>
@@ -62,12 +63,7 @@ function Part({ part }: { part: MessagePart }) {
       return typeof part.content === "string" ? <LongText text={part.content} /> : <JsonTree value={part.content} />;
     case "reasoning":
     case "thinking":
-      return (
-        <details className="rounded border border-dashed p-2">
-          <summary className="truncate text-xs text-muted"><span className="font-semibold">Thinking</span> {typeof part.content === "string" && part.content.slice(0, 120)}</summary>
-          <div className="mt-1 text-muted italic">{typeof part.content === "string" ? <LongText text={part.content} /> : <JsonTree value={part.content ?? part} />}</div>
-        </details>
-      );
+      return <Thinking part={part} />;
     case "tool_call":
       return (
         <div className="rounded border bg-surface">
@@ -98,6 +94,16 @@ function Part({ part }: { part: MessagePart }) {
       return <div className="rounded border p-2 pl-5"><p className="-ml-3 mb-1 text-xs text-muted">{part.type}</p><JsonTree value={part} /></div>;
     }
   }
+}
+
+function Thinking({ part }: { part: MessagePart }) {
+  const [open, setOpen] = useOpen(false, part);
+  return (
+    <details open={open} onToggle={(event) => setOpen(event.currentTarget.open)} className="rounded border border-dashed p-2">
+      <summary className="truncate text-xs text-muted"><span className="font-semibold">Thinking</span> {typeof part.content === "string" && part.content.slice(0, 120)}</summary>
+      <div className="mt-1 text-muted italic">{typeof part.content === "string" ? <LongText text={part.content} /> : <JsonTree value={part.content ?? part} />}</div>
+    </details>
+  );
 }
 
 /** Only images that are in the record itself: nothing is fetched from elsewhere. */

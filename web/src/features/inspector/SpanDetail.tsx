@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, useMemo } from "react";
+import { type ReactNode, useEffect, useMemo, useRef } from "react";
 import { spanQuery } from "../../api/queries";
 import type { Span } from "../../api/types";
 import { Button, CopyButton, IconButton } from "../../ui/controls";
@@ -7,10 +7,13 @@ import { count, duration, ends, exact, money } from "../../ui/format";
 import { CostBadge, KindGlyph, StatusMark, VerdictMark } from "../../ui/marks";
 import { ErrorNote, Skeleton } from "../../ui/notes";
 import { spotsByText } from "./fns/findings";
+import type { Place } from "./fns/hits";
+import { facts as factsOf, seek, trouble } from "./fns/sought";
 import { SpanFindings } from "./Governance";
 import { Payload, text } from "./JsonTree";
-import { LongText, Spots } from "./LongText";
+import { LongText, Marked, Spots } from "./LongText";
 import { Messages } from "./Messages";
+import { SoughtHere } from "./useSought";
 
 const TABS = ["content", "attributes", "cost", "governance", "proof"] as const;
 const LABEL: Record<string, string> = { content: "Content", attributes: "Attributes", cost: "Cost", governance: "Governance", proof: "Proof" };
@@ -19,6 +22,10 @@ interface Props {
   traceId: string;
   spanId: string;
   tab: string | undefined;
+  /** The place that the search stands at. */
+  place: Place | undefined;
+  /** What is searched for. */
+  phrase: string;
   onTab: (tab: string) => void;
   onSelect: (id: string) => void;
   onClose: () => void;
@@ -27,56 +34,70 @@ interface Props {
 }
 
 /** The span that is chosen. */
-export function SpanDetail({ traceId, spanId, tab = "content", onTab, onSelect, onClose, onWhy }: Props) {
+export function SpanDetail({ traceId, spanId, tab = "content", place, phrase, onTab, onSelect, onClose, onWhy }: Props) {
   const span = useQuery(spanQuery(traceId, spanId));
   const it = span.data;
   const spots = useMemo(() => (it ? spotsByText(it) : new Map()), [it]);
+  const match = place?.match ?? null;
+  const there = place !== undefined;
+  const found = useMemo(() => (it && there ? seek(it, match, phrase) : null), [it, there, match, phrase]);
+  const section = useRef<HTMLElement>(null);
+  const shown = TABS.find((t) => t === tab) ?? "content";
+  const opening = useRef<typeof found>(null);
+  useEffect(() => {
+    // Only on the way to the place: whoever then turns to another tab stays there.
+    if (found && found !== opening.current && found.tab && found.tab !== shown) onTab(found.tab);
+    opening.current = found;
+  }, [found, shown, onTab]);
+  useEffect(() => {
+    if (found && (found.tab ?? shown) === shown) section.current?.querySelector("[data-sought]")?.scrollIntoView({ block: "center" });
+  }, [found, shown]);
   if (span.error) return <div className="p-4"><ErrorNote error={span.error} retry={() => void span.refetch()} /></div>;
   if (!it) return <Skeleton rows={9} />;
-  const shown = TABS.find((t) => t === tab) ?? "content";
   return (
     <Spots.Provider value={spots}>
-      <section aria-label={`Step ${it.name ?? it.span_id}`} className="flex h-full flex-col bg-surface">
-        <header className="space-y-1 border-b px-4 pt-2.5 pb-0">
-          <div className="flex items-center gap-2">
-            <KindGlyph kind={it.kind} size={20} />
-            <h2 className="min-w-0 flex-1 truncate text-base" dir="auto" title={it.name ?? ""}>{it.name ?? it.span_id}</h2>
-            <IconButton icon="close" label="Close the step" onClick={onClose} />
+      <SoughtHere.Provider value={found?.sought ?? null}>
+        <section ref={section} aria-label={`Step ${it.name ?? it.span_id}`} className="flex h-full flex-col bg-surface">
+          <header className="space-y-1 border-b px-4 pt-2.5 pb-0">
+            <div className="flex items-center gap-2">
+              <KindGlyph kind={it.kind} size={20} />
+              <h2 className="min-w-0 flex-1 truncate text-base" dir="auto" title={it.name ?? ""}><Marked text={it.name ?? it.span_id} /></h2>
+              <IconButton icon="close" label="Close the step" onClick={onClose} />
+            </div>
+            <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
+              <StatusMark status={it.status} />
+              <VerdictMark verdict={it.verdict} findings={it.findings.length} />
+              <span className="num">{duration(it.duration_ms)}</span>
+              {it.model && <span className="num text-muted"><Marked text={it.model} /></span>}
+              {it.cost_nano_usd != null && <span className="inline-flex items-center gap-1 num">{money(it.cost_nano_usd)}<CostBadge source={it.cost_source} /></span>}
+              {onWhy && <Button small onClick={onWhy}>Why this tool?</Button>}
+            </div>
+            <div role="tablist" aria-label="About this step" className="-mx-1 flex gap-1 overflow-x-auto">
+              {TABS.map((name) => (
+                <button
+                  key={name}
+                  type="button"
+                  role="tab"
+                  aria-selected={name === shown}
+                  onClick={() => onTab(name)}
+                  className={`h-8 border-b-2 px-2 text-sm ${name === shown ? "border-accent font-medium" : "border-transparent text-muted hover:text-ink"}`}
+                >
+                  {LABEL[name]}
+                  {name === "governance" && it.findings.length > 0 && <span className="ml-1 num text-xs text-warn">{it.findings.length}</span>}
+                </button>
+              ))}
+            </div>
+          </header>
+          <div role="tabpanel" tabIndex={0} aria-label={LABEL[shown]} className="min-h-0 flex-1 space-y-4 overflow-auto p-4">
+            {it.status_message && <div className={`rounded-md p-2.5 text-sm ${it.status === "error" ? "bg-error-soft" : "bg-warn-soft"}`}><LongText text={trouble(it)} /></div>}
+            {shown === "content" && <Content it={it} />}
+            {shown === "attributes" && <Attributes it={it} onSelect={onSelect} />}
+            {shown === "cost" && <Cost it={it} />}
+            {shown === "governance" && <SpanFindings span={it} />}
+            {shown === "proof" && <Proof it={it} />}
           </div>
-          <div className="flex flex-wrap items-center gap-x-3 gap-y-1 text-sm">
-            <StatusMark status={it.status} />
-            <VerdictMark verdict={it.verdict} findings={it.findings.length} />
-            <span className="num">{duration(it.duration_ms)}</span>
-            {it.model && <span className="num text-muted">{it.model}</span>}
-            {it.cost_nano_usd != null && <span className="inline-flex items-center gap-1 num">{money(it.cost_nano_usd)}<CostBadge source={it.cost_source} /></span>}
-            {onWhy && <Button small onClick={onWhy}>Why this tool?</Button>}
-          </div>
-          <div role="tablist" aria-label="About this step" className="-mx-1 flex gap-1 overflow-x-auto">
-            {TABS.map((name) => (
-              <button
-                key={name}
-                type="button"
-                role="tab"
-                aria-selected={name === shown}
-                onClick={() => onTab(name)}
-                className={`h-8 border-b-2 px-2 text-sm ${name === shown ? "border-accent font-medium" : "border-transparent text-muted hover:text-ink"}`}
-              >
-                {LABEL[name]}
-                {name === "governance" && it.findings.length > 0 && <span className="ml-1 num text-xs text-warn">{it.findings.length}</span>}
-              </button>
-            ))}
-          </div>
-        </header>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
-        <div role="tabpanel" tabIndex={0} aria-label={LABEL[shown]} className="min-h-0 flex-1 space-y-4 overflow-auto p-4">
-          {it.status_message && <div className={`rounded-md p-2.5 text-sm ${it.status === "error" ? "bg-error-soft" : "bg-warn-soft"}`}><LongText text={[it.error_type, it.status_message].filter(Boolean).join(": ")} /></div>}
-          {shown === "content" && <Content it={it} />}
-          {shown === "attributes" && <Attributes it={it} onSelect={onSelect} />}
-          {shown === "cost" && <Cost it={it} />}
-          {shown === "governance" && <SpanFindings span={it} />}
-          {shown === "proof" && <Proof it={it} />}
-        </div>
-      </section>
+        </section>
+      </SoughtHere.Provider>
     </Spots.Provider>
   );
 }
@@ -102,11 +123,8 @@ function Attributes({ it, onSelect }: { it: Span; onSelect: (id: string) => void
     ["Started", it.start_time && <span key="s" className="tnum">{exact(it.start_time)}</span>],
     ["Ended", it.end_time && <span key="e" className="tnum">{exact(it.end_time)}</span>],
     ["First token", it.ttft_ms != null && <span key="t" className="num">{duration(it.ttft_ms)}</span>],
-    ["Agent", it.agent_name], ["Tool", it.tool_name], ["Provider", it.provider], ["Service", it.service],
-    ["Session", it.session_id], ["User", it.user_id], ["Environment", it.environment], ["Version", it.version],
-    ["Asked for model", it.model_requested], ["Stopped because", it.finish_reasons.join(", ")],
-    ["Tags", it.tags.join(" · ")], ["Came through", `${it.door}${it.dialects.length ? ` (${it.dialects.join(", ")})` : ""}`],
-    ["Received", <span key="r" className="tnum">{exact(it.received_at)}</span>], ["Odd about it", it.flags.join(", ")],
+    ["Received", <span key="r" className="tnum">{exact(it.received_at)}</span>],
+    ...factsOf(it).map(([name, value]): [string, ReactNode] => [name, value && <Marked key={name} text={value} />]),
   ];
   return (
     <>

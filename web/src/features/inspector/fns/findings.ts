@@ -1,4 +1,4 @@
-/** Where findings stand: a pointer into what was received, and code points of the text there. */
+/** Where findings and found phrases stand: a pointer into what was received, and code points of the text there. */
 import type { Finding, Span } from "../../../api/types";
 
 export interface Spot {
@@ -9,20 +9,30 @@ export interface Spot {
 
 const unescaped = (step: string) => step.replaceAll("~1", "/").replaceAll("~0", "~");
 
+/** What a text holds where it is JSON. */
+function within(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 function follow(value: unknown, steps: string[]): unknown {
   let at = value;
   for (const step of steps) {
+    if (typeof at === "string") at = within(at);
     if (at === null || typeof at !== "object") return undefined;
     at = (at as Record<string, unknown>)[unescaped(step)];
   }
   return at;
 }
 
-/** The text that a finding stands in, if it is still there. */
-export function textOf(span: Span, finding: Finding): string | null {
+/** The text that a part and a pointer lead to, also on into JSON that a text holds; null where there is none. */
+export function textOf(span: Span, finding: Pick<Finding, "part" | "pointer">): string | null {
   const steps = finding.pointer.split("/").slice(1);
   if (finding.part === "header") {
-    const value = (span as unknown as Record<string, unknown>)[unescaped(steps[0] ?? "")];
+    const value = follow(span, steps);
     return typeof value === "string" ? value : null;
   }
   if (finding.part === "events") {
@@ -50,7 +60,7 @@ export function spotsByText(span: Span): Map<string, Spot[]> {
 }
 
 /** The UTF-16 offset of a code point. */
-function unit(text: string, points: number): number {
+export function unit(text: string, points: number): number {
   let at = 0;
   for (let i = 0; i < points && at < text.length; i++) at += (text.codePointAt(at) as number) > 0xffff ? 2 : 1;
   return at;
