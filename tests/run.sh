@@ -123,7 +123,7 @@ typescript() (
 # The dashboard is built first, so that the binary embeds it.
 web_build() (
   web/build.sh || exit 1
-  cd web && npm run --silent types && npx vitest run && node --test --test-reporter=tap e2e/budget.test.mjs
+  cd web && npm run --silent lint && npx vitest run && node --test --test-reporter=tap e2e/budget.test.mjs
 )
 
 have_chromium() {

@@ -6,7 +6,7 @@
 // First load and time to interactive; opening traces of 10,000 and 100,000 spans; script per frame and
 // elements on the page while scrolling and zooming; from the acknowledgement to the screen; typing.
 
-import { setUp, smallTrace, startBrowser, startExhibit, eventually } from "../e2e/exhibit.mjs";
+import { eventually, setUp, smallTrace, startBrowser, startExhibit } from "../e2e/exhibit.mjs";
 
 const SIZES = (process.env.SIZES ?? "10000,100000").split(",").map(Number);
 const TRACES = Number(process.env.TRACES ?? 20_000);

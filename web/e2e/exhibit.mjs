@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
@@ -26,7 +26,9 @@ const freePort = () =>
 export async function eventually(check, seconds = 15) {
   let last;
   for (const end = Date.now() + seconds * 1_000; Date.now() < end; ) {
-    const value = await check().catch((error) => void (last = error));
+    const value = await check().catch((error) => {
+      last = error;
+    });
     if (value) return value;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { deflateSync, crc32 } from "node:zlib";
+import { crc32, deflateSync } from "node:zlib";
 import { eventually, objections, setUp, smallTrace, startBrowser, startExhibit } from "./exhibit.mjs";
 
 let server;

@@ -36,12 +36,15 @@ export function Lines({ label, starts, stepMs, lines, height = 120, format }: Pr
         pen = false;
         return;
       }
-      const alone = !pen && (values[i + 1] ?? null) === null;
       out += `${pen ? "L" : "M"}${x(i).toFixed(1)} ${y(value).toFixed(1)}`;
-      if (alone) out += "h0.01";
       pen = true;
     });
     return out;
+  };
+  /** Points without a neighbour, which no line shows. */
+  const alone = (values: (number | null)[]) => {
+    const stands = (i: number) => (values[i] ?? null) !== null;
+    return values.map((value, i) => (value !== null && !stands(i - 1) && !stands(i + 1) ? `M${x(i).toFixed(1)} ${y(value).toFixed(1)}h0.01` : "")).join("");
   };
   return (
     <div>
@@ -86,6 +89,9 @@ export function Lines({ label, starts, stepMs, lines, height = 120, format }: Pr
               strokeDasharray={line.dashed ? "4 3" : undefined}
               vectorEffect="non-scaling-stroke"
             />
+          ))}
+          {lines.map((line) => (
+            <path key={line.label} d={alone(line.values)} fill="none" stroke={line.color} strokeWidth="4" strokeLinecap="round" vectorEffect="non-scaling-stroke" />
           ))}
           {hover !== null && (
             <line

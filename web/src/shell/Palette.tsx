@@ -1,8 +1,8 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { Icon, type IconName } from "../ui/Icon";
 import { Dialog } from "../ui/Dialog";
+import { Icon, type IconName } from "../ui/Icon";
 import { DESTINATIONS } from "./navigation";
 import { applyTheme, isDark } from "./theme";
 
@@ -57,7 +57,6 @@ export function Palette({ onClose, onCheats }: { onClose: () => void; onCheats: 
   return (
     <Dialog title="Go to" onClose={onClose} width="36rem">
       <input
-        // biome-ignore lint/a11y/noAutofocus: the palette is opened to type
         autoFocus
         role="combobox"
         aria-expanded="true"

@@ -43,7 +43,7 @@ export function usePane(name: string, label: string, { width, min, max, grows }:
     set(next);
   };
   const bar = (
-    // biome-ignore lint/a11y/useSemanticElements: a window splitter, which HTML has no element for
+    // A window splitter, which HTML has no element for.
     <div
       role="separator" tabIndex={0} aria-label={label} aria-orientation="vertical" aria-valuenow={now} aria-valuemin={min} aria-valuemax={max}
       onPointerDown={down} onKeyDown={press} onDoubleClick={() => set(width)}

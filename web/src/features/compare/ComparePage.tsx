@@ -10,11 +10,11 @@ import { count, duration, ends, money, short } from "../../ui/format";
 import { KindGlyph, StatusMark } from "../../ui/marks";
 import { ErrorNote, Skeleton } from "../../ui/notes";
 import { Time } from "../../ui/Time";
-import { text } from "../inspector/JsonTree";
 import type { Node } from "../inspector/fns/model";
+import { text } from "../inspector/JsonTree";
 import { useTraceModel } from "../inspector/useTraceModel";
-import type { CompareSearch as Search } from "./search";
 import { align, diff, difference, MOST, type Pair } from "./align";
+import type { CompareSearch as Search } from "./search";
 
 /** Two traces beside one another. */
 export function ComparePage() {
@@ -35,6 +35,7 @@ function Choose({ a }: { a?: string }) {
   return (
     <div className="mx-auto max-w-xl p-6">
       <h1>Compare two traces</h1>
+      <p className="mt-1 text-sm text-muted">Step by step, side by side. The latest traces are offered as you type; the button Compare on a trace's page fills in the first.</p>
       <form onSubmit={submit} className="mt-4 space-y-3">
         {(["a", "b"] as const).map((name) => (
           <label key={name} className="block"><span className="mb-1 block text-sm">{name === "a" ? "First" : "Second"} trace's id</span><input name={name} required list="recent" defaultValue={name === "a" ? a : ""} className="control w-full num" /></label>
@@ -152,9 +153,9 @@ function Side({ node, base, mark, right }: { node: Node | null; base?: Node | nu
         <>
           <span style={{ width: Math.min(node.depth, 12) * 12 }} className="shrink-0" />
           <KindGlyph kind={node.kind} size={16} />
-          <span className={`min-w-0 flex-1 truncate ${node.status === "error" ? "text-error" : ""}`}>{node.name}</span>
+          <span className={`min-w-16 flex-1 truncate sm:min-w-28 ${node.status === "error" ? "text-error" : ""}`}>{node.name}</span>
           {mark && <span className="min-w-0 truncate text-xs text-muted max-sm:hidden">{mark === "only here" ? mark : <><span className="font-medium text-warn">differs</span> in {mark}</>}</span>}
-          <span className="num text-muted">{duration(took(node))}</span>
+          <span className="num shrink-0 whitespace-nowrap text-muted">{duration(took(node))}</span>
           {grave && <span className={`w-16 shrink-0 text-right num text-xs ${delta > 0 ? "text-error" : "text-ok"}`}>{delta > 0 ? "+" : "−"}{duration(Math.abs(delta))}</span>}
         </>
       )}

@@ -1,5 +1,5 @@
 /** The trace as a graph. Loaded when it is opened: the graph library is the largest part of the page. */
-import { Background, Controls, type Edge, Handle, MiniMap, type Node as FlowNode, type NodeProps, Position, ReactFlow, ReactFlowProvider } from "@xyflow/react";
+import { Background, Controls, type Edge, type Node as FlowNode, Handle, MiniMap, type NodeProps, Position, ReactFlow, ReactFlowProvider } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
 import { useMemo, useState } from "react";
 import { useDark } from "../../shell/theme";

@@ -3,6 +3,7 @@ import { useDark } from "../../shell/theme";
 import { Segments } from "../../ui/controls";
 import { duration, money, short } from "../../ui/format";
 import { KINDS, resolved } from "../../ui/kind";
+import { useWidth } from "../../ui/useWidth";
 import { type Box, flame, type Weight } from "./fns/flame";
 import type { TraceModel } from "./fns/model";
 
@@ -24,16 +25,9 @@ interface Props {
 export function Flame({ model, version, whole, now, by, selected, onBy, onSelect }: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLCanvasElement>(null);
-  const [width, setWidth] = useState(800);
+  const width = useWidth(holder, 800);
   const [hover, setHover] = useState<{ box: Box; x: number; y: number } | null>(null);
   const dark = useDark();
-  useEffect(() => {
-    const it = holder.current;
-    if (!it) return;
-    const watch = new ResizeObserver(() => setWidth(it.clientWidth));
-    watch.observe(it);
-    return () => watch.disconnect();
-  }, []);
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new version has other boxes
   const boxes = useMemo(() => flame(model, by, whole, now, 1.2 / width).filter((box) => box.depth < DEPTH_MAX), [model, version, by, whole, now, width]);
   const height = (boxes.reduce((most, box) => Math.max(most, box.depth), 0) + 1) * ROW + 8;

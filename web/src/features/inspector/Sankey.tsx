@@ -1,10 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useMemo, useRef, useState } from "react";
 import { meQuery } from "../../api/queries";
 import { Button, Field } from "../../ui/controls";
 import { Dialog } from "../../ui/Dialog";
 import { count, ends, exact, money } from "../../ui/format";
 import { Empty, ErrorNote, Skeleton } from "../../ui/notes";
+import { useWidth } from "../../ui/useWidth";
 import { type Ablation, boxTone, type Effect, type Job, KIND_WORDS } from "./fns/job";
 import { layOut } from "./fns/sankey";
 import { Progress, Spend } from "./Spend";
@@ -35,7 +36,6 @@ export function Sankey({ traceId, target, nameOf, onTarget, onSelect }: Props) {
   const asked = target ?? job?.target;
   const subject = asked ? `the call “${nameOf(asked) ?? ends(asked)}”` : "the final answer";
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it
     <section className="h-full space-y-4 overflow-auto p-3 md:p-4" tabIndex={0} aria-label="What the answer depends on">
       <div className="flex flex-wrap items-center gap-2">
         <p className="min-w-0 flex-1 text-sm text-muted">What {subject} depends on{target && <> · <button type="button" className="text-accent underline" onClick={() => { setChosen(null); onTarget(undefined); }}>the final answer instead</button></>}</p>
@@ -152,14 +152,7 @@ const ROW_PX = 34;
 
 function Drawing({ found, onSelect }: { found: Ablation; onSelect: (id: string) => void }) {
   const holder = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(0);
-  useEffect(() => {
-    const it = holder.current;
-    if (!it) return;
-    const watch = new ResizeObserver(() => setWidth(it.clientWidth));
-    watch.observe(it);
-    return () => watch.disconnect();
-  }, []);
+  const width = useWidth(holder, 0);
   const height = Math.min(720, Math.max(160, found.effects.length * ROW_PX));
   const laid = useMemo(() => (width > 0 ? layOut(found.sankey, width, height) : null), [found, width, height]);
   const strong = found.effects.filter((it) => it.significant).length;

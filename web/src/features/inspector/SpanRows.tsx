@@ -5,6 +5,7 @@ import { duration, money, short } from "../../ui/format";
 import { Icon } from "../../ui/Icon";
 import { kindColor } from "../../ui/kind";
 import { KindGlyph } from "../../ui/marks";
+import { useWidth } from "../../ui/useWidth";
 import { criticalPath, type Piece } from "./fns/critical";
 import type { Node, Sum, TraceModel } from "./fns/model";
 import { Minimap } from "./Minimap";
@@ -12,6 +13,8 @@ import { ticks, type Zoom } from "./useZoom";
 
 const ROW = 26;
 const INDENT = 14;
+/** Room for a time on the axis, CSS pixels. */
+const TICK = 64;
 const NARROW = 3;
 /** Depths that are indented fully, and those that are indented a little. */
 const FULL = 8;
@@ -80,8 +83,11 @@ export function SpanRows(p: Props) {
     return rect ? from + Math.max(0, Math.min(1, (x - rect.left) / rect.width)) * width : from;
   };
   const grid = timeline ? "timeline-grid" : "spans-grid";
-  const marks = timeline ? ticks(zoom.window) : [];
+  const room = useWidth(bars, 600, timeline);
+  const marks = timeline ? ticks(zoom.window, Math.max(1, Math.min(6, room / TICK))) : [];
   const percent = (at: number) => ((at - from) / width) * 100;
+  /** Whether the time fits between its line and the end. */
+  const labelled = (at: number) => (1 - percent(at) / 100) * room > TICK;
 
   return (
     <div className="flex h-full flex-col">
@@ -103,8 +109,8 @@ export function SpanRows(p: Props) {
               setBrush(null);
             }}
           >
-            {marks.map((at) => (
-              <span key={at} className="absolute top-1.5 num whitespace-nowrap" style={percent(at) > 85 ? { right: `calc(${100 - percent(at)}% + 3px)` } : { left: `calc(${percent(at)}% + 3px)` }}>{duration(at)}</span>
+            {marks.filter(labelled).map((at) => (
+              <span key={at} className="absolute top-1.5 num whitespace-nowrap" style={{ left: `calc(${percent(at)}% + 3px)` }}>{duration(at).replace(/ 00 (s|min)$/, "")}</span>
             ))}
             {brush && <div className="absolute inset-y-0 bg-accent/20" style={{ left: `${percent(Math.min(...brush))}%`, width: `${(Math.abs(brush[1] - brush[0]) / width) * 100}%` }} />}
           </div>

@@ -126,7 +126,6 @@ function Records({ evidence, outcome }: { evidence: { records: { span_id: string
   const here = outcome ? new Map(outcome.records.map((r) => [r.span_id, r])) : null;
   return (
     <Panel title={`Records (${count(evidence.records.length)})`}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
       <div ref={scroller} tabIndex={0} role="group" aria-label="Records" className="max-h-96 overflow-auto">
         <ul className="relative" style={{ height: rows.getTotalSize() }}>
           {rows.getVirtualItems().map((item) => {

@@ -46,11 +46,16 @@ export function useZoom(whole: number, w: string | undefined, keep: (w: string |
 
 export type Zoom = ReturnType<typeof useZoom>;
 
-/** Round steps for an axis: about so many over the window. */
+const [SECOND, MINUTE, HOUR] = [1_000, 60_000, 3_600_000];
+/** Steps above half a minute, milliseconds: minutes and hours are not counted in tens. */
+const CLOCK = [30 * SECOND, ...[1, 2, 5, 10, 20, 30].map((n) => n * MINUTE), ...[1, 2, 3, 6, 12, 24].map((n) => n * HOUR)];
+
+/** Round steps for an axis: at most about so many over the window, milliseconds. */
 export function ticks([from, to]: Window, about = 6): number[] {
   const raw = (to - from) / about;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw) ?? raw;
+  const tens = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= raw) ?? raw;
+  const step = raw > 20 * SECOND ? (CLOCK.find((s) => s >= raw) ?? tens) : tens;
   const out: number[] = [];
   for (let at = Math.ceil(from / step) * step; at <= to && out.length < 50; at += step) out.push(at);
   return out;

@@ -67,7 +67,6 @@ export function FirstRun() {
           <div className="absolute top-1.5 right-1.5 rounded bg-sunken">
             <CopyButton text={shown?.code ?? ""} />
           </div>
-          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
           <pre tabIndex={0} role="region" aria-label={`${shown?.label} example`} className="overflow-x-auto p-4 pr-24 num leading-relaxed">{shown?.code}</pre>
         </div>
       </section>

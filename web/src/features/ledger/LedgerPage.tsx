@@ -81,7 +81,6 @@ export function LedgerPage() {
           <dt className="text-muted">Root</dt><dd className="num break-all">{hex(now.root)}</dd>
           <dt className="text-muted">Key</dt><dd className="num break-all">{key}</dd>
         </dl>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
         <pre tabIndex={0} role="region" aria-label="The signed note" className="overflow-x-auto border-t bg-sunken p-4 num text-xs">{note}</pre>
       </Panel>
       <Panel title="Watch it yourself">

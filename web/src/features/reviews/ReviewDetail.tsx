@@ -211,6 +211,7 @@ function Act({
   return (
     <Button small look={main ? "main" : "plain"} onClick={onClick} aria-keyshortcuts={letter.toLowerCase()}>
       {children}{" "}
+      {/* biome-ignore lint/a11y/noAriaHiddenOnFocusable: a letter takes no focus */}
       <kbd aria-hidden="true" className="hidden font-sans text-xs sm:inline">
         {letter}
       </kbd>

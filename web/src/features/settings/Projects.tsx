@@ -60,14 +60,14 @@ export function Environments() {
           {named.length > 0 && (
             <div className="relative overflow-x-auto">
               <table className="w-full text-sm">
-                <thead className="text-xs text-muted"><tr>{["Environment", "Traces", "Steps", "Failed", "Cost"].map((head, i) => <th key={head} className={`px-4 py-1.5 font-normal ${i ? "text-right" : "text-left"}`}>{head}</th>)}</tr></thead>
+                <thead className="text-xs text-muted"><tr>{["Environment", "Traces", "Steps", "Failed", "Cost"].map((head, i) => <th key={head} className={`px-2 py-1.5 font-normal sm:px-4 ${i ? "text-right" : "text-left"}`}>{head}</th>)}</tr></thead>
                 <tbody>
                   {named.map((it) => (
                     <tr key={it.value} className="border-t">
-                      <td className="max-w-64 truncate px-4 py-1.5"><Link to="/traces" search={{ filter: `environment = ${quoteIfNeeded(it.value ?? "")}`, range: "90d" } as never} className="font-medium hover:underline" dir="auto">{it.value}</Link></td>
-                      <td className="px-4 text-right num">{count(it.traces)}</td><td className="px-4 text-right num">{count(it.spans)}</td>
-                      <td className={`px-4 text-right num ${it.errors > 0 ? "text-error" : "text-muted"}`}>{it.errors > 0 ? percent(it.errors, it.spans) : "0"}</td>
-                      <td className="px-4 text-right num">{money(it.cost_nano_usd)}</td>
+                      <td className="max-w-64 truncate py-1.5 pr-2 pl-4 sm:pr-4"><Link to="/traces" search={{ filter: `environment = ${quoteIfNeeded(it.value ?? "")}`, range: "90d" } as never} className="font-medium hover:underline" dir="auto">{it.value}</Link></td>
+                      <td className="px-2 text-right num sm:px-4">{count(it.traces)}</td><td className="px-2 text-right num sm:px-4">{count(it.spans)}</td>
+                      <td className={`px-2 text-right num whitespace-nowrap sm:px-4 ${it.errors > 0 ? "text-error" : "text-muted"}`}>{it.errors > 0 ? percent(it.errors, it.spans) : "0"}</td>
+                      <td className="px-2 text-right num sm:px-4">{money(it.cost_nano_usd)}</td>
                     </tr>
                   ))}
                 </tbody>

@@ -2,7 +2,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { type FormEvent, useState } from "react";
 import { api } from "../../api/client";
-import { meQuery, membersQuery, pricingQuery, rulesQuery } from "../../api/queries";
+import { membersQuery, meQuery, pricingQuery, rulesQuery } from "../../api/queries";
 import { Page } from "../../shell/Page";
 import { Button } from "../../ui/controls";
 import { count, ends } from "../../ui/format";
@@ -11,8 +11,8 @@ import { ErrorNote, Panel, Skeleton } from "../../ui/notes";
 import { Keys } from "../accounts/ProfilePage";
 import { Budgets } from "../overview/Budgets";
 import { Channels } from "./Channels";
-import { Environments, Projects } from "./Projects";
 import { PriceDialog } from "./PriceDialog";
+import { Environments, Projects } from "./Projects";
 import { RepriceDialog } from "./RepriceDialog";
 
 /** How this workspace is set up. */

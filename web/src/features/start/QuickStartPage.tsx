@@ -72,9 +72,8 @@ export function QuickStartPage() {
 function Code({ label, text, tall = false }: { label: string; text: string; tall?: boolean }): ReactNode {
   return (
     <div className="relative">
-      <div className="absolute top-2 right-3 rounded bg-surface"><CopyButton text={text} /></div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, so the keyboard must reach it */}
-      <pre tabIndex={0} role="region" aria-label={label} className={`overflow-auto p-4 pr-24 num text-[13px] leading-relaxed ${tall ? "max-h-[28rem]" : ""}`}>{text}</pre>
+      <div className="flex justify-end px-3 pt-2 sm:absolute sm:top-2 sm:right-3 sm:rounded sm:bg-surface sm:p-0"><CopyButton text={text} /></div>
+      <pre tabIndex={0} role="region" aria-label={label} className={`overflow-auto p-4 pr-24 max-sm:pt-1 max-sm:pr-4 num text-[13px] leading-relaxed ${tall ? "max-h-[28rem]" : ""}`}>{text}</pre>
     </div>
   );
 }

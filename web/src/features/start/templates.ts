@@ -1,8 +1,9 @@
 /** The starter templates of `examples/`, and the versions of the SDKs that came with this build. */
-import collector from "../../../../examples/otel-collector/config.yaml?raw";
+
 import http from "../../../../examples/http/quickstart.py?raw";
 import langgraph from "../../../../examples/langgraph-agent/agent.py?raw";
 import agents from "../../../../examples/openai-agents/main.py?raw";
+import collector from "../../../../examples/otel-collector/config.yaml?raw";
 import openai from "../../../../examples/python-openai/main.py?raw";
 import agentsTs from "../../../../examples/typescript-openai-agents/index.ts?raw";
 import vercel from "../../../../examples/vercel-ai/index.ts?raw";

@@ -184,7 +184,7 @@ function Compliance() {
               </div>
               <div className="space-y-1">
                 <p>{it.asks}</p>
-                {it.shows.map((text) => <p key={text} className="text-muted">{text}</p>)}
+                {it.shows.map((text) => <p key={text} className="text-muted">{text.replace(/\d{4,}/g, (digits) => count(Number(digits)))}</p>)}
                 {it.not_covered && <p className="text-xs text-muted">Not covered: {it.not_covered}</p>}
               </div>
             </li>
