@@ -73,7 +73,8 @@ fn saying(trace: &str, id: &str, start: i64, text: &str) -> Span {
     })
 }
 
-async fn wait_until_shipped(databases: &Databases) {
+/// Until the outbox is empty.
+pub(crate) async fn wait_until_shipped(databases: &Databases) {
     let psql = databases.psql().await;
     for _ in 0..400 {
         let left: i64 = psql

@@ -3,9 +3,16 @@
 use std::time::Duration;
 
 use exhibit_model::Limits;
+use exhibit_store::{
+    Filter, Order, SpanStore, TraceQuery,
+    conformance::{
+        Subject, Tenant,
+        fixture::{START, Tweak, call, span},
+    },
+};
 use exhibit_store_cluster::{ClusterStore, OpenError};
 
-use crate::engines::Databases;
+use crate::{crash::wait_until_shipped, engines::Databases};
 
 /// An address at which nothing listens.
 async fn nowhere() -> String {
@@ -110,4 +117,59 @@ async fn nodes_that_start_at_once_make_the_tables_once_and_one_of_them_leads() {
         nodes.push(node.await.unwrap().unwrap());
     }
     assert_eq!(nodes.iter().filter(|node| node.leads()).count(), 1);
+}
+
+/// Tables whose summaries name one agent and one user each: migration 3.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn traces_of_older_tables_are_found_under_all_their_agents() {
+    let Some(databases) = Databases::make().await else { return };
+    let tenant = Tenant::open(Subject::new(databases.node().await)).await;
+    let named = |agent: &str, user: &str| {
+        let (agent, user) = (Some(agent.to_owned()), Some(user.to_owned()));
+        move |s: &mut exhibit_model::Span| (s.agent, s.user) = (agent, user)
+    };
+    let sub = call("t", "sub", 1, 5).under("root").with(named("writer", "bob"));
+    tenant.put(&[span("t", "root", 0).with(named("planner", "ann")), sub]).await;
+    tenant.put(&[span("u", "a", 9).with(named("planner", "eve")), span("v", "a", 20)]).await;
+    let whole = tenant.summary("t").await;
+    let workspace = tenant.workspace;
+    wait_until_shipped(&databases).await;
+    drop(tenant);
+    let psql = databases.psql().await;
+    psql.batch_execute(
+        "UPDATE traces SET summary = convert_to((convert_from(summary, 'UTF8')::jsonb \
+         - 'agents' - 'users')::text, 'UTF8'); \
+         UPDATE schema_versions SET version = 3 WHERE name = 'postgres'",
+    )
+    .await
+    .unwrap();
+    let clickhouse = clickhouse::Client::default()
+        .with_url(&databases.clickhouse)
+        .with_compression(clickhouse::Compression::None)
+        .with_database(&databases.database);
+    let gone = "ALTER TABLE traces UPDATE facets = arrayFilter(f -> NOT endsWith(f, 'writer') \
+                AND NOT endsWith(f, 'bob'), facets) WHERE 1 SETTINGS mutations_sync = 1";
+    clickhouse.query(gone).execute().await.unwrap();
+    let node = databases.node().await;
+    // First over what waits in the outbox, then over what was shipped.
+    for _ in 0..2 {
+        for (filter, found) in [
+            ("agent = writer", vec!["t"]),
+            ("agent = planner", vec!["u", "t"]),
+            ("user = bob", vec!["t"]),
+            ("agent != writer", vec!["v", "u"]),
+        ] {
+            let filter = Filter::parse(filter, START).unwrap();
+            let query = TraceQuery { filter, order: Order::Newest, after: None, limit: 10 };
+            let rows = node.traces(workspace, &query).await.unwrap().rows;
+            let ids: Vec<_> = rows.iter().map(|row| row.summary.trace_id.as_str()).collect();
+            assert_eq!(ids, found);
+            assert!(
+                rows.iter()
+                    .all(|row| row.summary.trace_id != whole.trace_id || *row.summary == whole)
+            );
+        }
+        wait_until_shipped(&databases).await;
+    }
+    node.close().await;
 }
