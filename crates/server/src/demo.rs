@@ -113,7 +113,12 @@ fn span(scene: &Scene, it: &SceneSpan, take: &Take<'_>) -> Json {
     if let Some(ttft) = it.ttft {
         put("ttft_ms", json!(ttft * take.pace / 100));
     }
-    put("agent_name", json!(scene.agent));
+    // As clients do: the run of an agent names it, the steps below do not.
+    match (&it.parent, it.kind.as_str()) {
+        (None, _) => put("agent_name", json!(scene.agent)),
+        (_, "agent") => put("agent_name", json!(it.name)),
+        _ => None,
+    };
     put("service", json!(scene.service));
     put("environment", json!(scene.environment));
     put("tags", json!(scene.tags));

@@ -60,7 +60,7 @@ export function Environments() {
           {named.length > 0 && (
             <div className="relative overflow-x-auto">
               <table className="w-full text-sm">
-                <thead className="text-xs text-muted"><tr>{["Environment", "Traces", "Steps", "Failed", "Cost"].map((head, i) => <th key={head} className={`px-2 py-1.5 font-normal sm:px-4 ${i ? "text-right" : "text-left"}`}>{head}</th>)}</tr></thead>
+                <thead className="text-xs text-muted"><tr>{["Environment", "Traces", "Steps", "Failed", "Cost"].map((head, i) => <th key={head} className={`py-1.5 font-normal ${i ? "px-2 text-right sm:px-4" : "pr-2 pl-4 text-left sm:pr-4"}`}>{head}</th>)}</tr></thead>
                 <tbody>
                   {named.map((it) => (
                     <tr key={it.value} className="border-t">
