@@ -24,8 +24,8 @@ use crate::{
 
 /// Traces of one round at most.
 const TRACES: i64 = 5_000;
-/// Payloads of one round at most, and their bytes.
-const BLOCKS: i64 = 5_000;
+/// Payloads of one round at most: some thirty kilobytes each, and as much of words.
+const BLOCKS: i64 = 1_000;
 /// Deltas of one round at most.
 const DELTAS: i64 = 500;
 /// Cells that are looked up in one statement.
