@@ -38,7 +38,8 @@ struct Found {
 
 /// What is in the outbox of a workspace.
 struct Unshipped {
-    /// Traces that a filter holds for, of those that have changed or whose words are not shipped yet.
+    /// Traces that a filter holds for, of those that have changed or, where it asks for words, whose words
+    /// are not shipped yet.
     rows: Vec<Listed>,
     /// Traces whose rows over there do not count: changed, or erased.
     hidden: Vec<i64>,
@@ -58,10 +59,14 @@ impl Unshipped {
 impl ClusterStore {
     async fn unshipped(&self, workspace: WorkspaceId, filter: &Filter) -> Result<Unshipped> {
         let doing = "reading the outbox";
+        // Where no words are asked for, those that are not shipped hide nothing.
+        let texts = match terms(filter)[..] {
+            [] => "",
+            _ => "UNION SELECT trace FROM outbox_texts WHERE workspace = $1",
+        };
         let sql = format!(
-            "SELECT {TRACE}, {SEAL} FROM (SELECT trace FROM outbox_traces WHERE workspace = $1 \
-             UNION SELECT trace FROM outbox_texts WHERE workspace = $1) AS o \
-             JOIN {TRACES_WITH_SEAL} ON t.id = o.trace"
+            "SELECT {TRACE}, {SEAL} FROM (SELECT trace FROM outbox_traces WHERE workspace = $1 {texts}) \
+             AS o JOIN {TRACES_WITH_SEAL} ON t.id = o.trace"
         );
         let client = self.client().await?;
         let statement = client.prepare_cached(&sql).await.when(doing)?;
