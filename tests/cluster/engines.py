@@ -141,13 +141,16 @@ class ClickHouse:
 
     def start(self):
         python = os.environ.get("CHDB_PYTHON", sys.executable)
-        args = [python, os.path.join(HERE, "clickhouse_front.py"), self.directory]
+        data = os.path.join(self.directory, "data")
+        args = [python, os.path.join(HERE, "clickhouse_front.py"), data]
         args += ["--port", str(self.port)]
         if self.password is not None:
             args += ["--password", self.password]
         self.process = subprocess.Popen(
-            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-        )
+            args, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            # What it writes beside its data goes when the data go, however it ends.
+            env=os.environ | {"TMPDIR": self.directory},
+        )  # fmt: skip
         if not self.process.stdout.readline():
             raise RuntimeError("the ClickHouse engine did not start; is chdb installed?")
 
