@@ -71,7 +71,10 @@ fn run_all(connection: &Connection, migrations: &[&str]) -> Result<()> {
         }
         step.pragma_update(None, "user_version", number).when(doing)?;
         step.commit().when(doing)?;
-        tracing::info!(schema = number, "database migrated");
+        // A new database was not migrated from anything.
+        if found > 0 {
+            tracing::info!(schema = number, "database migrated");
+        }
     }
     Ok(())
 }
