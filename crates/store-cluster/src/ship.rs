@@ -24,7 +24,7 @@ use crate::{
 
 /// Traces of one round at most.
 const TRACES: i64 = 5_000;
-/// Payloads of one round at most: some thirty kilobytes each, and as much of words.
+/// Payloads of one round at most: about 25 kB each, and as much of words.
 const BLOCKS: i64 = 1_000;
 /// Deltas of one round at most.
 const DELTAS: i64 = 500;

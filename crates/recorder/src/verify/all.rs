@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use exhibit_model::{SpanHead, SpanId, WorkspaceId, text};
+use exhibit_model::{Nanos, SpanHead, SpanId, WorkspaceId, text};
 use exhibit_store::{AuditTrace, Findable, LogId, StoreError, StoredSpan, rollup};
 use serde::Serialize;
 
@@ -16,8 +16,8 @@ use crate::{Error, Recorder, SuccessionWord, accept, lock};
 const PAGE: usize = 256;
 /// Most faults that a report holds; one is enough to know, more help to see the extent.
 const FAULTS_MAX: usize = 1_000;
-/// The index of a running server follows within two seconds; what is younger than this may be missed by
-/// an index that says so.
+/// The index of a running server follows within two seconds; what was younger than this when verification
+/// began may be missed by an index that says so.
 const INDEX_LAG_NS: i64 = 60 * 1_000_000_000;
 /// Leaves fetched as one range when the records of a page stand this close together.
 const RANGE_MAX: u64 = 65_536;
@@ -112,6 +112,8 @@ impl Recorder {
         depth: Depth,
         progress: &dyn Progress,
     ) -> Result<Report, Error> {
+        // An index that is only read stays as it was then.
+        let settled_before = Nanos(self.now().0.saturating_sub(INDEX_LAG_NS));
         let mut report = Report {
             verdict: Verdict::Valid,
             qualifiers: vec!["key-self-asserted"],
@@ -159,8 +161,9 @@ impl Recorder {
             report.workspaces += 1;
             let log = LogId::Workspace(workspace.id);
             let upto = self.store.head(log).await?.size;
-            let (mut claimed, sums) =
-                self.check_traces(workspace.id, depth, &mut report, progress).await?;
+            let (mut claimed, sums) = self
+                .check_traces(workspace.id, depth, settled_before, &mut report, progress)
+                .await?;
             if depth.bodies && report.faults.is_empty() {
                 self.check_sums(workspace.id, sums, upto, &mut report).await?;
             }
@@ -182,6 +185,7 @@ impl Recorder {
         self: &Arc<Self>,
         workspace: WorkspaceId,
         depth: Depth,
+        settled_before: Nanos,
         report: &mut Report,
         progress: &dyn Progress,
     ) -> Result<(Claimed, rollup::Accumulator), Error> {
@@ -200,7 +204,7 @@ impl Recorder {
             let work = self.with_leaves(workspace, page.rows).await?;
             let recorder = Arc::clone(self);
             checking.push_back(tokio::task::spawn_blocking(move || {
-                recorder.check_page(workspace, &work, depth)
+                recorder.check_page(workspace, &work, depth, settled_before)
             }));
             let last = page.next.is_none();
             while checking.len() > workers || (last && !checking.is_empty()) {
@@ -330,7 +334,13 @@ impl Recorder {
         Ok(())
     }
 
-    fn check_page(&self, workspace: WorkspaceId, page: &[Work], depth: Depth) -> Checked {
+    fn check_page(
+        &self,
+        workspace: WorkspaceId,
+        page: &[Work],
+        depth: Depth,
+        settled_before: Nanos,
+    ) -> Checked {
         let mut out = Checked {
             faults: Vec::new(),
             traces: Vec::new(),
@@ -339,12 +349,19 @@ impl Recorder {
             texts: Vec::new(),
         };
         for work in page {
-            self.check_trace(workspace, work, depth, &mut out);
+            self.check_trace(workspace, work, depth, settled_before, &mut out);
         }
         out
     }
 
-    fn check_trace(&self, workspace: WorkspaceId, work: &Work, depth: Depth, out: &mut Checked) {
+    fn check_trace(
+        &self,
+        workspace: WorkspaceId,
+        work: &Work,
+        depth: Depth,
+        settled_before: Nanos,
+        out: &mut Checked,
+    ) {
         let bodies = depth.bodies;
         let trace = &work.trace;
         let id = &trace.row.summary.trace_id;
@@ -432,7 +449,7 @@ impl Recorder {
             out.faults.extend(derived.map_err(|f| f.at(id, None, None)).err());
             let user = trace.row.summary.user.clone();
             out.traces.push(CheckedTrace { heads, first, user });
-            let settled = trace.row.last_received.0 < self.now().0.saturating_sub(INDEX_LAG_NS);
+            let settled = trace.row.last_received < settled_before;
             if !words.is_empty() {
                 out.texts.push(Findable { trace: id.clone(), text: words, settled });
             }
